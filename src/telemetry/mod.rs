@@ -1,0 +1,59 @@
+//! What the operator sees: log lines and metrics. In: things that happened. Out: one log line and one count for each.
+//! Never: bodies, secrets, query strings or customer data, at any level.
+//!
+//! A log line and its counter come from one function, so that they cannot disagree. Each stage has its own file here.
+
+mod delivery;
+mod front;
+mod log;
+mod spooling;
+
+pub use delivery::DeliveryMetrics;
+pub use front::FrontMetrics;
+pub use log::{LogFormat, LogSettings, start_log};
+pub use spooling::SpoolMetrics;
+
+use prometheus_client::registry::Registry;
+
+/// Every metric of the process, and the registry that `/metrics` prints.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// Connections, requests, refusals, acceptances.
+    pub front: FrontMetrics,
+    /// Commits, sizes, backlog.
+    pub spool: SpoolMetrics,
+    /// Attempts at the upstream and what came of them.
+    pub delivery: DeliveryMetrics,
+    registry: Registry,
+}
+
+impl Telemetry {
+    /// Registers every metric under the prefix `postgate_`.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("postgate");
+        Self {
+            front: FrontMetrics::new(&mut registry),
+            spool: SpoolMetrics::new(&mut registry),
+            delivery: DeliveryMetrics::new(&mut registry),
+            registry,
+        }
+    }
+
+    /// The OpenMetrics text of everything counted so far.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing into a `String` cannot fail; a metric that refused to encode would only be missing.
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+            text.clear();
+        }
+        text
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
