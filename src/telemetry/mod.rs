@@ -6,11 +6,13 @@
 mod delivery;
 mod front;
 mod log;
+mod operator;
 mod spooling;
 
 pub use delivery::DeliveryMetrics;
 pub use front::FrontMetrics;
 pub use log::{LogFormat, LogSettings, start_log};
+pub use operator::{AdminMetrics, AdminRefusal};
 pub use spooling::SpoolMetrics;
 
 use prometheus_client::registry::Registry;
@@ -24,6 +26,8 @@ pub struct Telemetry {
     pub spool: SpoolMetrics,
     /// Attempts at the upstream and what came of them.
     pub delivery: DeliveryMetrics,
+    /// Refusals at the operator's listener.
+    pub admin: AdminMetrics,
     registry: Registry,
 }
 
@@ -36,6 +40,7 @@ impl Telemetry {
             front: FrontMetrics::new(&mut registry),
             spool: SpoolMetrics::new(&mut registry),
             delivery: DeliveryMetrics::new(&mut registry),
+            admin: AdminMetrics::new(&mut registry),
             registry,
         }
     }
