@@ -13,7 +13,7 @@ use crate::telemetry::AdminRefusal;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// OpenMetrics 1.0, section "Overall Structure": Prometheus chooses its parser by this.
+/// `OpenMetrics` 1.0, section "Overall Structure": Prometheus chooses its parser by this.
 const OPENMETRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
