@@ -1,4 +1,5 @@
-//! What the operator may ask and what is answered. No sockets here: a request's head in, a whole answer out.
+//! What the operator may ask and what is answered. No sockets here: a request's head in, a whole
+//! answer out.
 
 use std::fmt;
 
@@ -35,7 +36,8 @@ impl Endpoint {
         }
     }
 
-    /// The probes are open, since a kubelet cannot keep a secret for them; they tell nothing worth one.
+    /// The probes are open, since a kubelet cannot keep a secret for them; they tell nothing worth
+    /// one.
     fn wants_token(self) -> bool {
         match self {
             Self::Livez | Self::Readyz => false,
@@ -120,7 +122,8 @@ impl Api {
         let Some(token) = &self.token else {
             return true;
         };
-        // More than one `Authorization` is not valid (RFC 9110, 5.3); choosing one would be guessing.
+        // More than one `Authorization` is not valid (RFC 9110, 5.3); choosing one would be
+        // guessing.
         let mut given = headers.get_all(AUTHORIZATION).iter();
         match (given.next(), given.next()) {
             (Some(value), None) => bearer(value.as_bytes()).is_some_and(|text| token.is(text)),

@@ -18,12 +18,13 @@ use tokio_util::task::TaskTracker;
 use super::AdminError;
 use super::api::Api;
 
-/// A scraper, a kubelet and a person with curl need a handful. The next ones wait in the kernel's queue instead of
-/// being refused, so that a crowd delays a probe and does not fail it.
+/// A scraper, a kubelet and a person with curl need a handful. The next ones wait in the kernel's
+/// queue instead of being refused, so that a crowd delays a probe and does not fail it.
 const CONNECTIONS: usize = 64;
 /// A probe sends its head in one packet. A slow one holds a place that others wait for.
 const HEADER_TIME: Duration = Duration::from_secs(5);
-/// From accept to the last byte of the answer. One request a connection, so that every place becomes free by then.
+/// From accept to the last byte of the answer. One request a connection, so that every place
+/// becomes free by then.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
 /// A bearer token and what a proxy adds fit many times over.
 const HEADER_BYTES: usize = 4 * 1024;
@@ -31,7 +32,8 @@ const HEADER_BYTES: usize = 4 * 1024;
 const BUFFER_BYTES: usize = 8 * 1024;
 /// Browsers send about 20, proxies add a few.
 const HEADERS: usize = 50;
-/// Long enough for file descriptors to come back, short enough for a probe to pass at its second try.
+/// Long enough for file descriptors to come back, short enough for a probe to pass at its second
+/// try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long answers under way may take when the process ends.
 const STOP_TIME: Duration = Duration::from_secs(1);
@@ -75,8 +77,8 @@ impl AdminServer {
         self.address
     }
 
-    /// Stops listening, lets answers under way finish for up to a second, and waits for the thread. Blocks: call it
-    /// last, after everything that an operator may want to watch has ended.
+    /// Stops listening, lets answers under way finish for up to a second, and waits for the thread.
+    /// Blocks: call it last, after everything that an operator may want to watch has ended.
     ///
     /// # Errors
     /// [`AdminError::Panicked`] when the thread had ended before by a bug of ours.

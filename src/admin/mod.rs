@@ -1,5 +1,5 @@
-//! The operator's listener, on a thread and runtime of its own. In: requests for `/livez`, `/readyz`, `/metrics`.
-//! Out: answers, even when the data path is full. Never: a postback.
+//! The operator's listener, on a thread and runtime of its own. In: requests for `/livez`,
+//! `/readyz`, `/metrics`. Out: answers, even when the data path is full. Never: a postback.
 
 mod api;
 mod listener;
@@ -23,8 +23,8 @@ use crate::telemetry::Telemetry;
 pub struct AdminSettings {
     /// Where to listen. Port 0 takes a free one; [`AdminServer::local_addr`] tells which.
     pub address: SocketAddr,
-    /// What `/metrics` asks for as `Authorization: Bearer …`. Needed when `address` is not loopback; an empty one
-    /// counts as none.
+    /// What `/metrics` asks for as `Authorization: Bearer …`. Needed when `address` is not
+    /// loopback; an empty one counts as none.
     pub token: Option<SecretString>,
 }
 
@@ -45,7 +45,8 @@ pub struct AdminState {
 }
 
 impl AdminState {
-    /// `spool_status` is asked once for each `/readyz` and must not wait for the disk: the listener has one thread.
+    /// `spool_status` is asked once for each `/readyz` and must not wait for the disk: the listener
+    /// has one thread.
     pub fn new(
         readiness: Readiness,
         telemetry: Arc<Telemetry>,
@@ -70,7 +71,8 @@ impl fmt::Debug for AdminState {
 /// Why the operator's listener cannot start, or how it ended.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// Others could read the metrics. The configuration refuses it as well; this is the second lock.
+    /// Others could read the metrics. The configuration refuses it as well; this is the second
+    /// lock.
     #[error("admin.address {0} is not loopback and admin.token is empty")]
     TokenMissing(SocketAddr),
     /// The address is taken or not ours.

@@ -33,12 +33,14 @@ impl Readiness {
         Self::default()
     }
 
-    /// The listener serves. After [`Readiness::stopping`] it changes nothing: a late start must not turn it green.
+    /// The listener serves. After [`Readiness::stopping`] it changes nothing: a late start must not
+    /// turn it green.
     pub fn ready(&self) {
         self.flags.serving.store(true, Ordering::SeqCst);
     }
 
-    /// Shutdown begins: red from now on, so that no new postback is sent here while the last ones are answered.
+    /// Shutdown begins: red from now on, so that no new postback is sent here while the last ones
+    /// are answered.
     pub fn stopping(&self) {
         self.flags.stopping.store(true, Ordering::SeqCst);
     }

@@ -1,12 +1,13 @@
-//! `postgate healthcheck`: asks the admin listener how the gateway is, so that an image needs no curl.
+//! `postgate healthcheck`: asks the admin listener how the gateway is, so that an image needs no
+//! curl.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Docker's default time-out for a health check is 30 s, Kubernetes' is 1 s; a listener on the same machine that needs
-/// three is not well.
+/// Docker's default time-out for a health check is 30 s, Kubernetes' is 1 s; a listener on the same
+/// machine that needs three is not well.
 const TIME: Duration = Duration::from_secs(3);
 /// The answers are below 200 bytes; the rest is not ours.
 const ANSWER_BYTES: u64 = 4 * 1024;
@@ -16,13 +17,15 @@ const ANSWER_BYTES: u64 = 4 * 1024;
 pub struct HealthcheckArgs {
     /// Ask whether it takes postbacks (/readyz), not only whether it lives (/livez).
     ///
-    /// A container that is restarted because its spool is full is no better off, so liveness is the default.
+    /// A container that is restarted because its spool is full is no better off, so liveness is the
+    /// default.
     #[arg(long)]
     pub ready: bool,
 }
 
 impl HealthcheckArgs {
-    /// Asks the listener at `admin.address`. 0: well. 1: not, with one line on stderr that says why.
+    /// Asks the listener at `admin.address`. 0: well. 1: not, with one line on stderr that says
+    /// why.
     #[must_use]
     pub fn run(self, address: SocketAddr) -> ExitCode {
         let path = if self.ready { "/readyz" } else { "/livez" };
@@ -63,8 +66,8 @@ pub enum ProbeError {
     Foreign,
 }
 
-/// One GET to `path`; `Ok` for an answer of 200. `time` is for all of it. An unspecified address (0.0.0.0, ::) is asked
-/// over loopback.
+/// One GET to `path`; `Ok` for an answer of 200. `time` is for all of it. An unspecified address
+/// (0.0.0.0, ::) is asked over loopback.
 ///
 /// # Errors
 /// Everything else than a 200, see [`ProbeError`].

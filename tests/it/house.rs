@@ -1,4 +1,5 @@
-//! The house rules that no lint knows. They read the sources; each tells every offender at once, as `file:line: what`.
+//! The house rules that no lint knows. They read the sources; each tells every offender at once, as
+//! `file:line: what`.
 
 mod code;
 mod imports;

@@ -1,6 +1,7 @@
 //! Rust without its comments and literals, so that a word in a sentence is not taken for code.
 
-/// `text` with every comment, string and character blanked out. Line breaks stay, so that lines keep their numbers.
+/// `text` with every comment, string and character blanked out. Line breaks stay, so that lines
+/// keep their numbers.
 pub(super) fn only(text: &str) -> String {
     let mut scan = Scan {
         rest: text,

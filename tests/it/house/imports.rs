@@ -3,7 +3,8 @@
 use super::code;
 use super::{Offence, Source};
 
-/// A stage and the stages that it may name; a name ends the search from `crate::`, `postgate::` or through `super`.
+/// A stage and the stages that it may name; a name ends the search from `crate::`, `postgate::` or
+/// through `super`.
 const ALLOWED: [(&str, &[&str]); 12] = [
     ("main", &["cli"]),
     (
@@ -98,8 +99,8 @@ fn allowed(stage: &str) -> Option<&'static [&'static str]> {
 
 /// The first segment after each `crate::` and `postgate::`, with its place, in groups too.
 ///
-/// A path through `super` is looked at whatever its depth: no stage has a file with the name of a stage that it may not
-/// name.
+/// A path through `super` is looked at whatever its depth: no stage has a file with the name of a
+/// stage that it may not name.
 fn named(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for root in ["crate::", "postgate::", "super::"] {
@@ -119,7 +120,8 @@ fn named(code: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// The first segments of the items of a group whose `{` has been read; `offset` is where `group` starts.
+/// The first segments of the items of a group whose `{` has been read; `offset` is where `group`
+/// starts.
 fn firsts(group: &str, offset: usize) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut depth = 0;
@@ -200,7 +202,8 @@ mod tests {
 
     #[test]
     fn comments_strings_and_own_names_are_free() {
-        let text = "//! Not `crate::config`.\nconst A: &str = \"crate::cli\";\nuse crate::event::Kind;\nuse super::xml;";
+        let text = "//! Not `crate::config`.\nconst A: &str = \"crate::cli\";\n\
+            use crate::event::Kind;\nuse super::xml;";
         assert!(found("src/event/json.rs", text).is_empty());
         assert!(found("src/event/json.rs", "use other_crate::cli;").is_empty());
     }

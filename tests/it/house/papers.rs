@@ -2,8 +2,9 @@
 
 use super::{Offence, Source};
 
-/// Every dependency in `manifest` needs a list item in `map` that begins with its name: "* `hyper`: reason". An item
-/// may name several: "* `http`, `http-body-util`: reason". One that no longer is a dependency is an offence as well.
+/// Every dependency in `manifest` needs a list item in `map` that begins with its name: "* `hyper`:
+/// reason". An item may name several: "* `http`, `http-body-util`: reason". One that no longer is a
+/// dependency is an offence as well.
 pub(super) fn dependencies(manifest: &Source, map: &Source) -> Vec<Offence> {
     let used = used(&manifest.text);
     let explained = explained(&map.text);
@@ -47,8 +48,8 @@ fn used(manifest: &str) -> Vec<(usize, &str)> {
     names
 }
 
-/// The names in backticks before the colon of the list items under the heading that speaks of dependencies, and under
-/// its subheadings.
+/// The names in backticks before the colon of the list items under the heading that speaks of
+/// dependencies, and under its subheadings.
 fn explained(map: &str) -> Vec<(usize, &str)> {
     let mut names = Vec::new();
     let mut section: Option<usize> = None;
@@ -73,7 +74,8 @@ fn explained(map: &str) -> Vec<(usize, &str)> {
 mod tests {
     use super::*;
 
-    const MANIFEST: &str = "[package]\nname = \"x\"\n\n[dependencies]\n# why\nhttp = \"1\"\nhyper = { version = \"1\" }\n\n\
+    const MANIFEST: &str = "[package]\nname = \"x\"\n\n[dependencies]\n# why\nhttp = \"1\"\n\
+        hyper = { version = \"1\" }\n\n\
         [dev-dependencies]\nproptest.workspace = true\n\n[lints.rust]\nunsafe_code = \"forbid\"\n";
 
     fn found(map: &str) -> Vec<String> {
