@@ -1,4 +1,5 @@
--- One postback of 500 bytes a request, each of another action. Prints what was measured as one line of JSON.
+-- One postback of 500 bytes a request, each of another action.
+-- Prints what was measured as one line of JSON.
 
 local SIZE = 500
 -- The clock keeps the ids of one run apart from those of the next.

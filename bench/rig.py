@@ -1,4 +1,4 @@
-"""What the benchmarks stand on: a folder, ports, a certificate, and processes that end with the script."""
+"""What the benchmarks stand on: folder, ports, certificate, and processes that end with us."""
 
 import contextlib
 import os
@@ -114,7 +114,7 @@ def until(what, seconds, test, pause=0.005):
 
 
 class Process:
-    """A child with everything it starts. Ends with the `with` block, or at the latest with `main`."""
+    """A child with all it starts. Ends with the `with` block, or at the latest with `main`."""
 
     started = []
 
@@ -162,7 +162,7 @@ class Process:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory(self):
-        """Resident bytes: now, and at the most. Pages shared by nginx's two processes count twice."""
+        """Resident bytes: now, and at the most. Pages that two processes share count twice."""
         now = most = 0
         for pid in self.pids():
             status = pathlib.Path(f"/proc/{pid}/status").read_text()
