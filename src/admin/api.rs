@@ -199,14 +199,15 @@ mod tests {
     use crate::spool::SpoolStatus;
     use crate::telemetry::Telemetry;
 
-    const GOOD: SpoolStatus = SpoolStatus {
-        healthy: true,
-        full: false,
-        pending: 7,
-        dead: 3,
-        quarantined: 2,
-        bytes: 4096,
-    };
+    /// A backlog and dead letters: work for a person, no reason to send postbacks elsewhere.
+    fn good() -> SpoolStatus {
+        SpoolStatus {
+            healthy: true,
+            pending: 7,
+            dead: 3,
+            ..SpoolStatus::default()
+        }
+    }
 
     fn api(token: Option<&str>, spool: SpoolStatus) -> (Api, Readiness) {
         let readiness = Readiness::new();
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn ready_when_serving_with_a_healthy_spool() {
-        let (api, _) = api(None, GOOD);
+        let (api, _) = api(None, good());
         let answer = api.answer(&ask("GET", "/readyz", &[]));
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
@@ -250,9 +251,12 @@ mod tests {
         let broken = SpoolStatus {
             healthy: false,
             full: true,
-            ..GOOD
+            ..good()
         };
-        let full = SpoolStatus { full: true, ..GOOD };
+        let full = SpoolStatus {
+            full: true,
+            ..good()
+        };
         for (spool, reason) in [
             (broken, "the spool cannot write"),
             (full, "the spool is full"),
@@ -275,7 +279,7 @@ mod tests {
         let readiness = Readiness::new();
         let state = AdminState::new(readiness.clone(), Arc::new(Telemetry::new()), move || {
             *count.lock().unwrap() += 1;
-            GOOD
+            good()
         });
         let api = Api::new(None, state);
         let red = |api: &Api| body(api.answer(&ask("GET", "/readyz", &[])));
@@ -295,7 +299,7 @@ mod tests {
 
     #[test]
     fn metrics_want_exactly_the_token() {
-        let (api, _) = api(Some("s3cret"), GOOD);
+        let (api, _) = api(Some("s3cret"), good());
         let status = |authorization: &[&str]| {
             let answer = api.answer(&ask("GET", "/metrics", authorization));
             answer.status().as_u16()
@@ -320,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_refused_token_is_told_the_scheme_and_nothing_else() {
-        let (api, _) = api(Some("s3cret"), GOOD);
+        let (api, _) = api(Some("s3cret"), good());
         let answer = api.answer(&ask("GET", "/metrics", &["Bearer guess"]));
         assert_eq!(answer.headers()[WWW_AUTHENTICATE], "Bearer");
         assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
@@ -330,7 +334,7 @@ mod tests {
 
     #[test]
     fn metrics_are_openmetrics_and_count_what_was_refused() {
-        let (api, _) = api(None, GOOD);
+        let (api, _) = api(None, good());
         assert_eq!(api.answer(&ask("GET", "/nowhere", &[])).status(), 404);
         let answer = api.answer(&ask("GET", "/metrics?name=any", &[]));
         assert_eq!(answer.status(), 200);
@@ -340,13 +344,13 @@ mod tests {
         );
         let text = body(answer);
         assert!(text.ends_with("# EOF\n"), "{text}");
-        let counted = r#"postgate_admin_refused_total{reason="unknown_path"} 1"#;
+        let counted = r#"postgate_admin_refusals_total{reason="unknown_path"} 1"#;
         assert!(text.contains(counted), "{text}");
     }
 
     #[test]
     fn other_methods_and_paths_are_refused() {
-        let (api, _) = api(None, GOOD);
+        let (api, _) = api(None, good());
         for path in ["/livez", "/readyz", "/metrics"] {
             let answer = api.answer(&ask("POST", path, &[]));
             assert_eq!(answer.status(), 405);

@@ -43,20 +43,20 @@ struct Reason {
 /// Refusals and failures of the operator's listener.
 #[derive(Debug)]
 pub struct AdminMetrics {
-    refused: Family<Reason, Counter>,
+    refusals: Family<Reason, Counter>,
     accept_failures: Counter,
 }
 
 impl AdminMetrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
-            refused: Family::default(),
+            refusals: Family::default(),
             accept_failures: Counter::default(),
         };
         registry.register(
-            "admin_refused",
+            "admin_refusals",
             "Requests to the admin listener that were refused",
-            metrics.refused.clone(),
+            metrics.refusals.clone(),
         );
         registry.register(
             "admin_accept_failures",
@@ -68,7 +68,7 @@ impl AdminMetrics {
 
     /// A request was refused. Not a warning: a scanner that finds the port must not drown the log.
     pub fn refused(&self, reason: AdminRefusal) {
-        self.refused.get_or_create(&Reason { reason }).inc();
+        self.refusals.get_or_create(&Reason { reason }).inc();
         tracing::info!(reason = reason.word(), "admin request refused");
     }
 
