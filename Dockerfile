@@ -41,6 +41,7 @@ VOLUME /data
 EXPOSE 8443 9900
 # Stops accepting, answers what is under way, writes down what is undelivered, ends.
 STOPSIGNAL SIGTERM
-# Of life, not of readiness: a restart does not help against a full spool.
+# Of life, not of readiness: a restart does not help against a full spool. Reads /config.toml; for
+# another place, give `--config` to both commands.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/postgate", "healthcheck"]
 ENTRYPOINT ["/postgate"]

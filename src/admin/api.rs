@@ -66,16 +66,12 @@ impl Api {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut answer =
                 self.refuse(AdminRefusal::UnknownMethod, StatusCode::METHOD_NOT_ALLOWED);
-            answer
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
         if endpoint.wants_token() && !self.admits(request.headers()) {
             let mut answer = self.refuse(AdminRefusal::WrongToken, StatusCode::UNAUTHORIZED);
-            answer
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return answer;
         }
         match endpoint {
@@ -135,20 +131,13 @@ impl Api {
         self.state.telemetry.admin.refused(refusal);
         let title = status.canonical_reason().unwrap_or("Error");
         let code = status.as_u16();
-        reply(
-            status,
-            PROBLEM,
-            format!(r#"{{"title":"{title}","status":{code}}}"#),
-        )
+        reply(status, PROBLEM, format!(r#"{{"title":"{title}","status":{code}}}"#))
     }
 }
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api")
-            .field("token", &self.token)
-            .field("state", &self.state)
-            .finish()
+        f.debug_struct("Api").field("token", &self.token).field("state", &self.state).finish()
     }
 }
 
@@ -170,9 +159,7 @@ impl fmt::Debug for Token {
 /// The token of `Bearer TOKEN`; the scheme in any letter case (RFC 9110, 11.1).
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked("Bearer ".len())?;
-    scheme
-        .eq_ignore_ascii_case(b"Bearer ")
-        .then(|| token.trim_ascii())
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
 fn reply(
@@ -184,9 +171,7 @@ fn reply(
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     // A remembered "ready" is a wrong one.
-    answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
@@ -201,12 +186,7 @@ mod tests {
 
     /// A backlog and dead letters: work for a person, no reason to send postbacks elsewhere.
     fn good() -> SpoolStatus {
-        SpoolStatus {
-            healthy: true,
-            pending: 7,
-            dead: 3,
-            ..SpoolStatus::default()
-        }
+        SpoolStatus { healthy: true, pending: 7, dead: 3, ..SpoolStatus::default() }
     }
 
     fn api(token: Option<&str>, spool: SpoolStatus) -> (Api, Readiness) {
@@ -248,27 +228,14 @@ mod tests {
 
     #[test]
     fn not_ready_names_the_first_reason() {
-        let broken = SpoolStatus {
-            healthy: false,
-            full: true,
-            ..good()
-        };
-        let full = SpoolStatus {
-            full: true,
-            ..good()
-        };
-        for (spool, reason) in [
-            (broken, "the spool cannot write"),
-            (full, "the spool is full"),
-        ] {
+        let broken = SpoolStatus { healthy: false, full: true, ..good() };
+        let full = SpoolStatus { full: true, ..good() };
+        for (spool, reason) in [(broken, "the spool cannot write"), (full, "the spool is full")] {
             let (api, _) = api(None, spool);
             let answer = api.answer(&ask("GET", "/readyz", &[]));
             assert_eq!(answer.status(), 503);
             assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
-            assert_eq!(
-                body(answer),
-                format!(r#"{{"ready":false,"reason":"{reason}"}}"#)
-            );
+            assert_eq!(body(answer), format!(r#"{{"ready":false,"reason":"{reason}"}}"#));
         }
     }
 

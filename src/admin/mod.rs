@@ -52,23 +52,17 @@ impl AdminState {
         telemetry: Arc<Telemetry>,
         spool_status: impl Fn() -> SpoolStatus + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            readiness,
-            telemetry,
-            spool_status: Box::new(spool_status),
-        }
+        Self { readiness, telemetry, spool_status: Box::new(spool_status) }
     }
 }
 
 impl fmt::Debug for AdminState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdminState")
-            .field("readiness", &self.readiness)
-            .finish_non_exhaustive()
+        f.debug_struct("AdminState").field("readiness", &self.readiness).finish_non_exhaustive()
     }
 }
 
-/// Why the operator's listener cannot start, or how it ended.
+/// Why the operator's listener cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// Others could read the metrics. The configuration refuses it as well; this is the second
@@ -87,9 +81,6 @@ pub enum AdminError {
     /// No runtime or no thread could be had.
     #[error("cannot start the thread of the admin listener")]
     Thread(#[source] io::Error),
-    /// The thread ended by a panic: a bug of ours.
-    #[error("the thread of the admin listener panicked")]
-    Panicked,
 }
 
 /// Listens from now on, on a thread of its own. Returns when the socket is bound.

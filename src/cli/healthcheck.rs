@@ -1,33 +1,35 @@
 //! `postgate healthcheck`: asks the admin listener how the gateway is, so that an image needs no
 //! curl.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Docker's default time-out for a health check is 30 s, Kubernetes' is 1 s; a listener on the same
-/// machine that needs three is not well.
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// A listener on the same machine that needs longer is not well. Below the 5 s of the image's
+/// `HEALTHCHECK`, so that the reason is told before it is cut off.
 const TIME: Duration = Duration::from_secs(3);
-/// The answers are below 200 bytes; the rest is not ours.
+/// Ours are below 200 bytes; a longer answer comes from somebody else.
 const ANSWER_BYTES: u64 = 4 * 1024;
 
 /// What `postgate healthcheck` takes.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct HealthcheckArgs {
+pub(super) struct Arguments {
     /// Ask whether it takes postbacks (/readyz), not only whether it lives (/livez).
     ///
-    /// A container that is restarted because its spool is full is no better off, so liveness is the
-    /// default.
+    /// A container that is restarted because its spool is full is no better off, so liveness is
+    /// the default.
     #[arg(long)]
-    pub ready: bool,
+    ready: bool,
 }
 
-impl HealthcheckArgs {
+impl Arguments {
     /// Asks the listener at `admin.address`. 0: well. 1: not, with one line on stderr that says
     /// why.
-    #[must_use]
-    pub fn run(self, address: SocketAddr) -> ExitCode {
+    pub(super) fn ask(self, address: SocketAddr) -> ExitCode {
         let path = if self.ready { "/readyz" } else { "/livez" };
         match probe(address, path, TIME) {
             Ok(()) => ExitCode::SUCCESS,
@@ -43,73 +45,54 @@ impl HealthcheckArgs {
 
 /// Why a listener counts as unwell.
 #[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// Nobody listens there, or not in time.
+enum ProbeError {
+    #[error("cannot ask")]
+    Runtime(#[source] io::Error),
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
     #[error("cannot connect")]
     Connect(#[source] io::Error),
-    /// The connection broke while asking.
     #[error("cannot send the request")]
     Send(#[source] io::Error),
-    /// The connection broke, or was silent, while waiting for the answer.
     #[error("cannot read the answer")]
     Receive(#[source] io::Error),
-    /// Something else than 200.
+    /// With the first line of the body: for `/readyz`, the reason.
     #[error("answered {status} {body}")]
-    Status {
-        /// The status code.
-        status: u16,
-        /// The first line of the body: for `/readyz`, the reason.
-        body: String,
-    },
+    Status { status: u16, body: String },
     /// Somebody else listens there.
     #[error("the answer is not HTTP/1.1")]
     Foreign,
 }
 
 /// One GET to `path`; `Ok` for an answer of 200. `time` is for all of it. An unspecified address
-/// (0.0.0.0, ::) is asked over loopback.
-///
-/// # Errors
-/// Everything else than a 200, see [`ProbeError`].
-pub fn probe(address: SocketAddr, path: &str, time: Duration) -> Result<(), ProbeError> {
-    let end = Instant::now() + time;
-    let address = reachable(address);
-    let mut stream = TcpStream::connect_timeout(&address, time).map_err(ProbeError::Connect)?;
-    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream
-        .set_write_timeout(Some(left(end).map_err(ProbeError::Send)?))
-        .and_then(|()| stream.write_all(head.as_bytes()))
-        .map_err(ProbeError::Send)?;
-    let answer = receive(&mut stream, end).map_err(ProbeError::Receive)?;
-    let status = status(&answer).ok_or(ProbeError::Foreign)?;
-    if status == 200 {
-        return Ok(());
+/// (0.0.0.0, ::) is asked over loopback. Outside of a tokio runtime.
+fn probe(address: SocketAddr, path: &str, time: Duration) -> Result<(), ProbeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ProbeError::Runtime)?;
+    let asked = ask(reachable(address), path);
+    let answer = runtime
+        .block_on(async { tokio::time::timeout(time, asked).await })
+        .map_err(|_| ProbeError::Silent(time))??;
+    match status(&answer).ok_or(ProbeError::Foreign)? {
+        200 => Ok(()),
+        status => {
+            let body = first_body_line(&answer);
+            Err(ProbeError::Status { status, body })
+        }
     }
-    let body = first_body_line(&answer);
-    Err(ProbeError::Status { status, body })
 }
 
 /// The answer to the end of the connection, or as much of it as concerns us.
-fn receive(stream: &mut TcpStream, end: Instant) -> io::Result<Vec<u8>> {
+async fn ask(address: SocketAddr, path: &str) -> Result<Vec<u8>, ProbeError> {
+    let mut stream = TcpStream::connect(address).await.map_err(ProbeError::Connect)?;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.map_err(ProbeError::Send)?;
     let mut answer = Vec::new();
-    let mut chunk = [0; 512];
-    while u64::try_from(answer.len()).is_ok_and(|length| length < ANSWER_BYTES) {
-        stream.set_read_timeout(Some(left(end)?))?;
-        let count = stream.read(&mut chunk)?;
-        if count == 0 {
-            break;
-        }
-        answer.extend(chunk.iter().take(count));
-    }
+    let mut bounded = stream.take(ANSWER_BYTES);
+    bounded.read_to_end(&mut answer).await.map_err(ProbeError::Receive)?;
     Ok(answer)
-}
-
-fn left(end: Instant) -> io::Result<Duration> {
-    let left = end.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    Ok(left)
 }
 
 /// The code of `HTTP/1.1 200 OK`.
@@ -146,6 +129,7 @@ fn told(error: &ProbeError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
     use std::net::TcpListener;
     use std::thread::JoinHandle;
 
@@ -190,12 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_not_http_is_not_well() {
-        for answer in [
-            b"".as_slice(),
-            b"SSH-2.0-x\r\n",
-            b"HTTP/1.1 2",
-            b"HTTP/1.1 abc",
-        ] {
+        for answer in [b"".as_slice(), b"SSH-2.0-x\r\n", b"HTTP/1.1 2", b"HTTP/1.1 abc"] {
             let (address, _) = server(answer);
             let error = probe(address, "/livez", TIME).unwrap_err();
             assert!(matches!(error, ProbeError::Foreign), "{error:?}");
@@ -204,10 +183,7 @@ mod tests {
 
     #[test]
     fn nobody_there_is_told_in_one_line() {
-        let free = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = probe(free, "/livez", TIME).unwrap_err();
         assert!(matches!(error, ProbeError::Connect(_)), "{error:?}");
         assert!(told(&error).starts_with("cannot connect: Connection refused"));
@@ -218,7 +194,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let error = probe(address, "/livez", Duration::from_millis(50)).unwrap_err();
-        assert!(matches!(error, ProbeError::Receive(_)), "{error:?}");
+        assert!(matches!(error, ProbeError::Silent(_)), "{error:?}");
     }
 
     #[test]

@@ -1,3 +1,3 @@
 //! cli
 
-pub mod healthcheck;
+mod healthcheck;

@@ -49,10 +49,7 @@ pub struct AdminMetrics {
 
 impl AdminMetrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            refusals: Family::default(),
-            accept_failures: Counter::default(),
-        };
+        let metrics = Self { refusals: Family::default(), accept_failures: Counter::default() };
         registry.register(
             "admin_refusals",
             "Requests to the admin listener that were refused",

@@ -20,10 +20,7 @@ struct Source {
 impl Source {
     /// For tests of the rules.
     fn planted(path: &str, text: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        Self { path: path.to_owned(), text: text.to_owned() }
     }
 }
 
@@ -37,11 +34,7 @@ struct Offence {
 
 impl Offence {
     fn new(source: &Source, line: usize, what: impl Into<String>) -> Self {
-        Self {
-            path: source.path.clone(),
-            line,
-            what: what.into(),
-        }
+        Self { path: source.path.clone(), line, what: what.into() }
     }
 }
 
@@ -86,12 +79,7 @@ fn every_dependency_has_its_reason_on_the_map() {
 /// Panics with the whole list, so that one run mends all.
 fn none(offences: impl Iterator<Item = Offence>) {
     let list: Vec<String> = offences.map(|offence| offence.to_string()).collect();
-    assert!(
-        list.is_empty(),
-        "{} found:\n{}",
-        list.len(),
-        list.join("\n")
-    );
+    assert!(list.is_empty(), "{} found:\n{}", list.len(), list.join("\n"));
 }
 
 /// Every Rust file under `folder`, in a fixed order.
@@ -99,10 +87,7 @@ fn sources(folder: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     walk(&root().join(folder), &mut paths);
     paths.sort();
-    assert!(
-        !paths.is_empty(),
-        "no Rust file under {folder}: the rules would hold for nothing"
-    );
+    assert!(!paths.is_empty(), "no Rust file under {folder}: the rules would hold for nothing");
     paths.iter().map(|path| read(path)).collect()
 }
 
@@ -120,21 +105,14 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
 /// A missing file counts as empty: the rules then say what it lacks.
 fn file(path: &str) -> Source {
     let full = root().join(path);
-    if full.exists() {
-        read(&full)
-    } else {
-        Source::planted(path, "")
-    }
+    if full.exists() { read(&full) } else { Source::planted(path, "") }
 }
 
 fn read(path: &Path) -> Source {
     let text =
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let path = path.strip_prefix(root()).unwrap();
-    Source {
-        path: path.to_str().unwrap().replace('\\', "/"),
-        text,
-    }
+    Source { path: path.to_str().unwrap().replace('\\', "/"), text }
 }
 
 fn root() -> &'static Path {

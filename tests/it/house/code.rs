@@ -3,10 +3,7 @@
 /// `text` with every comment, string and character blanked out. Line breaks stay, so that lines
 /// keep their numbers.
 pub(super) fn only(text: &str) -> String {
-    let mut scan = Scan {
-        rest: text,
-        code: String::with_capacity(text.len()),
-    };
+    let mut scan = Scan { rest: text, code: String::with_capacity(text.len()) };
     while !scan.rest.is_empty() {
         scan.step();
     }
@@ -34,9 +31,7 @@ impl Scan<'_> {
             let open = 2 + hashes;
             let close = format!("\"{}", "#".repeat(hashes));
             let body = self.rest.get(open..).unwrap_or_default();
-            let end = body
-                .find(&close)
-                .map_or(self.rest.len(), |at| open + at + close.len());
+            let end = body.find(&close).map_or(self.rest.len(), |at| open + at + close.len());
             self.blank(end);
         } else if self.rest.starts_with('"') {
             self.blank(quoted(self.rest));
@@ -51,8 +46,7 @@ impl Scan<'_> {
 
     fn blank(&mut self, bytes: usize) {
         let (gone, rest) = self.rest.split_at(bytes);
-        self.code
-            .extend(gone.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        self.code.extend(gone.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         self.rest = rest;
     }
 }
@@ -102,11 +96,7 @@ fn quoted(text: &str) -> usize {
 fn character(text: &str) -> Option<usize> {
     let body = text.strip_prefix('\'')?;
     if body.starts_with('\\') {
-        return body
-            .bytes()
-            .skip(2)
-            .position(|byte| byte == b'\'')
-            .map(|at| at + 4);
+        return body.bytes().skip(2).position(|byte| byte == b'\'').map(|at| at + 4);
     }
     let first = body.chars().next()?;
     let after = body.get(first.len_utf8()..)?;
@@ -126,10 +116,7 @@ mod tests {
             (r##"a r#"b " c"# d"##, "a            d"),
             (r#"a br"b\" d"#, "a b      d"),
             ("for\"\" x", "for   x"),
-            (
-                r"'a' '\'' '\u{7f}' 'ä' &'a str",
-                "                      &'a str",
-            ),
+            (r"'a' '\'' '\u{7f}' 'ä' &'a str", "                      &'a str"),
             ("\"a\nb\" c", "  \n   c"),
             ("\"open", "     "),
             ("/* open", "       "),

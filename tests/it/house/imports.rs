@@ -24,31 +24,9 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ),
     (
         "app",
-        &[
-            "admin",
-            "clock",
-            "config",
-            "deliver",
-            "event",
-            "ingress",
-            "net",
-            "spool",
-            "telemetry",
-        ],
+        &["admin", "clock", "config", "deliver", "event", "ingress", "net", "spool", "telemetry"],
     ),
-    (
-        "config",
-        &[
-            "admin",
-            "clock",
-            "deliver",
-            "event",
-            "ingress",
-            "net",
-            "spool",
-            "telemetry",
-        ],
-    ),
+    ("config", &["admin", "clock", "deliver", "event", "ingress", "net", "spool", "telemetry"]),
     ("ingress", &["clock", "event", "net", "spool", "telemetry"]),
     ("deliver", &["clock", "spool", "telemetry"]),
     ("admin", &["clock", "spool", "telemetry"]),
@@ -91,10 +69,7 @@ fn stage(path: &str) -> &str {
 }
 
 fn allowed(stage: &str) -> Option<&'static [&'static str]> {
-    ALLOWED
-        .iter()
-        .find(|(name, _)| *name == stage)
-        .map(|(_, allowed)| *allowed)
+    ALLOWED.iter().find(|(name, _)| *name == stage).map(|(_, allowed)| *allowed)
 }
 
 /// The first segment after each `crate::` and `postgate::`, with its place, in groups too.
@@ -144,9 +119,7 @@ fn firsts(group: &str, offset: usize) -> Vec<(usize, &str)> {
 }
 
 fn word(text: &str) -> &str {
-    let end = text
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     text.get(..end).unwrap_or(text)
 }
 
@@ -189,14 +162,8 @@ mod tests {
 
     #[test]
     fn no_way_round_through_super_or_the_own_name() {
-        assert_eq!(
-            found("src/event/mod.rs", "use super::spool::EventId;").len(),
-            1
-        );
-        assert_eq!(
-            found("src/event/json.rs", "use super::super::clock;").len(),
-            1
-        );
+        assert_eq!(found("src/event/mod.rs", "use super::spool::EventId;").len(), 1);
+        assert_eq!(found("src/event/json.rs", "use super::super::clock;").len(), 1);
         assert_eq!(found("src/net/tls.rs", "use postgate::spool;").len(), 1);
     }
 
@@ -219,9 +186,7 @@ mod tests {
     #[test]
     fn only_app_and_cli_name_config_and_nobody_names_cli_but_main() {
         let naming = |wanted: &str| {
-            let stages = ALLOWED
-                .iter()
-                .filter(|(_, allowed)| allowed.contains(&wanted));
+            let stages = ALLOWED.iter().filter(|(_, allowed)| allowed.contains(&wanted));
             stages.map(|(stage, _)| *stage).collect::<Vec<_>>()
         };
         assert_eq!(naming("config"), ["cli", "app"]);

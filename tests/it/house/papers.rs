@@ -12,21 +12,14 @@ pub(super) fn dependencies(manifest: &Source, map: &Source) -> Vec<Offence> {
         .iter()
         .filter(|(_, name)| !explained.iter().any(|(_, known)| known == name))
         .map(|(line, name)| {
-            let what = format!(
-                "`{name}` has no reason: add \"* `{name}`: …\" to {}",
-                map.path
-            );
+            let what = format!("`{name}` has no reason: add \"* `{name}`: …\" to {}", map.path);
             Offence::new(manifest, *line, what)
         });
     let gone = explained
         .iter()
         .filter(|(_, name)| !used.iter().any(|(_, known)| known == name))
         .map(|(line, name)| {
-            Offence::new(
-                map,
-                *line,
-                format!("`{name}` is explained but not a dependency"),
-            )
+            Offence::new(map, *line, format!("`{name}` is explained but not a dependency"))
         });
     unexplained.chain(gone).collect()
 }
@@ -106,9 +99,6 @@ mod tests {
     #[test]
     fn a_reason_for_what_is_gone_is_found() {
         let map = "# Dependencies\n* `http`: a\n* `hyper`: b\n* `tower`: c\n* `proptest`: d\n";
-        assert_eq!(
-            found(map),
-            ["ARCHITECTURE.md:4: `tower` is explained but not a dependency"]
-        );
+        assert_eq!(found(map), ["ARCHITECTURE.md:4: `tower` is explained but not a dependency"]);
     }
 }

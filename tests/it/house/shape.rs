@@ -24,15 +24,10 @@ pub(super) fn face(source: &Source) -> Option<Offence> {
     if stage.contains('/') {
         return None;
     }
-    let docs = source
-        .text
-        .lines()
-        .map_while(|line| line.strip_prefix("//!"));
+    let docs = source.text.lines().map_while(|line| line.strip_prefix("//!"));
     let docs = docs.collect::<Vec<_>>().join("\n");
-    let missing: Vec<_> = ["In:", "Out:", "Never:"]
-        .into_iter()
-        .filter(|word| !docs.contains(word))
-        .collect();
+    let missing: Vec<_> =
+        ["In:", "Out:", "Never:"].into_iter().filter(|word| !docs.contains(word)).collect();
     (!missing.is_empty()).then(|| {
         let what = format!("the `//!` at the top lacks {}", missing.join(" and "));
         Offence::new(source, 1, what)
@@ -44,13 +39,7 @@ pub(super) fn name(source: &Source) -> Vec<Offence> {
     let path = source.path.strip_suffix(".rs").unwrap_or(&source.path);
     path.split(['/', '_'])
         .filter(|part| EMPTY_NAMES.contains(part))
-        .map(|part| {
-            Offence::new(
-                source,
-                1,
-                format!("`{part}` names nothing: say what it holds"),
-            )
-        })
+        .map(|part| Offence::new(source, 1, format!("`{part}` names nothing: say what it holds")))
         .collect()
 }
 
@@ -71,11 +60,7 @@ mod tests {
         let of = |lines| Source::planted("src/net/tls.rs", &"x\n".repeat(lines));
         assert_eq!(length(&of(LINES)), None);
         let offence = length(&of(LINES + 1)).unwrap();
-        assert!(
-            offence
-                .to_string()
-                .starts_with("src/net/tls.rs:501: 501 lines")
-        );
+        assert!(offence.to_string().starts_with("src/net/tls.rs:501: 501 lines"));
     }
 
     #[test]
@@ -84,11 +69,7 @@ mod tests {
         let whole = "//! Sockets. In: bytes.\n//! Out: connections. Never: a decision.\nmod tls;";
         assert_eq!(check("src/net/mod.rs", whole), None);
         assert_eq!(
-            check(
-                "src/net/mod.rs",
-                "//! Sockets. In: bytes.\n\nmod tls; // Out: Never:"
-            )
-            .unwrap(),
+            check("src/net/mod.rs", "//! Sockets. In: bytes.\n\nmod tls; // Out: Never:").unwrap(),
             "the `//!` at the top lacks Out: and Never:"
         );
         assert!(check("src/net/mod.rs", "").is_some());
@@ -110,12 +91,6 @@ mod tests {
     fn a_bare_ignore_is_found_and_one_with_a_reason_is_not() {
         let text = "// #[ignore]\n#[test]\n#[ignore]\nfn a() {}\n#[ignore = \"slow\"]\nfn b() {}";
         let offences = ignored(&Source::planted("tests/it/a.rs", text));
-        assert_eq!(
-            offences
-                .iter()
-                .map(|offence| offence.line)
-                .collect::<Vec<_>>(),
-            [3]
-        );
+        assert_eq!(offences.iter().map(|offence| offence.line).collect::<Vec<_>>(), [3]);
     }
 }
