@@ -3,38 +3,20 @@
 use super::code;
 use super::{Offence, Source};
 
-/// A stage and the stages that it may name; a name ends the search from `crate::`, `postgate::` or
-/// through `super`.
-const ALLOWED: [(&str, &[&str]); 12] = [
-    ("main", &["cli"]),
-    (
-        "cli",
-        &[
-            "app",
-            "admin",
-            "clock",
-            "config",
-            "deliver",
-            "event",
-            "ingress",
-            "net",
-            "spool",
-            "telemetry",
-        ],
-    ),
-    (
-        "app",
-        &["admin", "clock", "config", "deliver", "event", "ingress", "net", "spool", "telemetry"],
-    ),
-    ("config", &["admin", "clock", "deliver", "event", "ingress", "net", "spool", "telemetry"]),
-    ("ingress", &["clock", "event", "net", "spool", "telemetry"]),
-    ("deliver", &["clock", "spool", "telemetry"]),
-    ("admin", &["clock", "spool", "telemetry"]),
-    ("spool", &["clock", "telemetry"]),
-    ("net", &["clock", "telemetry"]),
-    ("telemetry", &["clock"]),
-    ("event", &[]),
-    ("clock", &[]),
+/// A stage and the stages that it may name.
+const ALLOWED: [(&str, &str); 12] = [
+    ("main", "cli"),
+    ("cli", "admin app clock config deliver event ingress net spool telemetry"),
+    ("app", "admin clock config deliver event ingress net spool telemetry"),
+    ("config", "admin clock deliver event ingress net spool telemetry"),
+    ("ingress", "clock event net spool telemetry"),
+    ("deliver", "clock spool telemetry"),
+    ("admin", "clock spool telemetry"),
+    ("spool", "clock telemetry"),
+    ("net", "clock telemetry"),
+    ("telemetry", "clock"),
+    ("event", ""),
+    ("clock", ""),
 ];
 
 /// What this file may not name, and does.
@@ -48,7 +30,7 @@ pub(super) fn check(source: &Source) -> Vec<Offence> {
         return vec![Offence::new(source, 1, what)];
     };
     let code = code::only(&source.text);
-    let mut offences: Vec<_> = named(&code)
+    let mut offences: Vec<_> = named(&code, depth(&source.path))
         .into_iter()
         .filter(|(_, name)| *name != stage && self::allowed(name).is_some())
         .filter(|(_, name)| !allowed.contains(name))
@@ -68,24 +50,30 @@ fn stage(path: &str) -> &str {
     inner.get(..end).unwrap_or(inner)
 }
 
-fn allowed(stage: &str) -> Option<&'static [&'static str]> {
-    ALLOWED.iter().find(|(name, _)| *name == stage).map(|(_, allowed)| *allowed)
+fn allowed(stage: &str) -> Option<Vec<&'static str>> {
+    let (_, allowed) = ALLOWED.iter().find(|(name, _)| *name == stage)?;
+    Some(allowed.split_whitespace().collect())
 }
 
-/// The first segment after each `crate::` and `postgate::`, with its place, in groups too.
-///
-/// A path through `super` is looked at whatever its depth: no stage has a file with the name of a
-/// stage that it may not name.
-fn named(code: &str) -> Vec<(usize, &str)> {
+/// The first segment after each `crate::` and `postgate::`, and after a chain of `super::` that
+/// ends at the root of the crate, with its place; in groups too. `depth` is the file's module's.
+fn named(code: &str, depth: usize) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for root in ["crate::", "postgate::", "super::"] {
         for (at, _) in code.match_indices(root) {
-            let before = code.get(..at).unwrap_or_default();
-            if before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            let (before, path) = code.split_at(at);
+            // The end of a longer word, or of a chain that was looked at from its start.
+            if before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                || (root == "super::" && before.ends_with("super::"))
+            {
                 continue;
             }
-            let start = at + root.len();
-            let tail = code.get(start..).unwrap_or_default();
+            let tail = path.trim_start_matches(root);
+            let climbed = (path.len() - tail.len()) / root.len();
+            if root == "super::" && climbed < depth + inline(before) {
+                continue;
+            }
+            let start = code.len() - tail.len();
             match tail.strip_prefix('{') {
                 Some(group) => found.extend(firsts(group, start + 1)),
                 None => found.push((start, word(tail))),
@@ -93,6 +81,33 @@ fn named(code: &str) -> Vec<(usize, &str)> {
         }
     }
     found
+}
+
+/// How many modules the file's own is below the root: 1 for `src/net/mod.rs` and `src/clock.rs`.
+fn depth(path: &str) -> usize {
+    let inner = path.strip_prefix("src/").unwrap_or(path);
+    let inner = inner.strip_suffix("/mod.rs").unwrap_or(inner);
+    match inner {
+        "lib.rs" | "main.rs" => 0,
+        _ => inner.split('/').count(),
+    }
+}
+
+/// How many modules written in place, such as `mod tests {`, are open where `before` ends.
+fn inline(before: &str) -> usize {
+    let mut open = Vec::new();
+    for (at, c) in before.char_indices() {
+        match c {
+            '{' => {
+                let head = before.get(..at).unwrap_or_default().trim_end();
+                let head = head.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
+                open.push(head.trim_end().ends_with("mod") && head.ends_with(char::is_whitespace));
+            }
+            '}' => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.into_iter().filter(|is_module| *is_module).count()
 }
 
 /// The first segments of the items of a group whose `{` has been read; `offset` is where `group`
@@ -165,6 +180,20 @@ mod tests {
         assert_eq!(found("src/event/mod.rs", "use super::spool::EventId;").len(), 1);
         assert_eq!(found("src/event/json.rs", "use super::super::clock;").len(), 1);
         assert_eq!(found("src/net/tls.rs", "use postgate::spool;").len(), 1);
+        assert_eq!(found("src/net/a/mod.rs", "use super::super::{spool, event};").len(), 2);
+        let test = "fn a() {}\nmod tests {\n    fn b() {}\n    use super::super::super::cli;\n}";
+        assert_eq!(
+            found("src/event/json.rs", test),
+            ["src/event/json.rs:4: `event` must not name `cli`"]
+        );
+    }
+
+    #[test]
+    fn a_file_of_the_stage_may_have_the_name_of_another_stage() {
+        assert!(found("src/spool/lease.rs", "use super::event::Row;").is_empty());
+        assert!(found("src/spool/sqlite/write.rs", "use super::super::event::Row;").is_empty());
+        let test = "mod tests { use super::super::event::Row; }";
+        assert!(found("src/spool/lease.rs", test).is_empty());
     }
 
     #[test]
@@ -186,8 +215,9 @@ mod tests {
     #[test]
     fn only_app_and_cli_name_config_and_nobody_names_cli_but_main() {
         let naming = |wanted: &str| {
-            let stages = ALLOWED.iter().filter(|(_, allowed)| allowed.contains(&wanted));
-            stages.map(|(stage, _)| *stage).collect::<Vec<_>>()
+            let stages = ALLOWED.iter().map(|(stage, _)| *stage);
+            let naming = stages.filter(|stage| allowed(stage).unwrap().contains(&wanted));
+            naming.collect::<Vec<_>>()
         };
         assert_eq!(naming("config"), ["cli", "app"]);
         assert_eq!(naming("cli"), ["main"]);
