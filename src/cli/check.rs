@@ -1,0 +1,1 @@
+//! `postgate check`.

@@ -1,0 +1,150 @@
+//! The desk at which one configuration is read: what it may look at, and the mistakes found so far.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::document::{Document, Place};
+use super::key::Key;
+use super::problem::Problem;
+use crate::clock::Timestamp;
+
+/// Everything a check may look at, and the list it writes to.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+    /// Files whose change is a reason to load the configuration again.
+    pub(super) watched: Vec<PathBuf>,
+    pub(super) now: Timestamp,
+    file: String,
+    folder: PathBuf,
+    document: Document,
+    variables: BTreeMap<String, String>,
+    /// Keys that an environment variable has set, with its name.
+    overridden: BTreeMap<Key, String>,
+    /// Keys whose value is not of their type: one mistake each is enough.
+    broken: Vec<Key>,
+}
+
+impl Report {
+    pub(super) fn new(
+        path: &Path,
+        document: Document,
+        variables: BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            watched: vec![path.to_owned()],
+            now,
+            file: path.display().to_string(),
+            folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+            document,
+            variables,
+            overridden: BTreeMap::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    /// Adds a mistake, unless the key's value was already found to be of the wrong type.
+    pub(super) fn problem(&mut self, key: &Key, what: impl Into<String>, mend: impl Into<String>) {
+        if self.broken.iter().any(|broken| broken.covers(key)) {
+            return;
+        }
+        let problem = self.place(key, what.into(), mend.into());
+        self.problems.push(problem);
+    }
+
+    /// Adds a mistake about the type of a value, and keeps silent about that key from now on.
+    pub(super) fn broken(&mut self, key: &Key, what: impl Into<String>, mend: impl Into<String>) {
+        self.problem(key, what, mend);
+        self.broken.push(key.clone());
+    }
+
+    /// Adds something that works and that the operator should know.
+    pub(super) fn warn(&mut self, key: &Key, what: impl Into<String>, mend: impl Into<String>) {
+        let warning = self.place(key, what.into(), mend.into());
+        self.warnings.push(warning);
+    }
+
+    /// Adds a mistake in a file that `key` names.
+    pub(super) fn problem_in(&mut self, file: &Path, line: usize, key: &Key, what: String) {
+        self.problems.push(Problem {
+            file: file.display().to_string(),
+            line: Some(line),
+            column: None,
+            key: key.to_string(),
+            what,
+            mend: "correct the line, or put # in front of it".to_owned(),
+        });
+    }
+
+    /// Adds the faults of the text itself.
+    pub(super) fn syntax(&mut self) {
+        for fault in std::mem::take(&mut self.document.faults) {
+            self.problems.push(Problem {
+                file: self.file.clone(),
+                line: fault.place.map(|place| place.line),
+                column: fault.place.map(|place| place.column),
+                key: String::new(),
+                what: fault.message,
+                mend: "correct the line; the syntax is that of https://toml.io".to_owned(),
+            });
+        }
+    }
+
+    /// Forgets mistakes that have no place in the text: for a text that could not be read whole,
+    /// they may only be echoes of its faults.
+    pub(super) fn keep_placed(&mut self) {
+        let file = &self.file;
+        self.problems
+            .retain(|problem| problem.line.is_some() || problem.file != *file);
+    }
+
+    /// The path meant by `text`: relative ones count from the folder of the configuration file.
+    pub(super) fn path(&self, text: &str) -> PathBuf {
+        self.folder.join(text)
+    }
+
+    /// The environment variable `name`.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// Every environment variable.
+    pub(super) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    /// Remembers that the variable `name` has set `key`.
+    pub(super) fn overridden(&mut self, key: Key, name: String) {
+        self.overridden.insert(key, name);
+    }
+
+    /// True when the file or the environment sets this key, rather than the defaults.
+    pub(super) fn is_set(&self, key: &Key) -> bool {
+        self.document.has(key) || self.overridden.keys().any(|set| set.covers(key))
+    }
+
+    /// True when a mistake about this key or one below it is listed.
+    pub(super) fn is_broken(&self, key: &Key) -> bool {
+        self.broken.iter().any(|broken| broken.covers(key))
+    }
+
+    fn place(&self, key: &Key, what: String, mend: String) -> Problem {
+        let variable = self.overridden.iter().find(|(set, _)| set.covers(key));
+        let (file, place) = match variable {
+            Some((_, name)) => (format!("environment variable {name}"), None),
+            None => (self.file.clone(), self.document.place(key)),
+        };
+        Problem {
+            file,
+            line: place.map(|Place { line, .. }| line),
+            column: place.map(|Place { column, .. }| column),
+            key: key.to_string(),
+            what,
+            mend,
+        }
+    }
+}
