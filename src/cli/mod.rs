@@ -1,2 +1,2 @@
 //! cli
-mod check;
+pub mod check;

@@ -44,11 +44,7 @@ pub enum RangeError {
 /// # Errors
 /// [`RangeError`] says what is wrong with the text.
 pub fn parse_range(text: &str) -> Result<IpNet, RangeError> {
-    let unreadable = || RangeError::Unreadable(text.to_owned());
-    let range: IpNet = match text.parse::<IpAddr>() {
-        Ok(address) => address.into(),
-        Err(_) => text.parse().map_err(|_| unreadable())?,
-    };
+    let range = read(text).ok_or_else(|| RangeError::Unreadable(text.to_owned()))?;
     if range.prefix_len() == 0 {
         return Err(RangeError::Everybody(text.to_owned()));
     }
@@ -64,6 +60,18 @@ pub fn parse_range(text: &str) -> Result<IpNet, RangeError> {
         }
         _ => Ok(range),
     }
+}
+
+/// The address is read by the standard library: the parser of `ipnet` takes `192.0.02.0`, which is
+/// octal to some and decimal to others.
+fn read(text: &str) -> Option<IpNet> {
+    let Some((address, prefix)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(IpNet::from);
+    };
+    if !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    IpNet::new(address.parse().ok()?, prefix.parse().ok()?).ok()
 }
 
 pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> Option<AllowlistSettings> {
@@ -200,6 +208,9 @@ mod tests {
             "192.0.2",
             "192.0.2.0/33",
             "192.0.02.0/24",
+            "192.0.2.0/+24",
+            "192.0.2.0/",
+            "192.0.2.0/24/1",
             "impact.com",
             "192.0.2.0 /24",
         ] {

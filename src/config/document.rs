@@ -21,6 +21,12 @@ pub(super) struct Fault {
     pub(super) message: String,
 }
 
+impl Fault {
+    pub(super) fn line(&self) -> Option<usize> {
+        self.place.map(|place| place.line)
+    }
+}
+
 /// What a text says, where it says it, and what in it is not TOML.
 #[derive(Debug, Default)]
 pub(super) struct Document {

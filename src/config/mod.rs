@@ -117,7 +117,6 @@ pub fn parse(
     now: Timestamp,
 ) -> Result<Settings, Problems> {
     let document = Document::parse(text);
-    let faulty = !document.faults.is_empty();
     let defaults = defaults();
     let layers = Figment::from(Layer(defaults.clone())).merge(Layer(document.values.clone()));
     let variables: BTreeMap<_, _> = variables.into_iter().collect();
@@ -131,11 +130,7 @@ pub fn parse(
             extract::extract(values, &defaults, &mut report)
         })
         .and_then(|raw| settings(raw, &mut report));
-    if faulty {
-        report.keep_placed();
-    }
-    report.syntax();
-
+    report.faults();
     problem::sort(&mut report.warnings);
     match settings {
         Some(mut settings) if report.problems.is_empty() => {

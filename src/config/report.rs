@@ -80,26 +80,27 @@ impl Report {
         });
     }
 
-    /// Adds the faults of the text itself.
-    pub(super) fn syntax(&mut self) {
-        for fault in std::mem::take(&mut self.document.faults) {
-            self.problems.push(Problem {
-                file: self.file.clone(),
-                line: fault.place.map(|place| place.line),
+    /// Adds the faults of the text itself, and forgets mistakes that may only be echoes of them:
+    /// those without a place in the text, and those of the same line.
+    pub(super) fn faults(&mut self) {
+        let faults = std::mem::take(&mut self.document.faults);
+        if faults.is_empty() {
+            return;
+        }
+        let file = &self.file;
+        let faulty =
+            |line: Option<usize>| line.is_none() || faults.iter().any(|fault| fault.line() == line);
+        self.problems
+            .retain(|problem| problem.file != *file || !faulty(problem.line));
+        self.problems
+            .extend(faults.into_iter().map(|fault| Problem {
+                file: file.clone(),
+                line: fault.line(),
                 column: fault.place.map(|place| place.column),
                 key: String::new(),
                 what: fault.message,
-                mend: "correct the line; the syntax is that of https://toml.io".to_owned(),
-            });
-        }
-    }
-
-    /// Forgets mistakes that have no place in the text: for a text that could not be read whole,
-    /// they may only be echoes of its faults.
-    pub(super) fn keep_placed(&mut self) {
-        let file = &self.file;
-        self.problems
-            .retain(|problem| problem.line.is_some() || problem.file != *file);
+                mend: "correct the line; the syntax is TOML, texts stand in quotes".to_owned(),
+            }));
     }
 
     /// The path meant by `text`: relative ones count from the folder of the configuration file.
@@ -125,11 +126,6 @@ impl Report {
     /// True when the file or the environment sets this key, rather than the defaults.
     pub(super) fn is_set(&self, key: &Key) -> bool {
         self.document.has(key) || self.overridden.keys().any(|set| set.covers(key))
-    }
-
-    /// True when a mistake about this key or one below it is listed.
-    pub(super) fn is_broken(&self, key: &Key) -> bool {
-        self.broken.iter().any(|broken| broken.covers(key))
     }
 
     fn place(&self, key: &Key, what: String, mend: String) -> Problem {

@@ -438,7 +438,7 @@ mod tests {
         assert_eq!(route.upstream.timeout.as_secs(), 3);
         assert_eq!(route.retry.max_age.as_secs(), 3600);
         assert_eq!(route.retry.initial.as_secs(), 1, "the default");
-        let bad = problems(&[("routes[0].upstream", r#"{ timeut = "1s", initial = "1h" }"#)]);
+        let bad = problems(&[("routes[0].upstream", r#"{ initial = "1h", timeut = "1s" }"#)]);
         assert_eq!(
             bad,
             ["routes[0].upstream.initial", "routes[0].upstream.timeut"]

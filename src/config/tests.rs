@@ -110,8 +110,6 @@ ranges = ["192.0.2.7/24", 5]
 [upstream]
 url = "htp://shop"
 timeout = 10
-[retry]
-factor = 0.5
 [limits]
 body_bytes = "big"
 [[routes]]
@@ -134,11 +132,10 @@ value = "env:MISSING"
         (7, "allowlist.ranges[1]"),
         (9, "upstream.url"),
         (10, "upstream.timeout"),
-        (12, "retry.factor"),
-        (14, "limits.body_bytes"),
-        (17, "routes[0].path"),
-        (18, "routes[0].kind"),
-        (21, "routes[0].secret.value"),
+        (12, "limits.body_bytes"),
+        (15, "routes[0].path"),
+        (16, "routes[0].kind"),
+        (19, "routes[0].secret.value"),
     ];
     assert_eq!(found, expected, "{problems}");
     for problem in &problems {
