@@ -1,6 +1,5 @@
 //! `postgate check`: everything wrong with the configuration at once, or a summary of it.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -155,8 +154,7 @@ impl Summary {
         if let Some(certificate) = &self.certificate {
             let names = certificate.names.join(", ");
             let (days, expires) = (certificate.days, &certificate.expires);
-            // Writing into a `String` cannot fail.
-            let _: Result<(), _> = write!(tls, ", {names}, expires in {days} days ({expires})");
+            tls = format!("{tls}, {names}, expires in {days} days ({expires})");
         }
         if self.client_certificates {
             tls += ", client certificates required";

@@ -74,7 +74,7 @@ fn read(text: &str) -> Option<IpNet> {
     IpNet::new(address.parse().ok()?, prefix.parse().ok()?).ok()
 }
 
-pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> Option<AllowlistSettings> {
+pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSettings {
     let key = Key::top("allowlist");
     let problems = report.problems.len();
     let mut ranges = list(&raw.ranges, &key.child("ranges"), report);
@@ -100,11 +100,11 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> Option<Allow
     }
     ranges.sort_unstable();
     ranges.dedup();
-    Some(AllowlistSettings {
+    AllowlistSettings {
         ranges,
         trusted_proxies,
         allow_any: raw.allow_any,
-    })
+    }
 }
 
 fn list(texts: &[String], key: &Key, report: &mut Report) -> Vec<IpNet> {
@@ -245,7 +245,7 @@ mod tests {
             allow_any: true,
             ..raw(&[], &[])
         };
-        let settings = allowlist(&open, &mut report).expect("settings");
+        let settings = allowlist(&open, &mut report);
         assert!(settings.allow_any);
         assert_eq!((report.problems.len(), report.warnings.len()), (0, 1));
     }
@@ -256,7 +256,7 @@ mod tests {
         let text = "# impact.com\n192.0.2.0/24 # one\n\n198.51.100.7/24\n192.0.2.0/24\n";
         std::fs::write(folder.path().join("ranges"), text).expect("written");
         let mut report = report_in(folder.path());
-        let settings = allowlist(&raw(&[], &["ranges", "gone"]), &mut report).expect("settings");
+        let settings = allowlist(&raw(&[], &["ranges", "gone"]), &mut report);
         assert_eq!(settings.ranges.len(), 1, "equal ones are one");
         assert_eq!(report.problems.len(), 2);
         assert_eq!(report.problems[0].line, Some(4));

@@ -14,7 +14,7 @@ use super::report::Report;
 use crate::clock::Timestamp;
 
 /// Let's Encrypt renews 30 days before the end; at 14 the renewal has failed for two weeks.
-const WARN_BEFORE: Duration = Duration::from_secs(14 * 24 * 3600);
+const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
 
 /// What the certificate of the gateway says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +197,7 @@ mod tests {
     use super::super::tests::report_in;
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const DAY: Duration = Duration::from_hours(24);
 
     struct Files {
         folder: tempfile::TempDir,
@@ -272,7 +272,7 @@ mod tests {
             Timestamp::from_millis(files.not_after.as_millis() - by)
         };
         assert_eq!(found(before(DAY * 14)), (0, 0));
-        assert_eq!(found(before(DAY * 14 - Duration::from_secs(1))), (0, 1));
+        assert_eq!(found(before(DAY * 13)), (0, 1));
         assert_eq!(found(files.not_after), (0, 1));
         assert_eq!(found(files.not_after.plus(Duration::from_secs(1))), (1, 0));
     }

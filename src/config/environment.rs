@@ -20,6 +20,10 @@ pub(super) fn apply(values: &mut Dict, defaults: &Dict, report: &mut Report) {
         .collect();
     for (key, name, text) in named {
         report.overridden(key.clone(), name);
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            report.broken(&key, "is not UTF-8", "set it to a text in UTF-8");
+            continue;
+        }
         let value = value(&text, shape(&key, defaults));
         if set(values, key.steps(), value).is_none() {
             report.broken(

@@ -12,8 +12,8 @@ use super::word;
 const MOST: usize = 500;
 
 /// Reads `values`; where one is wrong it is listed, its default takes its place, and reading goes on.
-pub(super) fn extract(values: Dict, defaults: &Dict, report: &mut Report) -> Option<Raw> {
-    let defaults = Value::from(defaults.clone());
+pub(super) fn extract(values: Dict, known: &Dict, report: &mut Report) -> Option<Raw> {
+    let defaults = Value::from(known.clone());
     let mut values = Value::from(values);
     for _ in 0..MOST {
         let error = match values.deserialize::<Raw>() {
@@ -21,7 +21,7 @@ pub(super) fn extract(values: Dict, defaults: &Dict, report: &mut Report) -> Opt
             Err(error) => error,
         };
         let key = Key::from(error.path.clone());
-        let (what, mend) = explain(&error.kind, &key);
+        let (what, mend) = explain(&error.kind, &key, known);
         report.broken(&key, what, mend);
         let harmless = match key.steps() {
             [list, _] if list == "routes" => Value::from(Dict::new()),
@@ -63,18 +63,22 @@ fn replace(values: &mut Value, defaults: &Value, steps: &[String], harmless: Val
 }
 
 /// What is wrong, without the value: it may be a secret.
-fn explain(kind: &Kind, key: &Key) -> (String, String) {
+fn explain(kind: &Kind, key: &Key, defaults: &Dict) -> (String, String) {
     match kind {
         Kind::UnknownField(name, known) => {
-            let mend = match word::nearest(name, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("remove it; known here: {}", known.join(", ")),
+            let elsewhere = sections_with(name, defaults);
+            let mend = if let Some(near) = word::nearest(name, known.iter().copied()) {
+                format!("did you mean `{near}`?")
+            } else if !elsewhere.is_empty() {
+                format!("it is a key of {}", elsewhere.join(" and "))
+            } else {
+                format!("remove it; known here: {}", known.join(", "))
             };
             ("is not a known key".to_owned(), mend)
         }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => (
             format!("is {}", noun(actual)),
-            format!("write {}", wanted(expected)),
+            format!("write {}{}", wanted(expected), example(key, defaults)),
         ),
         Kind::MissingField(name) => (format!("`{name}` is missing in {key}"), "add it".to_owned()),
         // serde has no other error for these structs; should it get one, its text may quote values.
@@ -83,6 +87,37 @@ fn explain(kind: &Kind, key: &Key) -> (String, String) {
             "compare it with the commented config.toml of postgate".to_owned(),
         ),
     }
+}
+
+/// The sections that have a key of this name.
+fn sections_with(name: &str, defaults: &Dict) -> Vec<String> {
+    let has = |section: &Value| {
+        section
+            .as_dict()
+            .is_some_and(|keys| keys.contains_key(name))
+    };
+    let sections = defaults.iter().filter(|(_, section)| has(section));
+    sections
+        .map(|(section, _)| format!("[{section}]"))
+        .collect()
+}
+
+/// The default, which is no secret and says more than its type.
+fn example(key: &Key, defaults: &Dict) -> String {
+    let default = match key.steps() {
+        [section, name] => defaults
+            .get(section)
+            .and_then(|keys| keys.as_dict()?.get(name)),
+        [_, _, table, name] if table == "upstream" => ["upstream", "retry"]
+            .iter()
+            .find_map(|section| defaults.get(*section)?.as_dict()?.get(name)),
+        _ => None,
+    };
+    let text = default
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty());
+    text.map(|text| format!(", such as {text:?}"))
+        .unwrap_or_default()
 }
 
 fn noun(actual: &Actual) -> &'static str {

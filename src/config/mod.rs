@@ -6,7 +6,9 @@ mod allowlist;
 mod certificate;
 mod document;
 mod environment;
+mod exchange;
 mod extract;
+mod headers;
 mod key;
 mod problem;
 mod quantity;
@@ -86,9 +88,11 @@ pub struct Route {
 /// # Errors
 /// Every mistake that can be found, in one list.
 pub fn load(path: &Path) -> Result<Settings, Problems> {
-    // A variable that is not UTF-8 is none of ours; one that a secret names is reported as unset.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    // A value that is not UTF-8 is refused where a key or a secret uses it, by the mark it carries.
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let value = value.to_string_lossy().into_owned();
+        Some((name.into_string().ok()?, value))
+    });
     load_from(path, variables, clock::now())
 }
 
@@ -102,7 +106,7 @@ pub fn load_from(
     variables: impl IntoIterator<Item = (String, String)>,
     now: Timestamp,
 ) -> Result<Settings, Problems> {
-    let text = read(path).map_err(|problem| Problems::new(vec![problem]))?;
+    let text = read(path)?;
     parse(&text, path, variables, now)
 }
 
@@ -134,6 +138,8 @@ pub fn parse(
     problem::sort(&mut report.warnings);
     match settings {
         Some(mut settings) if report.problems.is_empty() => {
+            report.watched.sort_unstable();
+            report.watched.dedup();
             settings.warnings = report.warnings;
             settings.watched = report.watched;
             Ok(settings)
@@ -163,7 +169,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
     Some(Settings {
         listen: listen?,
         tls: tls?,
-        allowlist: allowlist?,
+        allowlist,
         limits: limits.requests?,
         spool: spool?,
         log: log?,
@@ -182,7 +188,7 @@ fn defaults() -> Dict {
     values
 }
 
-fn read(path: &Path) -> Result<String, Problem> {
+fn read(path: &Path) -> Result<String, Problems> {
     let mut text = String::new();
     let read = std::fs::File::open(path)
         .and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
@@ -193,7 +199,7 @@ fn read(path: &Path) -> Result<String, Problem> {
         Ok(_) => format!("is larger than {MOST_BYTES} bytes"),
         Err(error) => format!("cannot be read: {error}"),
     };
-    Err(Problem {
+    Err(Problems::new(vec![Problem {
         file: path.display().to_string(),
         line: None,
         column: None,
@@ -202,7 +208,7 @@ fn read(path: &Path) -> Result<String, Problem> {
         mend: "copy the commented config.toml of postgate there, or name another file with \
                --config"
             .to_owned(),
-    })
+    }]))
 }
 
 /// Values that figment merges; later ones win, key by key.

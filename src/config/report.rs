@@ -8,7 +8,8 @@ use super::key::Key;
 use super::problem::Problem;
 use crate::clock::Timestamp;
 
-/// Everything a check may look at, and the list it writes to.
+/// Everything a check may look at, and the list it writes to. While the list has a problem, no
+/// settings leave this stage; so what stands in for a refused value need only be harmless.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) problems: Vec<Problem>,
@@ -88,10 +89,10 @@ impl Report {
             return;
         }
         let file = &self.file;
-        let faulty =
+        let echoes =
             |line: Option<usize>| line.is_none() || faults.iter().any(|fault| fault.line() == line);
         self.problems
-            .retain(|problem| problem.file != *file || !faulty(problem.line));
+            .retain(|problem| problem.file != *file || !echoes(problem.line));
         self.problems
             .extend(faults.into_iter().map(|fault| Problem {
                 file: file.clone(),

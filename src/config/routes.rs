@@ -2,25 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use http::Method;
 use http::uri::PathAndQuery;
-use http::{HeaderName, Method, StatusCode};
-use secrecy::ExposeSecret as _;
 
 use super::key::Key;
-use super::quantity::count;
-use super::raw::{RawReply, RawRoute, RawSecret};
+use super::raw::RawRoute;
 use super::report::Report;
 use super::upstream::Draft;
 use super::word::word;
-use super::{Route, secret};
+use super::{Route, exchange};
 use crate::event::{self, Format, Kind, Rules};
-use crate::ingress::{Delivery, OnMalformed, ReplySettings, RouteSecret, SecretPlace};
+use crate::ingress::{Delivery, OnMalformed, RouteSecret, SecretPlace};
 use crate::{deliver, ingress};
 
 /// A name is a label of every metric and a column of every list.
 const MOST_NAME_BYTES: usize = 64;
 const MOST_PATH_BYTES: usize = 1024;
-const MOST_REPLY_BYTES: usize = 64 * 1024;
 /// More routes than impact.com has accounts and kinds, by far; each has a delivery loop.
 const MOST_ROUTES: usize = 1000;
 
@@ -67,10 +64,9 @@ fn route(
         &raw.on_malformed,
         &choices,
     );
-    let secret = route_secret(raw.secret.as_ref(), &key.child("secret"), report);
-    let reply = reply(&raw.reply, &key.child("reply"), report);
-    let known_secret = secret.as_ref().and_then(Option::as_ref);
-    let rules = rules(&raw, key, known_secret, limits, report);
+    let secret = exchange::secret(raw.secret.as_ref(), &key.child("secret"), report);
+    let reply = exchange::reply(&raw.reply, &key.child("reply"), report);
+    let rules = rules(&raw, key, secret.as_ref(), limits, report);
     if !raw.template_file.is_empty() {
         let mend = "set it to \"\"; names of your own are understood through `fields`";
         report.problem(
@@ -100,7 +96,7 @@ fn route(
             delivery: delivery?,
             rules,
             on_malformed: on_malformed?,
-            secret: secret?,
+            secret,
             reply: reply?,
         },
     })
@@ -219,80 +215,6 @@ fn methods(texts: &[String], key: &Key, report: &mut Report) -> Option<Vec<Metho
     whole.then_some(methods)
 }
 
-/// The outer `None` is a problem; the inner one is a route without a secret.
-fn route_secret(
-    raw: Option<&RawSecret>,
-    key: &Key,
-    report: &mut Report,
-) -> Option<Option<RouteSecret>> {
-    let Some(raw) = raw else {
-        let what = "is not set: any account at impact.com could send to this route";
-        report.warn(
-            key,
-            what,
-            "add [routes.secret] with header (or query) and value",
-        );
-        return Some(None);
-    };
-    let place = match (raw.header.as_str(), raw.query.as_str()) {
-        ("", "") => Err("names neither header nor query"),
-        ("", query) => Ok(SecretPlace::Query(query.to_owned())),
-        (header, "") => HeaderName::from_bytes(header.as_bytes())
-            .map(SecretPlace::Header)
-            .map_err(|_| "has a header that is no header name"),
-        _ => Err("names both header and query"),
-    };
-    let mend = "set exactly one: header = \"X-Postback-Token\" or query = \"token\"";
-    let place = place.map_err(|what| report.problem(key, what, mend)).ok();
-    let at = key.child("value");
-    let value = secret::secret(report, &at, &raw.value)?;
-    if value.expose_secret().is_empty() {
-        let mend = "use \"env:POSTBACK_TOKEN\" or \"file:PATH\"";
-        report.problem(&at, "is empty: everybody knows it", mend);
-        return None;
-    }
-    let place = place?;
-    Some(Some(RouteSecret { place, value }))
-}
-
-fn reply(raw: &RawReply, key: &Key, report: &mut Report) -> Option<ReplySettings> {
-    let status = count(
-        report,
-        &key.child("success_status"),
-        raw.success_status,
-        200..=299,
-    );
-    for (name, body) in [
-        ("success_body", &raw.success_body),
-        ("error_body", &raw.error_body),
-    ] {
-        if body.len() > MOST_REPLY_BYTES {
-            let mend = "impact.com looks for a short text; shorten it";
-            report.problem(&key.child(name), "is larger than 64 KiB", mend);
-        }
-    }
-    let status = StatusCode::from_u16(u16::try_from(status?).ok()?).ok()?;
-    // RFC 9110 15.3.5 and 15.3.6: these have no content.
-    let bodiless = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT].contains(&status);
-    let at = key.child("success_body");
-    let mut success_body = raw.success_body.clone();
-    if bodiless && report.is_set(&at) && !success_body.is_empty() {
-        let what = format!("cannot be sent with status {}", status.as_u16());
-        report.problem(
-            &at,
-            what,
-            "set success_body = \"\", or success_status = 200",
-        );
-    } else if bodiless {
-        success_body.clear();
-    }
-    Some(ReplySettings {
-        success_status: status,
-        success_body,
-        error_body: raw.error_body.clone(),
-    })
-}
-
 /// A name is a queue, and a path with a method is one route's alone.
 fn duplicates(raw: &[RawRoute], key: &Key, report: &mut Report) {
     let mut names = BTreeMap::new();
@@ -320,7 +242,6 @@ fn duplicates(raw: &[RawRoute], key: &Key, report: &mut Report) {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{load, problems, route, settings};
-    use super::*;
 
     fn keys(text: &str) -> Vec<String> {
         match load(text) {
@@ -391,41 +312,6 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_has_one_place_and_a_value() {
-        let secret = |text: &str| problems(&[("routes[0].secret", text)]);
-        assert_eq!(
-            secret(r#"{ header = "X-Token", value = "env:TOKEN" }"#),
-            [""; 0]
-        );
-        assert_eq!(secret(r#"{ query = "token", value = "s" }"#), [""; 0]);
-        assert_eq!(secret(r#"{ value = "s" }"#), ["routes[0].secret"]);
-        assert_eq!(
-            secret(r#"{ header = "a", query = "b", value = "s" }"#),
-            ["routes[0].secret"]
-        );
-        assert_eq!(
-            secret(r#"{ header = "a b", value = "s" }"#),
-            ["routes[0].secret"]
-        );
-        assert_eq!(
-            secret(r#"{ header = "a", value = "" }"#),
-            ["routes[0].secret.value"]
-        );
-        assert_eq!(
-            secret(r#"{ header = "a", value = "env:NO" }"#),
-            ["routes[0].secret.value"]
-        );
-    }
-
-    #[test]
-    fn a_query_secret_is_no_part_of_the_event() {
-        let set = settings(&[("routes[0].secret", r#"{ query = "t", value = "s" }"#)]);
-        let rules = &set.routes[0].ingress.rules;
-        assert_eq!(rules.secret_parameter.as_deref(), Some("t"));
-        assert!(!format!("{set:?}").contains("\"s\""));
-    }
-
-    #[test]
     fn an_upstream_of_its_own_changes_what_it_names() {
         let set = settings(&[
             ("upstream.timeout", "\"3s\""),
@@ -443,16 +329,5 @@ mod tests {
             bad,
             ["routes[0].upstream.initial", "routes[0].upstream.timeut"]
         );
-    }
-
-    #[test]
-    fn no_content_has_no_body() {
-        let set = settings(&[("routes[0].reply.success_status", "204")]);
-        assert_eq!(set.routes[0].ingress.reply.success_body, "");
-        let both = [
-            ("routes[0].reply.success_status", "204"),
-            ("routes[0].reply.success_body", "\"ok\""),
-        ];
-        assert_eq!(problems(&both), ["routes[0].reply.success_body"]);
     }
 }

@@ -27,25 +27,24 @@ pub(super) fn secret(report: &mut Report, key: &Key, text: &str) -> Option<Secre
     Some(SecretString::from(text))
 }
 
-/// A secret that may be left out: the outer `None` is a problem, the inner one is an empty text.
-pub(super) fn optional(report: &mut Report, key: &Key, text: &str) -> Option<Option<SecretString>> {
-    let secret = secret(report, key, text)?;
-    Some((!secret.expose_secret().is_empty()).then_some(secret))
+/// A secret that may be left out: `None` when the text is empty, or after a problem.
+pub(super) fn optional(report: &mut Report, key: &Key, text: &str) -> Option<SecretString> {
+    secret(report, key, text).filter(|secret| !secret.expose_secret().is_empty())
 }
 
 fn variable(report: &mut Report, key: &Key, name: &str) -> Option<SecretString> {
-    match report.variable(name).map(SecretString::from) {
-        Some(secret) if !secret.expose_secret().is_empty() => Some(secret),
-        found => {
-            let state = found.map_or("not set, or not UTF-8", |_| "empty");
-            report.problem(
-                key,
-                format!("the environment variable {name} is {state}"),
-                format!("set {name} where postgate is started, or use file:PATH"),
-            );
-            None
-        }
-    }
+    let state = match report.variable(name) {
+        None => "not set",
+        Some("") => "empty",
+        Some(text) if text.contains(char::REPLACEMENT_CHARACTER) => "not UTF-8",
+        Some(text) => return Some(SecretString::from(text)),
+    };
+    report.problem(
+        key,
+        format!("the environment variable {name} is {state}"),
+        format!("set {name} where postgate is started, or use file:PATH"),
+    );
+    None
 }
 
 fn file(report: &mut Report, key: &Key, path: &Path) -> Option<SecretString> {
@@ -89,7 +88,8 @@ mod tests {
         assert_eq!(read(&mut report, "env:TOKEN").as_deref(), Some("t0ken"));
         assert_eq!(read(&mut report, "env:EMPTY"), None);
         assert_eq!(read(&mut report, "env:UNSET"), None);
-        assert_eq!(report.problems.len(), 2);
+        assert_eq!(read(&mut report, "env:BYTES"), None, "not UTF-8");
+        assert_eq!(report.problems.len(), 3);
         assert_eq!(read(&mut report, "plain").as_deref(), Some("plain"));
     }
 

@@ -13,7 +13,7 @@ use super::report::Report;
 use super::word::word;
 use crate::spool::SpoolSettings;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 const WINDOWS: RangeInclusive<Duration> = Duration::ZERO..=DAY.saturating_mul(366);
 
 /// Below a mebibyte the file's own bookkeeping fills it; above a pebibyte it is a slip of the pen.

@@ -44,6 +44,15 @@ pub(super) fn tls(
         }
         None => (None, None),
     };
+    let ca = Key::top("tls").child("client_ca");
+    if raw.mode != "files" && !raw.client_ca.is_empty() {
+        let mend = "use mode = \"files\", or set client_ca = \"\"";
+        report.problem(
+            &ca,
+            "asks for client certificates, which this mode cannot",
+            mend,
+        );
+    }
     let settings = mode
         .zip(handshake_time)
         .map(|(mode, handshake_time)| TlsSettings {
@@ -149,6 +158,12 @@ mod tests {
                 .iter()
                 .any(|warning| warning.key == "tls.mode")
         );
+    }
+
+    #[test]
+    fn client_certificates_are_not_forgotten() {
+        let keys = problems(&[("tls.client_ca", "\"ca.pem\"")]);
+        assert_eq!(keys, ["tls.client_ca"], "the mode is off");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! `[upstream]` and `[retry]`, for all routes and for each route alone.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, Method};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::key::Key;
@@ -13,47 +12,33 @@ use super::quantity::{amount, count, duration};
 use super::raw::{RawRetry, RawUpstream};
 use super::report::Report;
 use super::word::word;
-use super::{certificate, secret, target};
+use super::{certificate, headers, secret, target};
 use crate::deliver::{Envelope, RetrySettings, UpstreamSettings, UpstreamUrl};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
+const DAY: Duration = Duration::from_hours(24);
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY.saturating_mul(7);
 const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY.saturating_mul(366);
 
-/// What postgate or the connection itself sets; a second one would contradict it.
-const RESERVED_HEADERS: [&str; 10] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "idempotency-key",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "host",
-];
-const RESERVED_PREFIXES: [&str; 3] = ["ce-", "webhook-", "postgate-"];
-
-/// Every key of `[upstream]` and `[retry]` after reading; `None` is a key with a problem.
+/// Every key of `[upstream]` and `[retry]` after reading. `None` is a key with a problem or, where
+/// the settings have an `Option` too, one that is left out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     url: Option<UpstreamUrl>,
     method: Option<Method>,
     timeout: Option<Duration>,
     headers: Option<Vec<(HeaderName, SecretString)>>,
-    ca: Option<Option<PathBuf>>,
-    client_certificate: Option<Option<PathBuf>>,
-    client_key: Option<Option<PathBuf>>,
+    ca: Option<PathBuf>,
+    client_certificate: Option<PathBuf>,
+    client_key: Option<PathBuf>,
     max_in_flight: Option<usize>,
-    signing_secret: Option<Option<SecretString>>,
+    signing_secret: Option<SecretString>,
     envelope: Option<Envelope>,
     initial: Option<Duration>,
     max: Option<Duration>,
     factor: Option<f64>,
     max_age: Option<Duration>,
-    max_attempts: Option<Option<u32>>,
+    max_attempts: Option<u32>,
 }
 
 impl Draft {
@@ -72,6 +57,10 @@ impl Draft {
         if upstream.client_certificate.is_some() || upstream.client_key.is_some() {
             draft.check_identity(upstream_key, report);
         }
+        if upstream.url.is_some() || upstream.ca.is_some() || upstream.client_certificate.is_some()
+        {
+            draft.check_scheme(upstream_key, report);
+        }
         if retry.initial.is_some() || retry.max.is_some() {
             draft.check_pauses(retry_key, report);
         }
@@ -85,10 +74,10 @@ impl Draft {
             method: self.method?,
             timeout: self.timeout?,
             headers: self.headers?,
-            ca: self.ca?,
-            client_identity: self.client_certificate?.zip(self.client_key?),
+            ca: self.ca,
+            client_identity: self.client_certificate.zip(self.client_key),
             max_in_flight: self.max_in_flight?,
-            signing_secret: self.signing_secret?,
+            signing_secret: self.signing_secret,
             envelope: self.envelope?,
         };
         let retry = RetrySettings {
@@ -96,7 +85,7 @@ impl Draft {
             max: self.max?,
             factor: self.factor?,
             max_age: self.max_age?,
-            max_attempts: self.max_attempts?,
+            max_attempts: self.max_attempts,
         };
         Some((upstream, retry))
     }
@@ -106,16 +95,16 @@ impl Draft {
             self.url = target::url(text, &at.child("url"), report);
         }
         if let Some(text) = &raw.ca {
-            self.ca = Some(optional_path(text, report));
-            if let Some(Some(path)) = &self.ca {
+            self.ca = optional_path(text, report);
+            if let Some(path) = &self.ca {
                 certificate::authorities(&at.child("ca"), path, report);
             }
         }
         if let Some(text) = &raw.client_certificate {
-            self.client_certificate = Some(optional_path(text, report));
+            self.client_certificate = optional_path(text, report);
         }
         if let Some(text) = &raw.client_key {
-            self.client_key = Some(optional_path(text, report));
+            self.client_key = optional_path(text, report);
         }
     }
 
@@ -127,7 +116,7 @@ impl Draft {
             self.timeout = duration(report, &at.child("timeout"), text, TIMEOUTS);
         }
         if let Some(raw) = &raw.headers {
-            self.headers = headers(raw, &at.child("headers"), report);
+            self.headers = headers::headers(raw, &at.child("headers"), report);
         }
         if let Some(number) = raw.max_in_flight {
             self.max_in_flight = amount(report, &at.child("max_in_flight"), number, 1..=10_000);
@@ -161,23 +150,44 @@ impl Draft {
             let key = at.child("max_attempts");
             let number = count(report, &key, number, 0..=u64::from(u32::MAX));
             let number = number.and_then(|number| u32::try_from(number).ok());
-            self.max_attempts = number.map(|number| (number > 0).then_some(number));
+            self.max_attempts = number.filter(|number| *number > 0);
         }
     }
 
     fn check_identity(&self, at: &Key, report: &mut Report) {
         let (chain, secret) = (at.child("client_certificate"), at.child("client_key"));
         match (&self.client_certificate, &self.client_key) {
-            (Some(Some(chain_path)), Some(Some(secret_path))) => {
+            (Some(chain_path), Some(secret_path)) => {
                 certificate::identity((&chain, chain_path), (&secret, secret_path), report);
             }
-            (Some(Some(_)), Some(None)) => {
+            (Some(_), None) => {
                 report.problem(&secret, "is empty", "name the key of client_certificate");
             }
-            (Some(None), Some(Some(_))) => {
+            (None, Some(_)) => {
                 report.problem(&chain, "is empty", "name the certificate of client_key");
             }
-            _ => {}
+            (None, None) => {}
+        }
+    }
+
+    fn check_scheme(&self, at: &Key, report: &mut Report) {
+        let secure = match &self.url {
+            Some(UpstreamUrl::Http(uri)) => uri.scheme_str() == Some("https"),
+            Some(UpstreamUrl::Unix { .. }) => false,
+            None => return,
+        };
+        for (name, set) in [
+            ("ca", self.ca.is_some()),
+            ("client_certificate", self.client_certificate.is_some()),
+        ] {
+            if set && !secure {
+                let what = "has no effect: the url is not https";
+                report.warn(
+                    &at.child(name),
+                    what,
+                    "use https in url, or leave this empty",
+                );
+            }
         }
     }
 
@@ -207,59 +217,13 @@ fn method(text: &str, key: &Key, report: &mut Report) -> Option<Method> {
     word(report, key, text, &choices)
 }
 
-fn headers(
-    raw: &BTreeMap<String, String>,
-    key: &Key,
-    report: &mut Report,
-) -> Option<Vec<(HeaderName, SecretString)>> {
-    let mut headers = Vec::with_capacity(raw.len());
-    let mut whole = true;
-    for (name, text) in raw {
-        match header(name, text, &key.child(name), report) {
-            Some(header) => headers.push(header),
-            None => whole = false,
-        }
-    }
-    whole.then_some(headers)
-}
-
-fn header(
-    name: &str,
-    text: &str,
-    key: &Key,
-    report: &mut Report,
-) -> Option<(HeaderName, SecretString)> {
-    let value = secret::secret(report, key, text);
-    let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-        report.problem(key, "is no header name", "use letters, digits and - alone");
-        return None;
-    };
-    let reserved = RESERVED_HEADERS.contains(&name.as_str())
-        || RESERVED_PREFIXES
-            .iter()
-            .any(|prefix| name.as_str().starts_with(prefix));
-    if reserved {
-        report.problem(key, "is set by postgate itself", "remove it");
-        return None;
-    }
-    let value = value?;
-    if HeaderValue::from_str(value.expose_secret()).is_err() {
-        let what = "has characters that a header cannot carry";
-        report.problem(key, what, "use printable ASCII without line breaks");
-        return None;
-    }
-    Some((name, value))
-}
-
-/// The outer `None` is a problem; the inner one means that nothing is signed.
-fn signing_secret(text: &str, key: &Key, report: &mut Report) -> Option<Option<SecretString>> {
+/// `None` means that nothing is signed.
+fn signing_secret(text: &str, key: &Key, report: &mut Report) -> Option<SecretString> {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     let secret = secret::optional(report, key, text)?;
     // Standard Webhooks, "Signature scheme": `whsec_` stands before a secret in base64.
-    let encoded = secret
-        .as_ref()
-        .and_then(|secret| secret.expose_secret().strip_prefix("whsec_"));
+    let encoded = secret.expose_secret().strip_prefix("whsec_");
     if let Some(encoded) = encoded
         && !STANDARD
             .decode(encoded)
@@ -288,7 +252,6 @@ fn factor(number: f64, key: &Key, report: &mut Report) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{problems, settings};
-    use super::*;
 
     #[test]
     fn bounds() {
@@ -312,23 +275,6 @@ mod tests {
         assert_eq!(problems(&equal), [""; 0]);
         let crossed = [equal[0], ("retry.max", "\"4s\"")];
         assert_eq!(problems(&crossed), ["retry.initial"]);
-    }
-
-    #[test]
-    fn headers_are_checked_and_read_from_where_they_are() {
-        let good = settings(&[("upstream.headers", r#"{ Authorization = "env:TOKEN" }"#)]);
-        let headers = &good.routes[0].deliver.upstream.headers;
-        assert_eq!(headers[0].0, "authorization");
-        assert_eq!(headers[0].1.expose_secret(), "t0ken");
-        let bad =
-            r#"{ "a b" = "x", X-Ok = "a\nb", Ce-Id = "1", Content-Type = "x", X-No = "env:NO" }"#;
-        let expected = ["Ce-Id", "Content-Type", "X-No", "X-Ok", "a b"];
-        let mut found = problems(&[("upstream.headers", bad)]);
-        found.sort();
-        assert_eq!(
-            found,
-            expected.map(|name| format!("upstream.headers.{name}"))
-        );
     }
 
     #[test]
@@ -369,5 +315,22 @@ mod tests {
         assert_eq!(key, ["upstream.client_key"]);
         let key = problems(&[("upstream.client_key", "\"k.pem\"")]);
         assert_eq!(key, ["upstream.client_certificate"]);
+    }
+
+    #[test]
+    fn certificates_for_clear_text_are_told() {
+        let told = |url: &str| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let made = rcgen::generate_simple_self_signed(vec!["ca.example".to_owned()]);
+            let path = folder.path().join("ca.pem");
+            std::fs::write(&path, made.expect("a certificate").cert.pem()).expect("written");
+            let ca = format!("{:?}", path.display().to_string());
+            let set = settings(&[("upstream.ca", &ca), ("upstream.url", url)]);
+            set.warnings
+                .iter()
+                .any(|warning| warning.key == "upstream.ca")
+        };
+        assert!(told("\"http://shop.example/\""));
+        assert!(!told("\"https://shop.example/\""));
     }
 }

@@ -1,11 +1,13 @@
 //! The configuration as a whole.
 
+mod defaults;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::*;
 
-const VARIABLES: [(&str, &str); 2] = [("TOKEN", "t0ken"), ("EMPTY", "")];
+const VARIABLES: [(&str, &str); 3] = [("TOKEN", "t0ken"), ("EMPTY", ""), ("BYTES", "\u{fffd}")];
 
 /// The least that works, without what touches the disk.
 const LEAST: [(&str, &str); 7] = [
@@ -79,12 +81,12 @@ fn changed(changes: &[(&str, &str)]) -> String {
         .partition(|(key, _)| key.starts_with("routes[0]."));
     let mut text = String::new();
     for (key, value) in sections {
-        text += &format!("{key} = {value}\n");
+        text = format!("{text}{key} = {value}\n");
     }
     text += "[[routes]]\n";
     for (key, value) in routes {
         let key = key.trim_start_matches("routes[0].");
-        text += &format!("{key} = {value}\n");
+        text = format!("{text}{key} = {value}\n");
     }
     text
 }
@@ -149,6 +151,20 @@ value = "env:MISSING"
         problems
             .iter()
             .any(|problem| problem.mend.contains("`address`"))
+    );
+}
+
+#[test]
+fn a_key_in_the_wrong_section_is_sent_home() {
+    let problems = load("[upstream]\nmax_age = \"1h\"\ntimeout = 10\n").expect_err("mistakes");
+    let mend = |key: &str| {
+        let found = problems.iter().find(|problem| problem.key == key);
+        found.map(|problem| problem.mend.clone()).expect("listed")
+    };
+    assert_eq!(mend("upstream.max_age"), "it is a key of [retry]");
+    assert_eq!(
+        mend("upstream.timeout"),
+        "write a text in quotes, such as \"10s\""
     );
 }
 
@@ -238,6 +254,7 @@ fn a_mistake_in_the_environment_names_its_variable() {
         ("POSTGATE_LISTEN__ADRESS", "x"),
         ("POSTGATE_LIMITS__DEPTH", "deep"),
         ("POSTGATE_ROUTES__7__PATH", "/p"),
+        ("POSTGATE_SPOOL__PATH", "\u{fffd}"),
     ];
     let problems = load_with(&changed(&[]), &list).expect_err("mistakes");
     let mut named: Vec<_> = problems
@@ -251,169 +268,6 @@ fn a_mistake_in_the_environment_names_its_variable() {
         .collect();
     expected.sort_unstable();
     assert_eq!(named, expected, "{problems}");
-}
-
-/// Every key of the file, as (way down, value as an environment variable writes it).
-fn every_key() -> Vec<(Vec<String>, String)> {
-    fn walk(value: &figment::value::Value, at: &[String], keys: &mut Vec<(Vec<String>, String)>) {
-        use figment::value::{Num, Value};
-        let text = match value {
-            Value::Dict(_, dict) if !dict.is_empty() => {
-                for (name, value) in dict {
-                    walk(value, &[at, &[name.clone()]].concat(), keys);
-                }
-                return;
-            }
-            Value::Array(_, list) if list.iter().any(|element| element.as_dict().is_some()) => {
-                for (index, value) in list.iter().enumerate() {
-                    walk(value, &[at, &[index.to_string()]].concat(), keys);
-                }
-                return;
-            }
-            Value::Array(_, list) => {
-                let texts: Vec<_> = list
-                    .iter()
-                    .filter_map(figment::value::Value::as_str)
-                    .collect();
-                texts.join(",")
-            }
-            Value::Dict(..) => "{}".to_owned(),
-            Value::String(_, text) => text.clone(),
-            Value::Bool(_, truth) => truth.to_string(),
-            Value::Num(_, Num::F64(number)) => number.to_string(),
-            other => other.to_i128().expect("a number").to_string(),
-        };
-        keys.push((at.to_vec(), text));
-    }
-    let mut keys = Vec::new();
-    walk(&Document::parse(DEFAULTS).values.into(), &[], &mut keys);
-    keys
-}
-
-#[test]
-fn every_key_can_come_from_the_environment() {
-    let mut list: Vec<(String, String)> = every_key()
-        .into_iter()
-        .map(|(steps, text)| {
-            (
-                format!("POSTGATE_{}", steps.join("__").to_uppercase()),
-                text,
-            )
-        })
-        .collect();
-    assert!(list.len() > 60, "{} keys", list.len());
-    for (name, value) in [("TLS__MODE", "off"), ("ALLOWLIST__RANGES", "192.0.2.0/24")] {
-        list.push((format!("POSTGATE_{name}"), value.to_owned()));
-    }
-    list.push(("POSTBACK_TOKEN".to_owned(), "t0ken".to_owned()));
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("config.toml");
-    let from_environment = parse("", &path, list, Timestamp::default()).expect("no problems");
-
-    let text = changed(&[
-        ("spool.path", "\"data/spool.db\""),
-        (
-            "routes[0].secret",
-            "{ header = \"X-Postback-Token\", value = \"env:TOKEN\" }",
-        ),
-    ]);
-    let from_file = parse(&text, &path, variables(&VARIABLES), Timestamp::default());
-    let mut from_file = from_file.expect("no problems");
-    // Where a warning stands differs, as it should.
-    from_file.warnings.clone_from(&from_environment.warnings);
-    assert_eq!(format!("{from_environment:?}"), format!("{from_file:?}"));
-}
-
-#[test]
-fn every_key_of_the_structs_stands_in_the_file() {
-    // serde names the keys a struct knows when it meets one it does not.
-    let mut missing = Vec::new();
-    for section in [
-        "",
-        "listen",
-        "tls",
-        "allowlist",
-        "upstream",
-        "retry",
-        "spool",
-        "dedup",
-        "admin",
-        "limits",
-        "log",
-        "routes",
-        "routes.secret",
-        "routes.reply",
-    ] {
-        let header = match section {
-            "" => String::new(),
-            "routes" => "[[routes]]".to_owned(),
-            _ if section.starts_with("routes.") => format!("[[routes]]\n[{section}]"),
-            _ => format!("[{section}]"),
-        };
-        let problems = load(&format!("{header}\nqqqqqqqqqqq = 0\n")).expect_err("unknown");
-        let unknown = problems
-            .iter()
-            .find(|problem| problem.key.ends_with("qqqqqqqqqqq"));
-        let known = unknown.expect("reported").mend.clone();
-        let known = known.trim_start_matches("remove it; known here: ");
-        let at = Key::from(
-            section
-                .split('.')
-                .filter(|part| !part.is_empty())
-                .map(str::to_owned)
-                .flat_map(|part| {
-                    if part == "routes" {
-                        vec![part, "0".to_owned()]
-                    } else {
-                        vec![part]
-                    }
-                })
-                .collect::<Vec<_>>(),
-        );
-        let document = Document::parse(DEFAULTS);
-        missing.extend(
-            known
-                .split(", ")
-                .map(|name| at.child(name))
-                .filter(|key| !document.has(key)),
-        );
-    }
-    assert!(missing.is_empty(), "not in config.toml: {missing:?}");
-}
-
-#[test]
-fn the_repository_file_shows_the_defaults() {
-    let document = Document::parse(DEFAULTS);
-    assert!(document.faults.is_empty(), "{:?}", document.faults);
-    let shown = extract::extract(document.values, &defaults(), &mut report()).expect("readable");
-    let mut shown = shown.routes.into_iter().next().expect("the example route");
-    assert!(
-        shown.secret.take().is_some(),
-        "the one table that is not a default"
-    );
-    let least = raw::RawRoute {
-        name: "actions".to_owned(),
-        path: "/postback/actions".to_owned(),
-        kind: "action".to_owned(),
-        ..raw::RawRoute::default()
-    };
-    assert_eq!(shown, least);
-}
-
-#[test]
-fn the_repository_file_is_honest_about_what_is_missing() {
-    let problems = load(DEFAULTS).expect_err("it has no ranges, no certificate and no token");
-    let keys: Vec<_> = problems
-        .iter()
-        .map(|problem| problem.key.as_str())
-        .collect();
-    let expected = [
-        "tls.certificate",
-        "tls.private_key",
-        "allowlist.ranges",
-        "routes[0].secret.value",
-    ];
-    assert_eq!(keys, expected, "{problems}");
 }
 
 #[test]
@@ -436,4 +290,23 @@ fn a_missing_file_is_a_problem() {
         problems.to_string().contains("/nonexistent/config.toml"),
         "{problems}"
     );
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever is in the file, the answer is settings or problems.
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}", at in 0..12_000_usize, cut in 0..200_usize) {
+        let path = Path::new("config.toml");
+        let mutilated: String = DEFAULTS
+            .chars()
+            .enumerate()
+            .filter(|(position, _)| !(at..at + cut).contains(position))
+            .map(|(_, character)| character)
+            .collect();
+        for text in [text.clone(), mutilated.clone() + &text, text + &mutilated] {
+            let _: Option<Problems> = parse(&text, path, [], Timestamp::default()).err();
+        }
+    }
 }
