@@ -40,12 +40,12 @@ impl Document {
     pub(super) fn parse(text: &str) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut reader = Reader {
-            text,
+            lines: Lines::new(text),
             document: Self::default(),
         };
         reader.document.values = reader.dict(table.get_ref(), &Key::default());
         for error in errors {
-            let place = error.span().map(|span| place(text, span.start));
+            let place = error.span().map(|span| reader.lines.place(span.start));
             reader.document.faults.push(Fault {
                 place,
                 message: error.message().to_owned(),
@@ -73,7 +73,7 @@ impl Document {
 }
 
 struct Reader<'a> {
-    text: &'a str,
+    lines: Lines<'a>,
     document: Document,
 }
 
@@ -129,18 +129,36 @@ impl Reader<'_> {
     }
 
     fn note(&mut self, key: &Key, offset: usize) {
-        let place = place(self.text, offset);
+        let place = self.lines.place(offset);
         self.document.places.insert(key.clone(), place);
     }
 }
 
-fn place(text: &str, offset: usize) -> Place {
-    // An offset inside a character cannot happen; the start of the text is a harmless answer.
-    let before = text.get(..offset.min(text.len())).unwrap_or_default();
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    Place {
-        line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-        column: line.chars().count() + 1,
+/// A text with the start of each of its lines, so that a place costs no walk through all of it.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(breaks.map(|(offset, _)| offset + 1));
+        Self {
+            text,
+            starts: starts.collect(),
+        }
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts.get(line.saturating_sub(1)).copied();
+        // An offset inside a character cannot happen; the start of the line is a harmless answer.
+        let before = self.text.get(start.unwrap_or_default()..offset);
+        Place {
+            line,
+            column: before.unwrap_or_default().chars().count() + 1,
+        }
     }
 }
 
@@ -150,8 +168,8 @@ mod tests {
 
     #[test]
     fn knows_the_place_of_every_key() {
-        let text =
-            "[listen]\naddress = \"é\"\n\n[[routes]]\nname = \"a\"\n[routes.secret]\n  value = 1\n";
+        let text = "[listen]\naddress = \"é\"\n\n\
+                    [[routes]]\nname = \"a\"\n[routes.secret]\n  value = 1\n";
         let document = Document::parse(text);
         let line = |key: &Key| document.place(key).map(|place| (place.line, place.column));
         assert_eq!(line(&Key::top("listen").child("address")), Some((2, 1)));

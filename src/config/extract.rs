@@ -11,7 +11,8 @@ use super::word;
 /// More mistakes of this sort than anybody reads at once; a bound for the loop below.
 const MOST: usize = 500;
 
-/// Reads `values`; where one is wrong it is listed, its default takes its place, and reading goes on.
+/// Reads `values`. Where one is wrong it is listed, its default takes its place, and reading goes
+/// on.
 pub(super) fn extract(values: Dict, known: &Dict, report: &mut Report) -> Option<Raw> {
     let defaults = Value::from(known.clone());
     let mut values = Value::from(values);

@@ -9,19 +9,26 @@ use super::key::Key;
 use super::report::Report;
 use super::secret;
 
-/// What postgate or the connection itself sets; a second one would contradict it.
-const RESERVED_HEADERS: [&str; 9] = [
+/// What frames a message or belongs to one connection (RFC 9110, 7.6.1), and what differs from
+/// event to event: a constant in its place would be wrong for every one of them.
+const RESERVED: [&str; 16] = [
+    "ce-id",
+    "ce-time",
     "connection",
     "content-length",
-    "content-type",
+    "expect",
     "idempotency-key",
     "keep-alive",
+    "postgate-attempt",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
 ];
-const RESERVED_PREFIXES: [&str; 3] = ["ce-", "webhook-", "postgate-"];
 
 /// The headers, with the secrets they name; `None` when one has a problem.
 pub(super) fn headers(
@@ -29,10 +36,14 @@ pub(super) fn headers(
     key: &Key,
     report: &mut Report,
 ) -> Option<Vec<(HeaderName, SecretString)>> {
-    let mut headers = Vec::with_capacity(raw.len());
+    let mut headers: Vec<(HeaderName, SecretString)> = Vec::with_capacity(raw.len());
     let mut whole = true;
     for (name, text) in raw {
-        match header(name, text, &key.child(name), report) {
+        let key = key.child(name);
+        match header(name, text, &key, report) {
+            Some((name, _)) if headers.iter().any(|(known, _)| *known == name) => {
+                report.problem(&key, "is there twice, in other letter case", "remove one");
+            }
             Some(header) => headers.push(header),
             None => whole = false,
         }
@@ -51,11 +62,7 @@ fn header(
         report.problem(key, "is no header name", "use letters, digits and - alone");
         return None;
     };
-    let reserved = RESERVED_HEADERS.contains(&name.as_str())
-        || RESERVED_PREFIXES
-            .iter()
-            .any(|prefix| name.as_str().starts_with(prefix));
-    if reserved {
+    if RESERVED.contains(&name.as_str()) {
         report.problem(key, "is set by postgate itself", "remove it");
         return None;
     }
@@ -80,9 +87,9 @@ mod tests {
         let headers = &good.routes[0].deliver.upstream.headers;
         assert_eq!(headers[0].0, "authorization");
         assert_eq!(headers[0].1.expose_secret(), "t0ken");
-        let bad =
-            r#"{ "a b" = "x", X-Ok = "a\nb", Ce-Id = "1", Content-Type = "x", X-No = "env:NO" }"#;
-        let expected = ["Ce-Id", "Content-Type", "X-No", "X-Ok", "a b"];
+        let bad = r#"{ "a b" = "x", X-Ok = "a\nb", Ce-Id = "1", TE = "x", X-Two = "1",
+            x-two = "2", X-No = "env:NO" }"#;
+        let expected = ["Ce-Id", "TE", "X-No", "X-Ok", "a b", "x-two"];
         let mut found = problems(&[("upstream.headers", bad)]);
         found.sort();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What is typed in the file, before it means anything. Every key of `config.toml` stands here once.
+//! What is typed in the file, before it means anything: every key of `config.toml`, once.
 //!
 //! The sections get their defaults from the embedded `config.toml`; a route gets its own from the
 //! `Default` below, because the file has no place for the defaults of a list's elements.

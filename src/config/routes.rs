@@ -299,7 +299,8 @@ mod tests {
     fn names_and_doors_are_given_once() {
         let route = |name: &str, methods: &str| {
             format!(
-                "[[routes]]\nname = \"{name}\"\npath = \"/p\"\nkind = \"action\"\nmethods = {methods}\n"
+                "[[routes]]\nname = \"{name}\"\npath = \"/p\"\nkind = \"action\"\n\
+                 methods = {methods}\n"
             )
         };
         let two = |other: &str| super::super::tests::route(&(route("a", "[\"GET\"]") + other));

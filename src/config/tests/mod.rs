@@ -1,6 +1,7 @@
 //! The configuration as a whole.
 
 mod defaults;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
