@@ -1,18 +1,57 @@
-//! Conversion. In: the bytes of a request. Out: an [`Event`], or why there is none. Never: I/O, clocks, or anything else
-//! of this crate.
+//! Conversion. In: the bytes of a request. Out: an [`Event`], or why there is none. Never: I/O,
+//! clocks, or anything else of this crate.
+//!
+//! ```text
+//! bytes ──detect──▶ Format ──json, xml, form──▶ Node ──section──▶ Record ──canonical──▶ bytes
+//! ```
+//! A parser makes a tree of borrowed text; a section gives every leaf of the tree its place, a
+//! known field, a row of `items` or `custom`; the writer puts the places in order.
 
+mod canonical;
+mod check;
+mod custom;
+mod detect;
+mod dictionary;
+mod fields;
+mod form;
+mod json;
+mod malformed;
+mod names;
+mod node;
+mod path;
+#[cfg(test)]
+mod properties;
+mod rows;
+mod section;
+mod xml;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+
+pub use dictionary::unknown_field;
+pub use malformed::{Malformed, Position};
+
+use canonical::Record;
+use node::Budget;
+use section::Section;
 
 /// What a route receives; decides the dictionary and the default key (IMPACT.md "Who sends what").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// An action was tracked, modified or reversed.
     Action,
+    /// An action was cleared. The same fields as an action.
     Clearing,
+    /// An action inquiry was created or resolved.
     Inquiry,
+    /// A product of a catalog changed.
     Catalog,
+    /// A tracking value was requested.
     Tracking,
+    /// A report or an export is done.
     Job,
+    /// Anything else: no dictionary but the route's own `fields`.
     Custom,
 }
 
@@ -27,20 +66,74 @@ impl Kind {
         Self::Job,
         Self::Custom,
     ];
+
     /// The word for it in `config.toml`, in `event` and in `ce-type`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        "action"
+        match self {
+            Self::Action => "action",
+            Self::Clearing => "clearing",
+            Self::Inquiry => "inquiry",
+            Self::Catalog => "catalog",
+            Self::Tracking => "tracking",
+            Self::Job => "job",
+            Self::Custom => "custom",
+        }
+    }
+
+    /// The canonical field that keeps events of this kind in order unless the route names another.
+    #[must_use]
+    pub const fn default_key(self) -> Option<&'static str> {
+        match self {
+            Self::Action | Self::Clearing => Some("action_id"),
+            Self::Inquiry => Some("inquiry_id"),
+            Self::Catalog => Some("catalog_item_id"),
+            Self::Tracking => Some("tracking_id"),
+            Self::Job => Some("job_id"),
+            Self::Custom => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
 /// A format a postback can arrive in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
+    /// A JSON object (RFC 8259).
     Json,
+    /// An XML document (XML 1.0).
     Xml,
+    /// A body of `name=value` pairs (`application/x-www-form-urlencoded`).
     Form,
+    /// `name=value` pairs behind the `?` of the address.
     Query,
+}
+
+impl Format {
+    /// Every format, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Json, Self::Xml, Self::Form, Self::Query];
+
+    /// The word for it in `config.toml` and in messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Xml => "xml",
+            Self::Form => "form",
+            Self::Query => "query",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A request as far as conversion looks at it.
@@ -57,90 +150,130 @@ pub struct Input<'a> {
 /// How a route reads its input. Built once at start-up.
 #[derive(Clone, Debug)]
 pub struct Rules {
+    /// What the route receives.
     pub kind: Kind,
     /// `None`: by content type, and by looking where that is missing or wrong.
     pub format: Option<Format>,
-    /// The route's own names: input key → canonical name.
+    /// The route's own names: input key, or dotted path → canonical name. An entry whose canonical
+    /// name [`unknown_field`] objects to has no effect.
     pub fields: BTreeMap<String, String>,
     /// The canonical field that keeps events in order; `None`: the default of the kind.
     pub key: Option<String>,
-    /// The query parameter that carries the secret: never part of the event.
+    /// The query parameter that carries the secret: never part of the event, in a form body too.
     pub secret_parameter: Option<String>,
+    /// Bounds on one input.
     pub limits: Limits,
 }
 
 /// Bounds on one input (`[limits]`).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// JSON and XML nesting.
+    /// JSON and XML nesting. The outermost object or element is level 1. More than
+    /// [`Limits::DEEPEST`] counts as that.
     pub depth: usize,
-    /// Pairs, elements and attributes of one event.
+    /// Pairs, elements, attributes, keys and list entries of one event, body and query together.
+    /// The XML root is not counted.
     pub fields: usize,
+}
+
+impl Limits {
+    /// What `depth` is capped at, because trees are walked by recursion.
+    pub const DEEPEST: usize = 128;
 }
 
 /// A converted postback.
 #[derive(Debug)]
 pub struct Event<'a> {
-    _marker: std::marker::PhantomData<&'a ()>,
+    kind: Kind,
+    format: Format,
+    record: Record<'a>,
+    warnings: Vec<String>,
+    key: Option<Cow<'static, str>>,
 }
 
 impl Event<'_> {
-    /// The format that was read.
+    /// The format that was read: that of the body where there is one.
     #[must_use]
     pub fn format(&self) -> Format {
-        Format::Json
+        self.format
     }
+
     /// The value of the field that keeps events in order, where it was received and is not empty.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        None
+        self.record.value(self.key.as_deref()?)
     }
-    /// What a person should look at, in words.
+
+    /// What a person should look at, in words: names of fields, never values.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
-        &[]
+        &self.warnings
     }
-    /// The canonical body: same event, same bytes, always.
+
+    /// The canonical body: same event, same bytes, always (DESIGN.md "The canonical body").
     #[must_use]
     pub fn to_canonical(&self) -> Vec<u8> {
-        Vec::new()
+        canonical::write(self.kind, &self.record, &self.warnings)
     }
 }
 
-/// Why an input is not an event: what is wrong and where. Never quotes values of the input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
-    /// The format it was read as, as far as that was known.
-    pub format: Option<Format>,
-    /// What is wrong, for a person.
-    pub reason: String,
-    /// Line and column (from 1, in characters), where the format has them.
-    pub at: Option<Position>,
-}
-/// A place in the input, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    pub line: usize,
-    pub column: usize,
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-impl std::error::Error for Malformed {}
-
-/// Converts one input.
+/// Converts one input. A canonical body converts to itself.
+///
+/// The body is the event. The query is the event where there is no body; beside a body it adds what
+/// the body does not say.
 ///
 /// # Errors
 /// [`Malformed`] when the input cannot be understood, is ambiguous, or exceeds a limit.
-pub fn convert<'a>(_input: &Input<'a>, _rules: &Rules) -> Result<Event<'a>, Malformed> {
-    unimplemented!()
+pub fn convert<'a>(input: &Input<'a>, rules: &Rules) -> Result<Event<'a>, Malformed> {
+    let format = detect::format(input, rules.format)?;
+    read(input, rules, format).map_err(|malformed| malformed.read_as(format))
 }
 
-/// Why a `fields` entry or a `key` of a route cannot work: for `check`. `None`: it can.
-#[must_use]
-pub fn unknown_field(_kind: Kind, _canonical: &str) -> Option<String> {
-    None
+fn read<'a>(input: &Input<'a>, rules: &Rules, format: Format) -> Result<Event<'a>, Malformed> {
+    let mut budget = Budget::new(rules.limits);
+    let secret = rules.secret_parameter.as_deref();
+    let body = match format {
+        Format::Json => json::parse(detect::text(input.body)?, &mut budget)?,
+        Format::Xml => xml::parse(detect::text(input.body)?, &mut budget)?,
+        Format::Form => form::parse(input.body, secret, &mut budget)?,
+        Format::Query => Vec::new(),
+    };
+    let query = form::parse(input.query.unwrap_or_default(), secret, &mut budget)?;
+    if body.is_empty() && (query.is_empty() || format != Format::Query) {
+        return Err(Malformed::new("there is no field in it"));
+    }
+
+    let mut section = Section::of_event(rules, format);
+    section.absorb(body)?;
+    section.absorb(query)?;
+    let mut warnings = Vec::new();
+    let carried = section.take_carried();
+    let record = section.finish("", &mut warnings)?;
+    Ok(Event {
+        kind: rules.kind,
+        format,
+        record,
+        warnings: joined(carried, warnings),
+        key: key(rules),
+    })
+}
+
+/// The warnings a canonical body brought along, then those that are new.
+fn joined(mut carried: Vec<String>, found: Vec<String>) -> Vec<String> {
+    if carried.is_empty() {
+        return found;
+    }
+    for warning in found {
+        if !carried.contains(&warning) {
+            carried.push(warning);
+        }
+    }
+    carried
+}
+
+fn key(rules: &Rules) -> Option<Cow<'static, str>> {
+    match &rules.key {
+        Some(name) => Some(Cow::Owned(name.clone())),
+        None => rules.kind.default_key().map(Cow::Borrowed),
+    }
 }

@@ -1,2 +1,1 @@
-//! it
-fn main() {}
+//! The tests of the whole.
