@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use super::Kind;
+use super::check::Check;
 use super::fields::{self, Field};
 use super::path::normal;
 use super::rows::{COMMENTS, ITEMS, Spec};
@@ -30,6 +31,7 @@ impl Table {
             names.push((normal(field.name).collect(), index));
             names.extend(field.also.iter().map(|&name| (name.to_owned(), index)));
         }
+        names.extend(money(fields, &names));
         names.sort_unstable();
         Self {
             fields,
@@ -49,32 +51,66 @@ impl Table {
     }
 }
 
-/// Words that mean a field only where nothing but wrappers stands around them: `id` is the event's
-/// own, `brand.id` is not.
+/// What stands inside a money value: `{"payout":{"amount":"1.00","currency":"USD"}}` is a payout,
+/// and by no means an amount. Its currency is that of the event or of the row, unless it has a
+/// field of its own.
+fn money(fields: &[Field], names: &[(String, usize)]) -> Vec<(String, usize)> {
+    let currency = fields.iter().position(|field| field.name == "currency");
+    let mut inside = Vec::new();
+    for (name, index) in names {
+        let is_money = fields
+            .get(*index)
+            .is_some_and(|field| matches!(field.check, Check::Decimal));
+        if !is_money {
+            continue;
+        }
+        inside.push((format!("{name}amount"), *index));
+        inside.push((format!("{name}value"), *index));
+        let own = format!("{name}currency");
+        if let Some(currency) = currency
+            && !names.iter().any(|(known, _)| *known == own)
+        {
+            inside.push((own, currency));
+        }
+    }
+    inside
+}
+
+/// Words that mean a field only where nothing but wrappers stands around them: `status` is the
+/// event's own, `order.status` is not. Better unknown than mistaken for money.
 pub(super) const GENERIC: &[&str] = &[
+    "amount",
     "category",
     "condition",
+    "currency",
     "date",
     "description",
     "id",
     "name",
     "state",
-    "title",
+    "status",
     "type",
+    "uri",
     "url",
     "value",
 ];
 
 /// Objects that may stand around the fields of any kind and mean nothing.
 pub(super) const NEUTRAL: &[&str] = &[
+    "attributes",
     "body",
     "content",
     "data",
+    "details",
     "event",
+    "fields",
+    "info",
     "message",
     "notification",
+    "params",
     "payload",
     "postback",
+    "properties",
     "record",
     "request",
     "response",
@@ -253,6 +289,22 @@ mod tests {
         assert_eq!(found("click_id"), Some("ref_click_id"));
         assert_eq!(found("EventTypeId"), Some("action_tracker_id"));
         assert_eq!(found("user_id"), None);
+    }
+
+    #[test]
+    fn what_stands_inside_a_money_value_is_of_that_value() {
+        let found = |table: &Table, name| table.lookup(name).map(|index| table.fields[index].name);
+        let action = table(Kind::Action).unwrap();
+        assert_eq!(found(action, "payoutamount"), Some("payout"));
+        assert_eq!(found(action, "deltapayoutvalue"), Some("delta_payout"));
+        assert_eq!(found(action, "payoutcurrency"), Some("currency"));
+        assert_eq!(found(action, "orderamount"), Some("amount"));
+        assert_eq!(
+            found(action, "originalamountcurrency"),
+            Some("original_currency")
+        );
+        let item = row_table(&ITEMS);
+        assert_eq!(found(item, "rebatecurrency"), Some("rebate_currency"));
     }
 
     #[test]

@@ -112,8 +112,8 @@ impl<'a> Rows<'a> {
         }
         match self.lists.last_mut() {
             // XML has no lists: what repeats is one.
-            Some((last, list)) if self.format == Format::Xml && *last == origin => {
-                list.extend(sections);
+            Some((place, rows)) if self.format == Format::Xml && *place == origin => {
+                rows.extend(sections);
             }
             _ => self.lists.push((origin, sections)),
         }

@@ -123,22 +123,33 @@ impl<'a, 'r> Section<'a, 'r> {
             let Some((name, node)) = members.pop() else {
                 return members;
             };
-            match node {
-                Node::Object(inner) if !inner.is_empty() && self.is_wrapper(&name) => {
+            match self.inside(&name, node) {
+                Ok(inner) => {
                     self.path.push(name);
                     members = inner;
                 }
-                node => return vec![(name, node)],
+                Err(node) => return vec![(name, node)],
             }
         }
     }
 
-    /// Whether an object of this name can be a wrapper at all.
-    fn is_wrapper(&mut self, name: &str) -> bool {
+    /// The members of a wrapper of this name; the node again, where it is none. A list of one
+    /// object can be one where it is called so.
+    fn inside(&mut self, name: &str, node: Node<'a>) -> Result<Vec<Member<'a>>, Node<'a>> {
         self.path.push(Cow::Owned(name.to_owned()));
-        let holds_rows = self.holds_rows();
+        let is_possible = name != "custom" && name != OWN_TEXT && !self.holds_rows();
+        let is_called_so = self.path.is_wrapper(self.names.wrappers());
         self.path.pop();
-        name != "custom" && name != OWN_TEXT && !holds_rows
+        match node {
+            Node::Object(members) if is_possible && !members.is_empty() => Ok(members),
+            Node::List(mut entries) if is_possible && is_called_so && entries.len() == 1 => {
+                match entries.pop() {
+                    Some(Node::Object(members)) if !members.is_empty() => Ok(members),
+                    other => Err(Node::List(other.into_iter().collect())),
+                }
+            }
+            node => Err(node),
+        }
     }
 
     fn members(&mut self, members: Vec<Member<'a>>) -> Result<(), Malformed> {

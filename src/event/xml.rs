@@ -38,9 +38,9 @@ pub(super) fn parse<'a>(text: &'a str, budget: &mut Budget) -> Result<Vec<Member
         let end = offset(reader.buffer_position());
         let step = match event {
             Event::Eof => break,
-            Event::Start(tag) => tree.start(tree.inside(&tag, end, 1)),
+            Event::Start(tag) => tree.start(&tree.inside(&tag, end, 1)),
             Event::Empty(tag) => tree
-                .start(tree.inside(&tag, end, 2))
+                .start(&tree.inside(&tag, end, 2))
                 .and_then(|()| tree.end()),
             Event::End(_) => tree.end(),
             Event::Text(piece) => tree.text(piece.xml10_content()),
@@ -88,7 +88,7 @@ impl<'a> Tree<'a, '_> {
         }
     }
 
-    fn start(&mut self, tag: Tag<'a>) -> Result<(), Malformed> {
+    fn start(&mut self, tag: &Tag<'a>) -> Result<(), Malformed> {
         if self.open.is_empty() {
             if self.root.is_some() {
                 return Err(Malformed::new("there is a second root element"));
@@ -104,9 +104,11 @@ impl<'a> Tree<'a, '_> {
             text: None,
         };
         if name.is_empty() {
-            return Err(Malformed::new("a tag has no name"));
+            return Err(Malformed::new(
+                "a tag has no name, or a `<` should be written `&lt;`",
+            ));
         }
-        self.attributes(&tag, &mut element)?;
+        self.attributes(tag, &mut element)?;
         self.open.push(element);
         Ok(())
     }
@@ -358,7 +360,7 @@ mod tests {
         assert!(refused("<r a=1/>").contains("attribute"));
         assert!(refused("<r>5</r>").contains("no fields"));
         assert!(refused("<?xml version='1.0'?>").contains("no root"));
-        assert!(refused("<><a/></>").contains("no name"));
+        assert!(refused("<><a/></>").contains("&lt;"));
     }
 
     #[test]
