@@ -1,11 +1,12 @@
 //! The dictionary of each kind: which field a name means.
 
+use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 use super::Kind;
 use super::check::Check;
 use super::fields::{self, Field};
-use super::path::normal;
+use super::path::normal_text;
 use super::rows::{COMMENTS, ITEMS, Spec};
 
 /// The fields of one kind, or of one row of a list, and how to find them.
@@ -16,7 +17,7 @@ pub(super) struct Table {
     pub(super) wrappers: &'static [&'static str],
     /// The list that events of the kind can have.
     pub(super) rows: Option<&'static Spec>,
-    /// Normal name → place in `fields`, sorted by name.
+    /// Normal name → place in `fields`; sorted by length first, which is quick to compare.
     names: Vec<(String, usize)>,
 }
 
@@ -28,11 +29,11 @@ impl Table {
     ) -> Self {
         let mut names = Vec::new();
         for (index, field) in fields.iter().enumerate() {
-            names.push((normal(field.name).collect(), index));
+            names.extend(normal_text(field.name).map(|name| (name, index)));
             names.extend(field.also.iter().map(|&name| (name.to_owned(), index)));
         }
         names.extend(money(fields, &names));
-        names.sort_unstable();
+        names.sort_unstable_by(|(left, _), (right, _)| order(left.as_bytes(), right.as_bytes()));
         Self {
             fields,
             wrappers,
@@ -42,13 +43,17 @@ impl Table {
     }
 
     /// The field that a normal name means.
-    pub(super) fn lookup(&self, normal: &str) -> Option<usize> {
+    pub(super) fn lookup(&self, normal: &[u8]) -> Option<usize> {
         let found = self
             .names
-            .binary_search_by(|(name, _)| name.as_str().cmp(normal))
+            .binary_search_by(|(name, _)| order(name.as_bytes(), normal))
             .ok()?;
         self.names.get(found).map(|&(_, index)| index)
     }
+}
+
+fn order(left: &[u8], right: &[u8]) -> Ordering {
+    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
 /// What stands inside a money value: `{"payout":{"amount":"1.00","currency":"USD"}}` is a payout,
@@ -203,9 +208,9 @@ pub fn unknown_field(kind: Kind, canonical: &str) -> Option<String> {
 
 /// The field that `wrong` means by another name, or that is spelled most like it.
 fn nearest(table: &Table, wrong: &str) -> Option<&'static str> {
-    let wrong: String = normal(wrong).take(64).collect();
+    let wrong = normal_text(wrong)?;
     let name = |index: usize| table.fields.get(index).map(|field| field.name);
-    if let Some(index) = table.lookup(&wrong) {
+    if let Some(index) = table.lookup(wrong.as_bytes()) {
         return name(index);
     }
     let (changes, index) = table
@@ -259,7 +264,7 @@ mod tests {
     fn other_names_are_written_as_they_are_looked_up() {
         for table in tables() {
             for name in table.fields.iter().flat_map(|field| field.also) {
-                assert_eq!(normal(name).collect::<String>(), **name);
+                assert_eq!(normal_text(name).as_deref(), Some(*name));
             }
         }
     }
@@ -268,7 +273,7 @@ mod tests {
     fn names_in_the_field_are_known() {
         let found = |name: &str| {
             let table = table(Kind::Action).unwrap();
-            let index = table.lookup(&normal(name).collect::<String>())?;
+            let index = table.lookup(normal_text(name)?.as_bytes())?;
             Some(table.fields[index].name)
         };
         for name in [
@@ -293,7 +298,11 @@ mod tests {
 
     #[test]
     fn what_stands_inside_a_money_value_is_of_that_value() {
-        let found = |table: &Table, name| table.lookup(name).map(|index| table.fields[index].name);
+        let found = |table: &Table, name: &str| {
+            table
+                .lookup(name.as_bytes())
+                .map(|index| table.fields[index].name)
+        };
         let action = table(Kind::Action).unwrap();
         assert_eq!(found(action, "payoutamount"), Some("payout"));
         assert_eq!(found(action, "deltapayoutvalue"), Some("delta_payout"));

@@ -277,3 +277,77 @@ fn key(rules: &Rules) -> Option<Cow<'static, str>> {
         None => rules.kind.default_key().map(Cow::Borrowed),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(kind: Kind) -> Rules {
+        Rules {
+            kind,
+            format: None,
+            fields: BTreeMap::new(),
+            key: None,
+            secret_parameter: None,
+            limits: Limits {
+                depth: 32,
+                fields: 3,
+            },
+        }
+    }
+
+    fn input<'a>(query: &'a str, body: &'a str) -> Input<'a> {
+        Input {
+            content_type: None,
+            query: Some(query.as_bytes()),
+            body: body.as_bytes(),
+        }
+    }
+
+    #[test]
+    fn the_key_is_the_field_that_the_kind_or_the_route_names() {
+        let action = input("Oid=o-1&txid=a-1", "");
+        let key = |rules: &Rules, input: &Input<'_>| {
+            let event = convert(input, rules).unwrap();
+            event.key().map(str::to_owned)
+        };
+        assert_eq!(key(&rules(Kind::Action), &action).as_deref(), Some("a-1"));
+        assert_eq!(key(&rules(Kind::Inquiry), &action), None);
+        assert_eq!(key(&rules(Kind::Action), &input("action_id=", "")), None);
+        let by_order = Rules {
+            key: Some("order_id".to_owned()),
+            ..rules(Kind::Action)
+        };
+        assert_eq!(key(&by_order, &action).as_deref(), Some("o-1"));
+        // A custom route has no fields but its own, so its key can be any name.
+        let custom = Rules {
+            key: Some("Oid".to_owned()),
+            ..rules(Kind::Custom)
+        };
+        assert_eq!(key(&custom, &action).as_deref(), Some("o-1"));
+        assert_eq!(key(&rules(Kind::Custom), &action), None);
+    }
+
+    #[test]
+    fn body_and_query_share_one_limit() {
+        let at = convert(&input("c=1", r#"{"a":1,"b":2}"#), &rules(Kind::Action));
+        assert_eq!(at.unwrap().format(), Format::Json);
+        let past = convert(&input("c=1&d=2", r#"{"a":1,"b":2}"#), &rules(Kind::Action));
+        assert!(past.unwrap_err().reason.contains("more than 3 fields"));
+    }
+
+    #[test]
+    fn a_refusal_says_as_what_the_input_was_read() {
+        let refused = |body| convert(&input("", body), &rules(Kind::Action)).unwrap_err();
+        assert_eq!(refused("{").format, Some(Format::Json));
+        assert_eq!(refused("<").format, Some(Format::Xml));
+        assert_eq!(refused("?").format, None);
+    }
+
+    #[test]
+    fn new_warnings_follow_those_that_were_carried() {
+        let body = r#"{"payout":"x","warnings":["a"]}"#;
+        let event = convert(&input("", body), &rules(Kind::Action)).unwrap();
+        assert_eq!(event.warnings(), ["a", "`payout` is not a decimal number"]);
+    }
+}

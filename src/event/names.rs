@@ -104,7 +104,7 @@ impl<'r> Names<'r> {
                     let suffix = path.suffix(start).filter(|suffix| !suffix.is_empty())?;
                     fields
                         .iter()
-                        .find(|(key, _)| normal(key).eq(suffix.chars()))
+                        .find(|(key, _)| normal(key).eq(suffix.iter().copied()))
                 })
             });
         let (_, canonical) = entry?;
@@ -119,12 +119,12 @@ impl<'r> Names<'r> {
         })
     }
 
-    fn lookup(&self, suffix: &str) -> Option<usize> {
+    fn lookup(&self, suffix: &[u8]) -> Option<usize> {
         match &self.known {
             Known::Table(table) => table.lookup(suffix),
             Known::Own(names) => names
                 .iter()
-                .position(|name| !suffix.is_empty() && normal(name).eq(suffix.chars())),
+                .position(|name| !suffix.is_empty() && normal(name).eq(suffix.iter().copied())),
         }
     }
 }

@@ -9,11 +9,20 @@ use super::dictionary::{GENERIC, NEUTRAL};
 /// be copied for every value below it.
 const LONGEST_NAME: usize = 64;
 
-/// The normal form of a name.
-pub(super) fn normal(name: &str) -> impl Iterator<Item = char> + '_ {
-    name.chars()
-        .filter(|character| !matches!(character, '_' | '-' | '.' | ' ' | '[' | ']'))
-        .map(|character| character.to_ascii_lowercase())
+/// The normal form of a name, byte by byte: bytes, because every name of every event comes by here.
+pub(super) fn normal(name: &str) -> impl Iterator<Item = u8> + '_ {
+    name.bytes()
+        .filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' ' | b'[' | b']'))
+        .map(|byte| byte.to_ascii_lowercase())
+}
+
+/// The normal form of a name as text; `None` where it is too long to be known.
+pub(super) fn normal_text(name: &str) -> Option<String> {
+    let bytes: Vec<u8> = normal(name).take(LONGEST_NAME + 1).collect();
+    if bytes.len() > LONGEST_NAME {
+        return None;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The names from the outermost object to a value.
@@ -21,7 +30,7 @@ pub(super) fn normal(name: &str) -> impl Iterator<Item = char> + '_ {
 pub(super) struct Path<'a> {
     segments: Vec<Segment<'a>>,
     /// The normal forms one after the other.
-    normal: String,
+    normal: Vec<u8>,
     /// How many of the outermost names are wrappers because nothing stands beside them.
     base: usize,
 }
@@ -38,10 +47,16 @@ struct Segment<'a> {
 impl<'a> Path<'a> {
     pub(super) fn push(&mut self, name: Cow<'a, str>) {
         let start = self.normal.len();
-        self.normal.extend(normal(&name).take(LONGEST_NAME + 1));
-        let is_long = self.normal.len() - start > LONGEST_NAME;
-        if is_long {
-            self.normal.truncate(start);
+        let mut buffer = [0; LONGEST_NAME + 1];
+        let mut length = 0;
+        for (cell, byte) in buffer.iter_mut().zip(normal(&name)) {
+            *cell = byte;
+            length += 1;
+        }
+        let is_long = length > LONGEST_NAME;
+        if !is_long {
+            self.normal
+                .extend_from_slice(buffer.get(..length).unwrap_or_default());
         }
         self.segments.push(Segment {
             name,
@@ -80,7 +95,7 @@ impl<'a> Path<'a> {
     }
 
     /// The normal form of the last name. `None`: too long, or there is none.
-    pub(super) fn last_normal(&self) -> Option<&str> {
+    pub(super) fn last_normal(&self) -> Option<&[u8]> {
         self.suffix(self.segments.len().checked_sub(1)?)
     }
 
@@ -90,7 +105,7 @@ impl<'a> Path<'a> {
     }
 
     /// The normal form from the name `start` on. `None`: a name in it is too long to be known.
-    pub(super) fn suffix(&self, start: usize) -> Option<&str> {
+    pub(super) fn suffix(&self, start: usize) -> Option<&[u8]> {
         let segments = self.segments.get(start..)?;
         if segments.iter().any(|segment| segment.is_long) {
             return None;
@@ -117,10 +132,11 @@ impl<'a> Path<'a> {
     /// Whether the suffix from `start` on may mean a field: a generic word does so only where
     /// nothing but wrappers stands around it.
     pub(super) fn may_mean(&self, start: usize, wrappers: &[&str]) -> bool {
-        let is_generic = self
-            .suffix(start)
-            .is_some_and(|suffix| GENERIC.contains(&suffix));
-        !is_generic || self.is_wrapped(start, wrappers)
+        let is_generic = || {
+            self.suffix(start)
+                .is_some_and(|suffix| among(suffix, GENERIC))
+        };
+        self.is_wrapped(start, wrappers) || !is_generic()
     }
 
     /// Whether every name is a wrapper.
@@ -138,7 +154,7 @@ impl<'a> Path<'a> {
                 .get(index + 1)
                 .map_or(self.normal.len(), |next| next.start);
             let name = self.normal.get(segment.start..to).unwrap_or_default();
-            !segment.is_long && (NEUTRAL.contains(&name) || wrappers.contains(&name))
+            !segment.is_long && (among(name, NEUTRAL) || among(name, wrappers))
         })
     }
 
@@ -155,6 +171,10 @@ impl<'a> Path<'a> {
             _ => Cow::Owned(self.dotted()),
         }
     }
+}
+
+fn among(normal: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|word| word.as_bytes() == normal)
 }
 
 #[cfg(test)]
@@ -176,7 +196,7 @@ mod tests {
             .starts()
             .filter_map(|start| path.suffix(start))
             .collect();
-        assert_eq!(suffixes, ["datamycampaignid", "mycampaignid", "id"]);
+        assert_eq!(suffixes, [&b"datamycampaignid"[..], b"mycampaignid", b"id"]);
     }
 
     #[test]
@@ -184,7 +204,7 @@ mod tests {
         let long = "x".repeat(65);
         let path = path(&[&long, "id"]);
         assert_eq!(path.suffix(0), None);
-        assert_eq!(path.suffix(1), Some("id"));
+        assert_eq!(path.suffix(1), Some(&b"id"[..]));
         assert!(path.is_exactly(0, &format!("{long}.id")));
     }
 

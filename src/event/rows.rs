@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::canonical::Record;
 use super::dictionary;
 use super::node::{Member, Node};
-use super::path::normal;
+use super::path::normal_text;
 use super::section::Section;
 use super::{Format, Malformed};
 
@@ -81,17 +81,18 @@ impl<'a> Rows<'a> {
     }
 
     /// Whether a container of this name holds rows.
-    pub(super) fn is_list(&self, normal: &str) -> bool {
-        self.spec.containers.contains(&normal)
+    pub(super) fn is_list(&self, normal: &[u8]) -> bool {
+        let containers = self.spec.containers;
+        containers.iter().any(|name| name.as_bytes() == normal)
     }
 
     /// Whether a scalar of this name says that the list is empty.
-    pub(super) fn is_empty_list(&self, normal: &str, node: &Node<'_>) -> bool {
+    pub(super) fn is_empty_list(&self, normal: &[u8], node: &Node<'_>) -> bool {
         let is_blank = match node {
             Node::Text(text) => text.trim_ascii().is_empty(),
             other => other.is_empty(),
         };
-        is_blank && normal == self.spec.name
+        is_blank && normal == self.spec.name.as_bytes()
     }
 
     /// Takes the rows out of a container. What is left is not of a list.
@@ -217,7 +218,7 @@ impl<'a> Rows<'a> {
 
     fn is_entry(&self, (name, node): &Member<'_>) -> bool {
         let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
-        let is_named = || self.is_list(&normal(name).take(64).collect::<String>());
+        let is_named = || normal_text(name).is_some_and(|name| self.is_list(name.as_bytes()));
         !matches!(node, Node::Text(_)) && (is_number || is_named())
     }
 
@@ -251,18 +252,19 @@ impl<'a> Rows<'a> {
     /// `items[0][sku]`, `items.0.sku`: any field, known or not.
     fn bracketed(&self, name: &str) -> Option<(u32, Cow<'a, str>)> {
         let mut parts = name.split(['[', ']', '.']).filter(|part| !part.is_empty());
-        let list: String = normal(parts.next()?).take(64).collect();
+        let list = normal_text(parts.next()?)?;
         let number = parts.next()?.parse().ok()?;
         let field: Vec<&str> = parts.collect();
-        (self.is_list(&list) && !field.is_empty()).then(|| (number, Cow::Owned(field.join("."))))
+        (self.is_list(list.as_bytes()) && !field.is_empty())
+            .then(|| (number, Cow::Owned(field.join("."))))
     }
 
     /// `ItemSku1`, `item_1_sku`, `sku1`: known fields alone.
     fn compact(&self, name: &str) -> Option<(u32, Cow<'a, str>)> {
-        let name: String = normal(name).take(64).collect();
+        let name = normal_text(name)?;
         let table = dictionary::row_table(self.spec);
         let known = |field: &str| {
-            let index = table.lookup(field)?;
+            let index = table.lookup(field.as_bytes())?;
             table
                 .fields
                 .get(index)
