@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::Rules;
 use super::check::Check;
 use super::dictionary::{self, Table};
 use super::path::{Path, normal};
 use super::rows::Spec;
+use super::{Kind, Rules, unknown_field};
 
 /// The fields of an event or of a row, and the names that lead to them.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ fn own(fields: &BTreeMap<String, String>) -> Vec<&str> {
     let mut names: Vec<&str> = fields
         .values()
         .map(String::as_str)
-        .filter(|name| dictionary::unknown_field(super::Kind::Custom, name).is_none())
+        .filter(|name| unknown_field(Kind::Custom, name).is_none())
         .collect();
     names.sort_unstable();
     names.dedup();

@@ -317,3 +317,58 @@ fn records<'a>(
     }
     Ok(records)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_keys_name_a_row_and_a_field() {
+        let items = Rows::new(&ITEMS, Format::Query);
+        let number = |name: &str| items.number(name);
+        let known = |number, field: &'static str| Some((number, Cow::Borrowed(field)));
+        assert_eq!(number("ItemSku1"), known(1, "sku"));
+        assert_eq!(number("itemName12"), known(12, "item_name"));
+        assert_eq!(number("items_0_qty"), known(0, "quantity"));
+        assert_eq!(number("item3SubTotal"), known(3, "amount"));
+        assert_eq!(number("sku1"), known(1, "sku"));
+        assert_eq!(number("items[2][Color]"), known(2, "Color"));
+        assert_eq!(number("line_items.2.a.b"), known(2, "a.b"));
+        for none in [
+            "ItemSku",
+            "ItemColor1",
+            "payout1",
+            "item1",
+            "items[x][sku]",
+            "sub_id4",
+        ] {
+            assert_eq!(number(none), None, "{none}");
+        }
+        assert_eq!(number("ItemSku4294967296"), None);
+    }
+
+    #[test]
+    fn rows_that_say_nothing_are_left_out_and_lost_macros_are_told() {
+        let text = |text: &'static str| Node::Text(Cow::Borrowed(text));
+        let mut rows = Rows::new(&ITEMS, Format::Json);
+        for (key, value) in [
+            ("sku1", ""),
+            ("sku2", "{ItemSku2}"),
+            ("sku3", "A"),
+            ("qty3", "x"),
+        ] {
+            rows.take_numbered(key, text(value)).unwrap();
+        }
+        let mut warnings = Vec::new();
+        let (name, records) = rows.finish(&mut warnings).unwrap();
+        assert_eq!((name, records.len()), ("items", 1));
+        assert_eq!(records[0].value("sku"), Some("A"));
+        assert_eq!(
+            warnings,
+            [
+                "`items[0].quantity` is not a decimal number",
+                "an entry of `items` holds nothing but macros that were never substituted"
+            ]
+        );
+    }
+}
