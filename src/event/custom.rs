@@ -61,8 +61,8 @@ fn settle_value<'a>(
     }
 }
 
-/// One value for two of the same name: what says nothing gives way, objects are joined, equal ones
-/// are one. `None`: they contradict each other.
+/// One value for two of the same name: what says nothing gives way, and equal ones are one. `None`:
+/// they contradict each other, as two different objects do: joined they would be a third.
 fn one_of<'a>(left: Node<'a>, right: Node<'a>) -> Option<Node<'a>> {
     if left == right || right.is_empty() {
         return Some(left);
@@ -70,16 +70,7 @@ fn one_of<'a>(left: Node<'a>, right: Node<'a>) -> Option<Node<'a>> {
     if left.is_empty() || is_macro(&left) {
         return Some(right);
     }
-    if is_macro(&right) {
-        return Some(left);
-    }
-    match (left, right) {
-        (Node::Object(mut members), Node::Object(others)) => {
-            members.extend(others);
-            Some(Node::Object(members))
-        }
-        _ => None,
-    }
+    is_macro(&right).then_some(left)
 }
 
 fn is_macro(node: &Node<'_>) -> bool {
@@ -138,6 +129,9 @@ mod tests {
         let refused = twice(text("1"), text("2")).unwrap_err();
         assert_eq!(refused.reason, "two different values for `a`");
         assert!(twice(text("1"), Node::List(vec![text("1")])).is_err());
+        let object = |name: &'static str| Node::Object(vec![(name.into(), text("1"))]);
+        assert!(twice(object("b"), object("b")).is_ok());
+        assert!(twice(object("b"), object("c")).is_err());
     }
 
     #[test]

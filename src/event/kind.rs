@@ -17,7 +17,7 @@ pub enum Kind {
     Tracking,
     /// A report or an export is done.
     Job,
-    /// Anything else: no dictionary but the route's own `fields`.
+    /// Anything else: no dictionary but the route's own `fields`, and `items`.
     Custom,
 }
 

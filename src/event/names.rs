@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::check::Check;
 use super::dictionary::{self, Table};
 use super::path::{Path, normal};
-use super::rows::Spec;
+use super::rows::{PLAIN_ITEMS, Spec};
 use super::{Kind, Rules, unknown_field};
 
 /// The fields of an event or of a row, and the names that lead to them.
@@ -76,7 +76,7 @@ impl<'r> Names<'r> {
     pub(super) fn rows(&self) -> Option<&'static Spec> {
         match &self.known {
             Known::Table(table) => table.rows,
-            Known::Own(_) => None,
+            Known::Own(_) => Some(&PLAIN_ITEMS),
         }
     }
 

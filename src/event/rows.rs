@@ -52,6 +52,15 @@ pub(super) const ITEMS: Spec = Spec {
     scalar: None,
 };
 
+/// The items of a `custom` route, which has no other dictionary: so that they are the same in every
+/// format. A `product` may be anything there.
+pub(super) const PLAIN_ITEMS: Spec = Spec {
+    containers: &["items", "item", "lineitems", "lineitem"],
+    prefixes: &["item", "items", "lineitem", "lineitems"],
+    bare: &[],
+    ..ITEMS
+};
+
 /// What was written about an inquiry.
 pub(super) const COMMENTS: Spec = Spec {
     name: "comments",
