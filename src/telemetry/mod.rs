@@ -8,7 +8,7 @@ mod front;
 mod log;
 mod spooling;
 
-pub use delivery::DeliveryMetrics;
+pub use delivery::{Attempted, DeliveryMetrics, InFlight, RouteDelivery};
 pub use front::FrontMetrics;
 pub use log::{LogFormat, LogSettings, start_log};
 pub use spooling::SpoolMetrics;

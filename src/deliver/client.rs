@@ -1,0 +1,190 @@
+//! The HTTP client: one request out, one outcome back, over pooled HTTP/1.1 connections.
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::RETRY_AFTER;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, ResponseFuture};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::{Instant, timeout_at};
+
+use super::connector::{Bounded, ConnectElapsed, UnixConnector};
+use super::outcome::{Answer, Failure, FailureKind, Outcome, RetryAfter};
+
+/// How long a connection is kept without a request. Below the 5 s after which Node and Apache
+/// close theirs: a request that crosses the close is lost and costs an attempt.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+/// Of the body of an answer that is no success: enough to see what was wrong.
+const EXCERPT_BYTES: usize = 1024;
+/// Of the body of any answer: read further, a connection can be used again; beyond this, a new one is cheaper.
+const DRAIN_BYTES: usize = 64 * 1024;
+/// The head of an answer, and the buffer of a connection.
+const HEAD_BYTES: usize = 64 * 1024;
+
+type Pool<C> = legacy::Client<Bounded<C>, Full<Bytes>>;
+
+/// A pool of connections to one upstream.
+#[derive(Clone, Debug)]
+pub(super) enum Client {
+    Http(Pool<HttpConnector>),
+    Https(Pool<HttpsConnector<HttpConnector>>),
+    Unix(Pool<UnixConnector>),
+}
+
+impl Client {
+    /// Over TCP, without TLS.
+    pub(super) fn http(limits: Limits) -> Self {
+        Self::Http(limits.pool(tcp()))
+    }
+
+    /// Over TCP, with TLS always.
+    pub(super) fn https(limits: Limits, tls: rustls::ClientConfig) -> Self {
+        let connector = HttpsConnector::from((tcp(), tls));
+        Self::Https(limits.pool(connector))
+    }
+
+    /// Over a unix socket; the authority of the URI means nothing.
+    pub(super) fn unix(limits: Limits, socket: PathBuf) -> Self {
+        Self::Unix(limits.pool(UnixConnector {
+            socket: socket.into(),
+        }))
+    }
+
+    /// Sends one request; the attempt is over at `deadline`, whatever it is waiting for.
+    ///
+    /// A pooled connection that turns out to be closed before the request was written is replaced
+    /// at once, within the attempt. Redirects are not followed.
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>, deadline: Instant) -> Outcome {
+        match timeout_at(deadline, self.request(request)).await {
+            Ok(Ok(response)) => Outcome::Answered(answer(response, deadline).await),
+            Ok(Err(error)) => Outcome::Failed(failure(&error)),
+            Err(_elapsed) => Outcome::Failed(Failure {
+                kind: FailureKind::Timeout,
+                cause: "upstream.timeout has passed".to_owned(),
+            }),
+        }
+    }
+
+    fn request(&self, request: Request<Full<Bytes>>) -> ResponseFuture {
+        match self {
+            Self::Http(pool) => pool.request(request),
+            Self::Https(pool) => pool.request(request),
+            Self::Unix(pool) => pool.request(request),
+        }
+    }
+}
+
+/// What bounds a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// For connecting and TLS together. An attempt has its own deadline; this one is for a
+    /// connection that goes on being made after its attempt found another.
+    pub(super) connect_time: Duration,
+    /// Connections kept without a request.
+    pub(super) idle: usize,
+}
+
+impl Limits {
+    fn pool<C>(self, connector: C) -> Pool<C>
+    where
+        Bounded<C>: legacy::connect::Connect + Clone,
+    {
+        legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(self.idle)
+            .http1_max_buf_size(HEAD_BYTES)
+            .retry_canceled_requests(true)
+            .build(Bounded {
+                connector,
+                time: self.connect_time,
+            })
+    }
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    // The TLS around it decides about the scheme, and `Upstream::new` without TLS.
+    tcp.enforce_http(false);
+    tcp
+}
+
+/// The status decides alone: a body that breaks off or never ends changes nothing.
+async fn answer(response: Response<Incoming>, deadline: Instant) -> Answer {
+    let (head, body) = response.into_parts();
+    let kept = if head.status.is_success() {
+        0
+    } else {
+        EXCERPT_BYTES
+    };
+    let mut excerpt = BytesMut::new();
+    if !body.is_end_stream() {
+        // Late or not, what was read so far is what there is.
+        timeout_at(deadline, drain(body, kept, &mut excerpt))
+            .await
+            .unwrap_or_default();
+    }
+    Answer {
+        status: head.status,
+        retry_after: head.headers.get(RETRY_AFTER).and_then(RetryAfter::parse),
+        excerpt: excerpt.freeze(),
+    }
+}
+
+/// Reads up to [`DRAIN_BYTES`] and keeps the first `kept` of them.
+async fn drain(mut body: Incoming, kept: usize, excerpt: &mut BytesMut) {
+    let mut read = 0;
+    while read <= DRAIN_BYTES {
+        let Some(Ok(frame)) = body.frame().await else {
+            return;
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        read = data.len().saturating_add(read);
+        let missing = kept.saturating_sub(excerpt.len());
+        excerpt.extend(data.iter().take(missing));
+    }
+}
+
+/// Decides by the types in the chain of causes; the text is for people.
+fn failure(error: &legacy::Error) -> Failure {
+    let chain: Vec<&(dyn StdError + 'static)> = causes(error).collect();
+    let kind = if chain.iter().any(|cause| cause.is::<rustls::Error>()) {
+        FailureKind::Tls
+    } else if chain.iter().any(|cause| cause.is::<ConnectElapsed>()) {
+        FailureKind::Timeout
+    } else if error.is_connect() {
+        FailureKind::Connect
+    } else {
+        FailureKind::Broken
+    };
+    Failure {
+        kind,
+        cause: chain.last().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+/// The error and what caused it. `io::Error` hides the error it is made of behind `get_ref`.
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    })
+}
