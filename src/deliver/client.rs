@@ -188,3 +188,234 @@ fn causes<'a>(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_util::task::TaskTracker;
+
+    use super::super::fixture::{PATIENCE, SOON, Seen, serve, serve_status, serve_unix, status};
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        connect_time: PATIENCE,
+        idle: 8,
+    };
+
+    fn request(authority: impl std::fmt::Display, body: Bytes) -> Request<Full<Bytes>> {
+        Request::post(format!("http://{authority}/postbacks?a=b"))
+            .body(Full::new(body))
+            .expect("a request")
+    }
+
+    async fn send(client: &Client, to: impl std::fmt::Display, time: Duration) -> Outcome {
+        let request = request(to, Bytes::from_static(b"{}"));
+        client.send(request, Instant::now() + time).await
+    }
+
+    async fn answer(client: &Client, to: impl std::fmt::Display) -> Answer {
+        match send(client, to, PATIENCE).await {
+            Outcome::Answered(answer) => answer,
+            Outcome::Failed(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    fn kind(outcome: Outcome) -> FailureKind {
+        match outcome {
+            Outcome::Answered(answer) => panic!("{answer:?}"),
+            Outcome::Failed(failure) => failure.kind,
+        }
+    }
+
+    /// An upstream that reads the head of each request and then does with the connection what it is told.
+    async fn raw<F, R>(then: F) -> std::net::SocketAddr
+    where
+        F: Fn(TcpStream) -> R + Send + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let tasks = TaskTracker::new();
+        tasks.clone().spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).await.expect("a request");
+                assert_ne!(read, 0);
+                tasks.spawn(then(stream));
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn the_request_arrives_whole() {
+        let (address, mut requests) = serve_status(204).await;
+        let body = Bytes::from(vec![b'7'; 1 << 20]);
+        let client = Client::http(LIMITS);
+        let sent = request(address, body.clone());
+        let outcome = client.send(sent, Instant::now() + PATIENCE).await;
+        assert_eq!(outcome.status(), Some(204));
+        let seen = requests.recv().await.expect("one request");
+        assert_eq!(seen.method, http::Method::POST);
+        assert_eq!(seen.uri, "/postbacks?a=b");
+        assert_eq!(seen.headers["host"], address.to_string());
+        assert_eq!(seen.headers["content-length"], "1048576");
+        assert_eq!(seen.body, body);
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_is_an_upstream() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("up.sock");
+        let mut requests = serve_unix(&socket);
+        let client = Client::unix(LIMITS, socket);
+        assert_eq!(answer(&client, "localhost").await.status, StatusCode::OK);
+        let seen = requests.recv().await.expect("one request");
+        assert_eq!(seen.uri, "/postbacks?a=b");
+        assert_eq!(seen.headers["host"], "localhost");
+        assert_eq!(seen.body, "{}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_not_there_is_no_connection() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let client = Client::unix(LIMITS, folder.path().join("none.sock"));
+        let outcome = send(&client, "localhost", PATIENCE).await;
+        assert_eq!(kind(outcome), FailureKind::Connect);
+    }
+
+    #[tokio::test]
+    async fn the_excerpt_ends_at_its_limit() {
+        let address = serve(|seen: Seen| async move {
+            let length: usize = seen.headers["x-length"].to_str().unwrap().parse().unwrap();
+            let code: u16 = seen.headers["x-status"].to_str().unwrap().parse().unwrap();
+            let mut response = status(code);
+            *response.body_mut() = Full::new(Bytes::from(vec![b'x'; length]));
+            response
+        })
+        .await;
+        let client = Client::http(LIMITS);
+        for (code, length, kept) in [
+            (500, 1024, 1024),
+            (400, 1025, 1024),
+            (404, 0, 0),
+            (200, 9, 0),
+        ] {
+            let mut request = request(address, Bytes::new());
+            request.headers_mut().insert("x-length", length.into());
+            request.headers_mut().insert("x-status", code.into());
+            match client.send(request, Instant::now() + PATIENCE).await {
+                Outcome::Answered(answer) => assert_eq!(answer.excerpt.len(), kept, "{length}"),
+                Outcome::Failed(failure) => panic!("{failure:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_not_followed() {
+        let address = serve(|seen: Seen| async move {
+            let mut response = status(if seen.connection == 1 { 307 } else { 200 });
+            let headers = response.headers_mut();
+            headers.insert("location", http::HeaderValue::from_static("/elsewhere"));
+            headers.insert("retry-after", http::HeaderValue::from_static("17"));
+            response
+        })
+        .await;
+        let answer = answer(&Client::http(LIMITS), address).await;
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+        let asked = RetryAfter::In(Duration::from_secs(17));
+        assert_eq!(answer.retry_after, Some(asked));
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_unless_its_answer_is_too_long() {
+        for (length, second) in [(DRAIN_BYTES, 1), (16 * DRAIN_BYTES, 2)] {
+            let (seen, mut connections) = tokio::sync::mpsc::unbounded_channel();
+            let address = serve(move |request: Seen| {
+                seen.send(request.connection).ok();
+                async move {
+                    let mut response = status(500);
+                    *response.body_mut() = Full::new(Bytes::from(vec![b'x'; length]));
+                    response
+                }
+            })
+            .await;
+            let client = Client::http(LIMITS);
+            answer(&client, address).await;
+            answer(&client, address).await;
+            assert_eq!(connections.recv().await, Some(1));
+            assert_eq!(connections.recv().await, Some(second), "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_the_upstream_closed_costs_no_attempt() {
+        let (closed, mut noticed) = tokio::sync::mpsc::unbounded_channel();
+        let address = raw(move |mut stream| {
+            let closed = closed.clone();
+            async move {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(answer).await.expect("an open connection");
+                stream.shutdown().await.expect("an open connection");
+                closed.send(stream.read(&mut [0; 1]).await.ok()).ok();
+            }
+        })
+        .await;
+        let client = Client::http(LIMITS);
+        for _ in 0..3 {
+            assert_eq!(answer(&client, address).await.status, StatusCode::OK);
+            assert_eq!(noticed.recv().await, Some(Some(0)));
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_no_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        drop(listener);
+        let outcome = send(&Client::http(LIMITS), address, PATIENCE).await;
+        assert_eq!(kind(outcome), FailureKind::Connect);
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_late_at_the_deadline() {
+        let address = raw(|stream| async move {
+            std::future::pending::<()>().await;
+            drop(stream);
+        })
+        .await;
+        let outcome = send(&Client::http(LIMITS), address, SOON).await;
+        assert_eq!(kind(outcome), FailureKind::Timeout);
+    }
+
+    #[tokio::test]
+    async fn the_status_counts_when_the_body_never_ends() {
+        let address = raw(|mut stream| async move {
+            let begun = b"HTTP/1.1 503 Away\r\ncontent-length: 9\r\n\r\nback";
+            stream.write_all(begun).await.expect("an open connection");
+            std::future::pending::<()>().await;
+        })
+        .await;
+        match send(&Client::http(LIMITS), address, SOON * 3).await {
+            Outcome::Answered(answer) => {
+                assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+                assert_eq!(answer.excerpt, "back");
+            }
+            Outcome::Failed(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_is_broken() {
+        for sent in ["", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 200"] {
+            let address = raw(move |mut stream| async move {
+                stream.write_all(sent.as_bytes()).await.expect("open");
+            })
+            .await;
+            let outcome = send(&Client::http(LIMITS), address, PATIENCE).await;
+            assert_eq!(kind(outcome), FailureKind::Broken, "{sent:?}");
+        }
+    }
+}

@@ -6,6 +6,8 @@
 
 mod client;
 mod connector;
+#[cfg(test)]
+mod fixture;
 mod health;
 mod outcome;
 mod policy;
@@ -245,5 +247,186 @@ fn record(tried: &Tried, decision: Decision) -> Attempt {
         at: tried.began,
         status: tried.outcome.status(),
         outcome,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use tokio::sync::mpsc;
+    use tokio_util::task::TaskTracker;
+
+    use super::fixture::{self, PATIENCE, SOON, serve, serve_status, status};
+    use super::*;
+
+    fn route(upstream: UpstreamSettings) -> (Route, Arc<Telemetry>) {
+        let settings = RouteSettings {
+            name: "actions".into(),
+            path: "/postback/actions".to_owned(),
+            kind: "action",
+            upstream,
+            retry: RetrySettings {
+                initial: Duration::from_secs(1),
+                max: Duration::from_secs(600),
+                factor: 2.0,
+                max_age: Duration::from_secs(3600),
+                max_attempts: None,
+            },
+        };
+        let upstream = Upstream::new(&settings.upstream).expect("good settings");
+        let telemetry = Arc::new(Telemetry::new());
+        (
+            Route::new(&settings, Arc::new(upstream), &telemetry),
+            telemetry,
+        )
+    }
+
+    fn event() -> Outgoing {
+        let accepted = clock::now();
+        Outgoing {
+            id: EventId::new(accepted),
+            accepted,
+            attempt: 1,
+            body: Bytes::from_static(br#"{"event":"action"}"#),
+        }
+    }
+
+    fn counted(telemetry: &Telemetry, outcome: &str) -> bool {
+        let line =
+            format!("postgate_deliveries_total{{route=\"actions\",outcome=\"{outcome}\"}} 1\n");
+        telemetry.encode().contains(&line)
+    }
+
+    #[tokio::test]
+    async fn a_direct_sender_is_told_what_the_upstream_said() {
+        for (code, told, outcome) in [
+            (202, DirectOutcome::Delivered, "delivered"),
+            (404, DirectOutcome::Refused(404), "refused"),
+            (301, DirectOutcome::Refused(301), "refused"),
+            (429, DirectOutcome::Unavailable, "unavailable"),
+            (503, DirectOutcome::Unavailable, "unavailable"),
+        ] {
+            let (address, mut requests) = serve_status(code).await;
+            let (route, telemetry) = route(fixture::http(address));
+            let event = event();
+            assert_eq!(route.forward(event.clone()).await, told, "{code}");
+            assert!(counted(&telemetry, outcome), "{}", telemetry.encode());
+            let seen = requests.recv().await.expect("one request");
+            assert_eq!(seen.body, event.body);
+            assert_eq!(seen.headers["webhook-id"], event.id.to_string());
+            assert_eq!(seen.headers["authorization"], "Bearer t0ken");
+            assert!(requests.try_recv().is_err(), "one try only");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_queued_attempt_is_decided_recorded_and_counted() {
+        for (code, outcome, history) in [
+            (200, "delivered", "answered 200 OK"),
+            (500, "retry", "answered 500 Internal Server Error"),
+            (
+                410,
+                "dead",
+                "answered 410 Gone; another attempt would not help",
+            ),
+        ] {
+            let (address, _requests) = serve_status(code).await;
+            let (route, telemetry) = route(fixture::http(address));
+            let event = event();
+            let tried = route.inner.attempt(&event, Instant::now() + PATIENCE).await;
+            let decision = route.inner.decide(&event, &tried);
+            route.inner.report(&event, &tried, decision);
+            match decision {
+                Decision::Done => assert_eq!(code, 200),
+                Decision::Dead(_) => assert_eq!(code, 410),
+                Decision::RetryAt(at) => {
+                    assert_eq!(code, 500);
+                    assert!(at.since(tried.ended) <= Duration::from_secs(1));
+                }
+            }
+            let record = record(&tried, decision);
+            assert_eq!(record.status, Some(code));
+            assert_eq!(record.outcome, history);
+            assert!(counted(&telemetry, outcome), "{}", telemetry.encode());
+        }
+    }
+
+    /// An upstream that reports each request and holds it until it is let go.
+    async fn gate() -> (
+        SocketAddr,
+        mpsc::UnboundedReceiver<()>,
+        Arc<tokio::sync::Semaphore>,
+    ) {
+        let open = Arc::new(tokio::sync::Semaphore::new(0));
+        let (arrived, arrivals) = mpsc::unbounded_channel();
+        let held = Arc::clone(&open);
+        let address = serve(move |_| {
+            arrived.send(()).ok();
+            let held = Arc::clone(&held);
+            async move {
+                held.acquire().await.expect("an open gate").forget();
+                status(200)
+            }
+        })
+        .await;
+        (address, arrivals, open)
+    }
+
+    #[tokio::test]
+    async fn max_in_flight_is_reached_and_not_passed() {
+        let (address, mut arrivals, open) = gate().await;
+        let (route, telemetry) = route(UpstreamSettings {
+            max_in_flight: 2,
+            ..fixture::http(address)
+        });
+        let tasks = TaskTracker::new();
+        let forwards: Vec<_> = (0..3)
+            .map(|_| {
+                let route = route.clone();
+                tasks.spawn(async move { route.forward(event()).await })
+            })
+            .collect();
+        assert_eq!(arrivals.recv().await, Some(()));
+        assert_eq!(arrivals.recv().await, Some(()));
+        let in_flight = "postgate_deliveries_in_flight{route=\"actions\"} 2\n";
+        assert!(telemetry.encode().contains(in_flight));
+        let third = tokio::time::timeout(SOON, arrivals.recv()).await;
+        assert!(third.is_err(), "no third while two are under way");
+
+        open.add_permits(1);
+        assert_eq!(arrivals.recv().await, Some(()));
+        open.add_permits(2);
+        for forward in forwards {
+            assert_eq!(forward.await.expect("no panic"), DirectOutcome::Delivered);
+        }
+        let in_flight = "postgate_deliveries_in_flight{route=\"actions\"} 0\n";
+        assert!(telemetry.encode().contains(in_flight));
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_finds_no_place_in_time_is_asked_to_try_again() {
+        let (address, mut arrivals, _open) = gate().await;
+        let (route, telemetry) = route(UpstreamSettings {
+            max_in_flight: 1,
+            timeout: SOON,
+            ..fixture::http(address)
+        });
+        let _held = route.inner.upstream.permit().await;
+        assert_eq!(route.forward(event()).await, DirectOutcome::Unavailable);
+        assert!(arrivals.try_recv().is_err(), "nothing was sent");
+        assert!(counted(&telemetry, "unavailable"), "{}", telemetry.encode());
+    }
+
+    #[tokio::test]
+    async fn the_timeout_bounds_an_attempt() {
+        let (address, mut arrivals, _open) = gate().await;
+        let (route, _telemetry) = route(UpstreamSettings {
+            timeout: SOON,
+            ..fixture::http(address)
+        });
+        assert_eq!(route.forward(event()).await, DirectOutcome::Unavailable);
+        assert_eq!(arrivals.recv().await, Some(()));
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use fastrand::Rng;
 use http::StatusCode;
 
 use super::outcome::{Outcome, RetryAfter};
@@ -77,7 +76,7 @@ pub(super) fn decide(
     outcome: &Outcome,
     tried: Try,
     retry: &RetrySettings,
-    rng: &mut Rng,
+    rng: &mut fastrand::Rng,
 ) -> Decision {
     match judge(outcome) {
         Judgement::Taken => return Decision::Done,
@@ -140,7 +139,7 @@ fn bound(retry: &RetrySettings, attempt: u32) -> Duration {
 }
 
 /// Somewhere between now and the bound: clients that failed together do not come back together.
-fn jitter(bound: Duration, rng: &mut Rng) -> Duration {
+fn jitter(bound: Duration, rng: &mut fastrand::Rng) -> Duration {
     let bound_ms = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(rng.u64(0..=bound_ms))
 }
@@ -185,7 +184,7 @@ mod tests {
     }
 
     fn decide_with(outcome: &Outcome, tried: Try, retry: &RetrySettings, seed: u64) -> Decision {
-        decide(outcome, tried, retry, &mut Rng::with_seed(seed))
+        decide(outcome, tried, retry, &mut fastrand::Rng::with_seed(seed))
     }
 
     #[test]
@@ -318,7 +317,7 @@ mod tests {
     #[test]
     fn the_jitter_is_full() {
         let bound = Duration::from_secs(8);
-        let mut rng = Rng::with_seed(42);
+        let mut rng = fastrand::Rng::with_seed(42);
         let waits: Vec<Duration> = (0..1000).map(|_| jitter(bound, &mut rng)).collect();
         assert!(waits.iter().any(|wait| *wait < bound / 20));
         assert!(waits.iter().any(|wait| *wait > bound * 19 / 20));

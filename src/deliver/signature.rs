@@ -71,7 +71,7 @@ mod tests {
         let signer = signer("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a good secret");
         assert_eq!(
             signer.sign(ID, 1_614_265_330, BODY),
-            "v1,g0hM9SsE+OTPJTGt/tmKtSyFXwwj1D4+gXyZ2xmyQSs="
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );
     }
 

@@ -177,3 +177,87 @@ fn headers(settings: &UpstreamSettings) -> Result<HeaderMap, BuildError> {
     }
     Ok(headers)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use secrecy::SecretString;
+
+    use super::super::fixture;
+    use super::*;
+
+    fn with_url(url: &str) -> UpstreamSettings {
+        fixture::settings(UpstreamUrl::Http(url.parse().expect("a URI")))
+    }
+
+    #[test]
+    fn the_label_names_the_upstream_and_nothing_more() {
+        let label = |settings| Upstream::new(&settings).expect("good settings").label;
+        let http = with_url("https://shop.example:8443/in?token=secret");
+        assert_eq!(label(http), "shop.example:8443");
+        let unix = fixture::settings(UpstreamUrl::Unix {
+            socket: "/run/shop.sock".into(),
+            path: "/in?token=secret".parse().expect("a path"),
+        });
+        let upstream = Upstream::new(&unix).expect("good settings");
+        assert_eq!(upstream.target.uri, "http://localhost/in?token=secret");
+        assert_eq!(upstream.label, "unix:/run/shop.sock");
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_delivered_to_is_refused() {
+        let error = |url| Upstream::new(&with_url(url)).expect_err("a bad url");
+        assert!(matches!(error("ftp://shop.example/"), BuildError::Url));
+        assert!(matches!(error("/postbacks"), BuildError::Url));
+        let credentials = error("http://me:secret@shop.example/");
+        assert!(matches!(credentials, BuildError::Credentials));
+        assert!(!credentials.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn no_place_at_all_is_refused_and_any_number_above_is_not() {
+        let with = |max_in_flight| UpstreamSettings {
+            max_in_flight,
+            ..with_url("http://127.0.0.1/")
+        };
+        let none = Upstream::new(&with(0));
+        assert!(matches!(none, Err(BuildError::MaxInFlight)));
+        assert!(Upstream::new(&with(1)).is_ok());
+        assert!(Upstream::new(&with(usize::MAX)).is_ok());
+    }
+
+    #[test]
+    fn headers_are_checked_hidden_and_the_reserved_ones_left_out() {
+        let mut settings = with_url("http://127.0.0.1/");
+        let length = (http::header::CONTENT_LENGTH, SecretString::from("7"));
+        settings.headers.push(length);
+        let upstream = Upstream::new(&settings).expect("good settings");
+        assert_eq!(upstream.target.headers.len(), 1);
+        assert_eq!(upstream.target.headers["authorization"], "Bearer t0ken");
+        assert!(!format!("{upstream:?}").contains("t0ken"));
+
+        let broken = (http::header::COOKIE, SecretString::from("s3cret\n"));
+        settings.headers.push(broken);
+        let error = Upstream::new(&settings).expect_err("a line break");
+        assert!(matches!(&error, BuildError::Header { name, .. } if name == "cookie"));
+        let cause = error.source().expect("a cause").to_string();
+        assert!(!format!("{error} {cause}").contains("s3cret"));
+    }
+
+    #[test]
+    fn equal_settings_are_equal_and_a_secret_makes_a_difference() {
+        let settings = with_url("http://127.0.0.1/");
+        assert_eq!(settings, settings.clone());
+        let other_header = UpstreamSettings {
+            headers: vec![(http::header::AUTHORIZATION, SecretString::from("other"))],
+            ..settings.clone()
+        };
+        let other_key = UpstreamSettings {
+            signing_secret: Some(SecretString::from("key")),
+            ..settings.clone()
+        };
+        assert_ne!(settings, other_header);
+        assert_ne!(settings, other_key);
+    }
+}
