@@ -196,7 +196,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio_util::task::TaskTracker;
 
-    use super::super::fixture::{PATIENCE, SOON, Seen, serve, serve_status, serve_unix, status};
+    use super::super::fixture::{PATIENCE, SOON, Seen, serve, serve_status, status};
     use super::*;
 
     const LIMITS: Limits = Limits {
@@ -263,27 +263,6 @@ mod tests {
         assert_eq!(seen.headers["host"], address.to_string());
         assert_eq!(seen.headers["content-length"], "1048576");
         assert_eq!(seen.body, body);
-    }
-
-    #[tokio::test]
-    async fn a_unix_socket_is_an_upstream() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let socket = folder.path().join("up.sock");
-        let mut requests = serve_unix(&socket);
-        let client = Client::unix(LIMITS, socket);
-        assert_eq!(answer(&client, "localhost").await.status, StatusCode::OK);
-        let seen = requests.recv().await.expect("one request");
-        assert_eq!(seen.uri, "/postbacks?a=b");
-        assert_eq!(seen.headers["host"], "localhost");
-        assert_eq!(seen.body, "{}");
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_is_not_there_is_no_connection() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let client = Client::unix(LIMITS, folder.path().join("none.sock"));
-        let outcome = send(&client, "localhost", PATIENCE).await;
-        assert_eq!(kind(outcome), FailureKind::Connect);
     }
 
     #[tokio::test]
@@ -368,15 +347,6 @@ mod tests {
             assert_eq!(answer(&client, address).await.status, StatusCode::OK);
             assert_eq!(noticed.recv().await, Some(Some(0)));
         }
-    }
-
-    #[tokio::test]
-    async fn nobody_there_is_no_connection() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address");
-        drop(listener);
-        let outcome = send(&Client::http(LIMITS), address, PATIENCE).await;
-        assert_eq!(kind(outcome), FailureKind::Connect);
     }
 
     #[tokio::test]

@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 
 /// Between lines while the upstream keeps failing: about 430 of them in 72 hours.
-const REMINDER: Duration = Duration::from_secs(600);
+const REMINDER: Duration = Duration::from_mins(10);
 /// Between the lines of two failures with a success between them: an upstream that fails every
 /// hundredth request is not down.
-const RELAPSE: Duration = Duration::from_secs(60);
+const RELAPSE: Duration = Duration::from_mins(1);
 
 /// Whether an upstream answers, and what was said about it.
 #[derive(Debug, Default)]
@@ -88,21 +88,21 @@ mod tests {
         Timestamp::from_millis(seconds * 1000)
     }
 
-    fn complaint(seconds: u64, failures: u64) -> Option<Complaint> {
-        Some(Complaint {
+    fn complaint(seconds: u64, failures: u64) -> Complaint {
+        Complaint {
             lasting: Duration::from_secs(seconds),
             failures,
-        })
+        }
     }
 
     #[test]
     fn an_outage_has_a_beginning_reminders_and_an_end() {
         let health = Health::default();
         assert_eq!(health.answered(at(99)), None);
-        assert_eq!(health.failed(at(100)), complaint(0, 1));
+        assert_eq!(health.failed(at(100)), Some(complaint(0, 1)));
         assert_eq!(health.failed(at(101)), None);
         assert_eq!(health.failed(at(699)), None);
-        assert_eq!(health.failed(at(700)), complaint(600, 3));
+        assert_eq!(health.failed(at(700)), Some(complaint(600, 3)));
         assert_eq!(health.failed(at(701)), None);
         assert_eq!(health.answered(at(710)), Some(Duration::from_secs(610)));
         assert_eq!(health.answered(at(711)), None);
@@ -111,13 +111,13 @@ mod tests {
     #[test]
     fn a_flapping_upstream_is_told_once_a_minute() {
         let health = Health::default();
-        assert_eq!(health.failed(at(0)), complaint(0, 1));
+        assert_eq!(health.failed(at(0)), Some(complaint(0, 1)));
         assert!(health.answered(at(1)).is_some());
         for second in 2..60 {
             assert_eq!(health.failed(at(second)), None, "{second}");
             assert_eq!(health.answered(at(second)), None, "{second}");
         }
-        assert_eq!(health.failed(at(60)), complaint(0, 59));
+        assert_eq!(health.failed(at(60)), Some(complaint(0, 59)));
         assert!(health.answered(at(61)).is_some());
     }
 
@@ -128,6 +128,6 @@ mod tests {
         assert!(health.answered(at(1)).is_some());
         assert_eq!(health.failed(at(2)), None);
         assert_eq!(health.failed(at(59)), None);
-        assert_eq!(health.failed(at(60)), complaint(58, 3));
+        assert_eq!(health.failed(at(60)), Some(complaint(58, 3)));
     }
 }

@@ -154,9 +154,9 @@ mod tests {
 
     const RETRY: RetrySettings = RetrySettings {
         initial: Duration::from_secs(1),
-        max: Duration::from_secs(600),
+        max: Duration::from_mins(10),
         factor: 2.0,
-        max_age: Duration::from_secs(72 * 3600),
+        max_age: Duration::from_hours(72),
         max_attempts: None,
     };
 
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn retry_after_is_not_shortened_by_the_end_of_age() {
         let end = 72 * 3600 * 1000;
-        let outcome = answered(503, Some(RetryAfter::In(Duration::from_secs(60))));
+        let outcome = answered(503, Some(RetryAfter::In(Duration::from_mins(1))));
         let decision = decide_with(&outcome, tried(2, end - 1_000), &RETRY, 7);
         let expected = Timestamp::from_millis(end + 59_000);
         assert_eq!(decision, Decision::RetryAt(expected));

@@ -163,15 +163,12 @@ fn rfc3339(at: Timestamp) -> Option<String> {
 
 /// A `CloudEvents` attribute as a header: percent-encoded where its HTTP binding (3.1.3.2) asks for it.
 fn attribute(text: &str) -> HeaderValue {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'"' && byte != b'%' {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    ascii(encoded)
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'%');
+    let encoded = text.bytes().map(|byte| match byte {
+        byte if plain(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    ascii(encoded.collect())
 }
 
 #[expect(

@@ -146,8 +146,8 @@ mod tests {
             path
         }
 
-        fn identity(&self, pair: &(String, String)) -> Option<(PathBuf, PathBuf)> {
-            Some((self.write("me.crt", &pair.0), self.write("me.key", &pair.1)))
+        fn identity(&self, pair: &(String, String)) -> (PathBuf, PathBuf) {
+            (self.write("me.crt", &pair.0), self.write("me.key", &pair.1))
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
         let address = server(&ours, Some(&ours)).await;
         let settings = UpstreamSettings {
             ca: Some(files.write("ours.pem", &ours.pem())),
-            client_identity: files.identity(&issue(&ours, "postgate")),
+            client_identity: Some(files.identity(&issue(&ours, "postgate"))),
             ..https(address)
         };
         assert_eq!(send(&settings).await.status(), Some(200));
@@ -244,7 +244,7 @@ mod tests {
         }
         let (chain, _) = issue(&ours, "postgate");
         let (_, key) = issue(&ours, "postgate");
-        let (chain, key) = files.identity(&(chain, key)).expect("two files");
+        let (chain, key) = files.identity(&(chain, key));
         let error = client_config(None, Some((&chain, &key))).expect_err("another key");
         assert!(matches!(error, BuildError::Certificate { .. }), "{error}");
     }

@@ -16,6 +16,9 @@ use super::settings::{UpstreamSettings, UpstreamUrl};
 use super::signature::{SecretError, Signer};
 use super::tls;
 
+/// The most that an attempt is given, so that its deadline can always be computed.
+const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
+
 /// The way to one upstream. Routes with equal [`UpstreamSettings`] share one, and with it the
 /// pool and `max_in_flight`.
 #[derive(Debug)]
@@ -102,7 +105,7 @@ impl Upstream {
                 signer,
             },
             health: Health::default(),
-            timeout: settings.timeout,
+            timeout: settings.timeout.min(LONGEST_TIMEOUT),
             label,
             // A number beyond what a semaphore can count limits nothing either way.
             permits: Arc::new(Semaphore::new(
