@@ -24,7 +24,8 @@ use super::outcome::{Answer, Failure, FailureKind, Outcome, RetryAfter};
 const POOL_IDLE: Duration = Duration::from_secs(4);
 /// Of the body of an answer that is no success: enough to see what was wrong.
 const EXCERPT_BYTES: usize = 1024;
-/// Of the body of any answer: read further, a connection can be used again; beyond this, a new one is cheaper.
+/// Of the body of any answer: read further, a connection can be used again; beyond this, a new one
+/// is cheaper.
 const DRAIN_BYTES: usize = 64 * 1024;
 /// The head of an answer, and the buffer of a connection.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -229,7 +230,8 @@ mod tests {
         }
     }
 
-    /// An upstream that reads the head of each request and then does with the connection what it is told.
+    /// An upstream that reads the head of each request and then does with the connection what it is
+    /// told.
     async fn raw<F, R>(then: F) -> std::net::SocketAddr
     where
         F: Fn(TcpStream) -> R + Send + 'static,

@@ -1,7 +1,8 @@
-//! When to tell the operator that an upstream fails, and when that it answers again. Pure: the time is an argument.
+//! When to tell the operator that an upstream fails, and when that it answers again. Pure: the time
+//! is an argument.
 //!
-//! An upstream that is down for a weekend fails thousands of times a second: that is one line when it begins, one
-//! every ten minutes while it lasts, and one when it is over.
+//! An upstream that is down for a weekend fails thousands of times a second: that is one line when
+//! it begins, one every ten minutes while it lasts, and one when it is over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,9 @@
-//! Delivery. In: leases of the spool, or one event of a `direct` route. Out: verdicts. Never: a sender's request, or
-//! a decision by an error's text.
+//! Delivery. In: leases of the spool, or one event of a `direct` route. Out: verdicts. Never: a
+//! sender's request, or a decision by an error's text.
 //!
-//! [`route`] leases and attempts. An attempt is one straight line: [`request`] makes it, [`client`] sends it, [`policy`] says what its outcome means,
-//! the spool is told, the operator is told. What one upstream's routes share is in [`upstream`].
+//! `route` leases and attempts. An attempt is one straight line: `request` makes it, `client` sends
+//! it, `policy` says what its outcome means, the spool is told, the operator is told. What one
+//! upstream's routes share is in `upstream`.
 
 mod client;
 mod connector;

@@ -51,8 +51,9 @@ pub(super) struct Try {
 
 /// Judges by type and status alone (RFC 9110, 15).
 ///
-/// An answer that is no final answer (1xx, or a class that does not exist) comes from something that is broken or
-/// half restarted: worth another attempt. A redirect is a mistake in `upstream.url`, and repeating it mends nothing.
+/// An answer that is no final answer (1xx, or a class that does not exist) comes from something
+/// that is broken or half restarted: worth another attempt. A redirect is a mistake in
+/// `upstream.url`, and repeating it mends nothing.
 pub(super) fn judge(outcome: &Outcome) -> Judgement {
     let Outcome::Answered(answer) = outcome else {
         return Judgement::Later;

@@ -1,4 +1,5 @@
-//! The request of one attempt: `CloudEvents` 1.0 over HTTP, Standard Webhooks, and the operator's own headers.
+//! The request of one attempt: `CloudEvents` 1.0 over HTTP, Standard Webhooks, and the operator's
+//! own headers.
 
 use bytes::Bytes;
 use http::header::{self, CONTENT_TYPE};
@@ -91,7 +92,10 @@ impl Template {
                 let media = HeaderValue::from_static("application/cloudevents+json");
                 headers.insert(CONTENT_TYPE, media);
                 Some(format!(
-                    r#"{{"specversion":"1.0","type":{},"source":{},"datacontenttype":"application/json","id":""#,
+                    concat!(
+                        r#"{{"specversion":"1.0","type":{},"source":{},"#,
+                        r#""datacontenttype":"application/json","id":""#
+                    ),
                     serde_json::Value::from(event_type),
                     serde_json::Value::from(path),
                 ))
@@ -161,7 +165,8 @@ fn rfc3339(at: Timestamp) -> Option<String> {
     Some(TIME.timestamp_to_string(&at))
 }
 
-/// A `CloudEvents` attribute as a header: percent-encoded where its HTTP binding (3.1.3.2) asks for it.
+/// A `CloudEvents` attribute as a header: percent-encoded where its HTTP binding (3.1.3.2) asks for
+/// it.
 fn attribute(text: &str) -> HeaderValue {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'%');
     let encoded = text.bytes().map(|byte| match byte {

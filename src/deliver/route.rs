@@ -39,8 +39,8 @@ struct Tried {
 }
 
 impl Route {
-    /// Makes ready what does not differ between events. `upstream` is made of `settings.upstream`, or of equal
-    /// settings of another route.
+    /// Makes ready what does not differ between events. `upstream` is made of `settings.upstream`,
+    /// or of equal settings of another route.
     #[must_use]
     pub fn new(settings: &RouteSettings, upstream: Arc<Upstream>, telemetry: &Telemetry) -> Self {
         Self {
@@ -54,10 +54,11 @@ impl Route {
         }
     }
 
-    /// Delivers the route's events until leasing stops; returns when every delivery under way has ended.
+    /// Delivers the route's events until leasing stops; returns when every delivery under way has
+    /// ended.
     ///
-    /// A lease is taken first and a place at the upstream second: a place held by a route without events would be
-    /// missing to the routes that share the upstream.
+    /// A lease is taken first and a place at the upstream second: a place held by a route without
+    /// events would be missing to the routes that share the upstream.
     pub async fn run(self, spool: Spool) {
         let deliveries = TaskTracker::new();
         while let Some(lease) = spool.lease(&self.inner.name).await {
@@ -72,8 +73,8 @@ impl Route {
         deliveries.wait().await;
     }
 
-    /// Forwards once, now, for a route with `delivery = "direct"`. Takes at most `upstream.timeout`, waiting for a
-    /// place among `max_in_flight` included.
+    /// Forwards once, now, for a route with `delivery = "direct"`. Takes at most
+    /// `upstream.timeout`, waiting for a place among `max_in_flight` included.
     pub async fn forward(&self, event: Outgoing) -> DirectOutcome {
         let inner = &self.inner;
         let deadline = Instant::now() + inner.upstream.timeout;

@@ -14,7 +14,8 @@ pub struct UpstreamSettings {
     pub url: UpstreamUrl,
     /// How to deliver; `POST` unless configured.
     pub method: http::Method,
-    /// For a whole attempt: connecting, TLS, sending, and the answer. More than a day counts as a day.
+    /// For a whole attempt: connecting, TLS, sending, and the answer. More than a day counts as a
+    /// day.
     pub timeout: Duration,
     /// Added to every request; values are secrets until proven otherwise.
     /// Those that [`reserved_header`](super::reserved_header) names are left out.

@@ -1,4 +1,5 @@
-//! The signature of Standard Webhooks 1.0.0 (<https://www.standardwebhooks.com>), symmetric, version `v1`.
+//! The signature of Standard Webhooks 1.0.0 (<https://www.standardwebhooks.com>), symmetric,
+//! version `v1`.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;

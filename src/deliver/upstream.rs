@@ -1,4 +1,5 @@
-//! One upstream: its connections, its limit, its health. Shared by the routes whose settings are equal.
+//! One upstream: its connections, its limit, its health. Shared by the routes whose settings are
+//! equal.
 
 use std::path::PathBuf;
 use std::sync::Arc;

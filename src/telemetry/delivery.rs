@@ -11,7 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-/// Upper bounds of `delivery_seconds`: from a healthy local upstream to the default `upstream.timeout` and beyond.
+/// Upper bounds of `delivery_seconds`: from a healthy local upstream to the default
+/// `upstream.timeout` and beyond.
 const SECONDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0,
 ];
@@ -195,7 +196,8 @@ impl RouteDelivery {
         );
     }
 
-    /// The upstream fails, or fails still. Each failure was counted before; the caller bounds how often this is said.
+    /// The upstream fails, or fails still. Each failure was counted before; the caller bounds how
+    /// often this is said.
     pub fn failing(&self, upstream: &str, outcome: &dyn Display, failures: u64, lasting: Duration) {
         tracing::warn!(
             route = %self.route,
