@@ -16,11 +16,15 @@ use hyper_util::rt::TokioIo;
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::settings::{Envelope, UpstreamSettings, UpstreamUrl};
+use super::settings::{Envelope, RetrySettings, RouteSettings, UpstreamSettings, UpstreamUrl};
+use super::{Outgoing, Route, Upstream};
+use crate::clock;
+use crate::spool::EventId;
+use crate::telemetry::Telemetry;
 
 /// Longer than any test waits for what must happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,6 +72,63 @@ pub(super) fn status(code: u16) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::from_u16(code).expect("a status");
     response
+}
+
+/// A route to `upstream` that tries again soon.
+pub(super) fn route(upstream: UpstreamSettings) -> (Route, Arc<Telemetry>) {
+    let settings = RouteSettings {
+        name: "actions".into(),
+        path: "/postback/actions".to_owned(),
+        kind: "action",
+        upstream,
+        retry: RetrySettings {
+            initial: Duration::from_secs(1),
+            max: Duration::from_mins(10),
+            factor: 2.0,
+            max_age: Duration::from_hours(1),
+            max_attempts: None,
+        },
+    };
+    let upstream = Upstream::new(&settings.upstream).expect("good settings");
+    let telemetry = Arc::new(Telemetry::new());
+    (
+        Route::new(&settings, Arc::new(upstream), &telemetry),
+        telemetry,
+    )
+}
+
+/// An event accepted just now.
+pub(super) fn event() -> Outgoing {
+    let accepted = clock::now();
+    Outgoing {
+        id: EventId::new(accepted),
+        accepted,
+        attempt: 1,
+        body: Bytes::from_static(br#"{"event":"action"}"#),
+    }
+}
+
+/// The outcome was counted once.
+pub(super) fn counted(telemetry: &Telemetry, outcome: &str) -> bool {
+    let line = format!("postgate_deliveries_total{{route=\"actions\",outcome=\"{outcome}\"}} 1\n");
+    telemetry.encode().contains(&line)
+}
+
+/// An upstream that reports each request and holds it until it is let go.
+pub(super) async fn gate() -> (SocketAddr, mpsc::UnboundedReceiver<()>, Arc<Semaphore>) {
+    let open = Arc::new(Semaphore::new(0));
+    let (arrived, arrivals) = mpsc::unbounded_channel();
+    let held = Arc::clone(&open);
+    let address = serve(move |_| {
+        arrived.send(()).ok();
+        let held = Arc::clone(&held);
+        async move {
+            held.acquire().await.expect("an open gate").forget();
+            status(200)
+        }
+    })
+    .await;
+    (address, arrivals, open)
 }
 
 /// What an upstream answers.
