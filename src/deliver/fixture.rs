@@ -76,25 +76,27 @@ pub(super) fn status(code: u16) -> Response<Full<Bytes>> {
 
 /// A route to `upstream` that tries again soon.
 pub(super) fn route(upstream: UpstreamSettings) -> (Route, Arc<Telemetry>) {
-    let settings = RouteSettings {
+    let settings = route_settings(upstream);
+    let upstream = Upstream::new(&settings.upstream).expect("good settings");
+    let telemetry = Arc::new(Telemetry::new());
+    let route = Route::new(&settings, Arc::new(upstream), &telemetry);
+    (route, telemetry)
+}
+
+pub(super) fn route_settings(upstream: UpstreamSettings) -> RouteSettings {
+    RouteSettings {
         name: "actions".into(),
         path: "/postback/actions".to_owned(),
         kind: "action",
         upstream,
         retry: RetrySettings {
-            initial: Duration::from_secs(1),
+            initial: Duration::from_millis(20),
             max: Duration::from_mins(10),
             factor: 2.0,
             max_age: Duration::from_hours(1),
             max_attempts: None,
         },
-    };
-    let upstream = Upstream::new(&settings.upstream).expect("good settings");
-    let telemetry = Arc::new(Telemetry::new());
-    (
-        Route::new(&settings, Arc::new(upstream), &telemetry),
-        telemetry,
-    )
+    }
 }
 
 /// An event accepted just now.
