@@ -11,7 +11,7 @@ mod spooling;
 pub use delivery::DeliveryMetrics;
 pub use front::FrontMetrics;
 pub use log::{LogFormat, LogSettings, start_log};
-pub use spooling::SpoolMetrics;
+pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal};
 
 use prometheus_client::registry::Registry;
 
