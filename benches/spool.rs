@@ -24,9 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (concurrency, events) in [(1, 2_000), (32, 30_000), (256, 100_000), (1024, 150_000)] {
         runtime.block_on(through(concurrency, events))?;
     }
-    let backlog = std::env::args()
-        .filter_map(|argument| argument.parse().ok())
-        .next();
+    let backlog = std::env::args().find_map(|argument| argument.parse().ok());
     runtime.block_on(reopened(backlog.unwrap_or(100_000)))
 }
 
@@ -54,7 +52,7 @@ async fn through(concurrency: usize, events: usize) -> Result<(), Box<dyn std::e
         &format!("{concurrency:>4} at once"),
         events,
         began.0.elapsed(),
-        cpu() - began.1,
+        cpu().saturating_sub(began.1),
     );
     Ok(())
 }
@@ -70,7 +68,12 @@ async fn reopened(events: usize) -> Result<(), Box<dyn std::error::Error>> {
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }
-    report("append alone", events, began.0.elapsed(), cpu() - began.1);
+    report(
+        "append alone",
+        events,
+        began.0.elapsed(),
+        cpu().saturating_sub(began.1),
+    );
     spool.close().await;
     drop(spool);
     let began = Instant::now();
@@ -89,7 +92,12 @@ async fn reopened(events: usize) -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     spool.close().await;
-    report("drain", events, began.0.elapsed(), cpu() - began.1);
+    report(
+        "drain",
+        events,
+        began.0.elapsed(),
+        cpu().saturating_sub(began.1),
+    );
     Ok(())
 }
 

@@ -401,3 +401,6 @@ fn linked(slot: Slot) -> NextSlot {
 fn unlinked(next: NextSlot) -> Slot {
     Slot(next.get() - 1)
 }
+
+#[cfg(test)]
+mod tests;
