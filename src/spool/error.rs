@@ -22,7 +22,7 @@ pub enum AppendError {
     Closed,
 }
 
-/// Why the spool cannot be opened. Nothing was changed.
+/// Why the spool cannot be opened. What was found was left as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder of `spool.path` is missing and cannot be made. Only the last folder of the path

@@ -54,7 +54,7 @@ pub struct SpoolSettings {
     /// The file. Its folder is made when only that is missing. Beside it lie its log and its lock.
     pub path: PathBuf,
     /// Size of the file at which nothing more is accepted, in bytes. The write-ahead log comes on
-    /// top: usually 16 MiB, up to 64 MiB.
+    /// top: usually 32 MiB, up to 64 MiB.
     pub max_bytes: u64,
     /// How long a delivered event stays listed. It stays longer when `dedup_window` is longer, and
     /// shorter when room is needed.

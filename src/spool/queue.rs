@@ -115,10 +115,7 @@ struct LaneState {
 }
 
 impl Queue {
-    /// Adds a lane.
-    ///
-    /// # Panics
-    /// Never with fewer than 65,536 lanes; a lane is a configured route.
+    /// Adds a lane. There are as many as route names were ever configured: far below 65,536.
     pub(super) fn add_lane(&mut self) -> Lane {
         let lane = Lane(u16::try_from(self.lanes.len()).unwrap_or(u16::MAX));
         self.lanes.push(LaneState::default());

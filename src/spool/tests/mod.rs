@@ -29,7 +29,7 @@ fn route() -> RouteName {
 
 /// A folder of its own for each test, and settings that forbid nothing.
 struct Rig {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     settings: SpoolSettings,
 }
 
@@ -42,8 +42,7 @@ impl Rig {
             keep_delivered: HOUR * 24 * 36_500,
             dedup_window: HOUR,
         };
-        let _folder = folder;
-        Self { _folder, settings }
+        Self { folder, settings }
     }
 
     fn open(&self) -> Spool {

@@ -11,7 +11,7 @@ fn refused(rig: &Rig) -> OpenError {
 #[tokio::test]
 async fn a_missing_folder_is_made_but_not_a_missing_path() {
     let mut rig = Rig::new();
-    let there = rig.settings.path.parent().unwrap().to_owned();
+    let there = rig.folder.path().to_owned();
     rig.settings.path = there.join("made/too/spool.db");
     assert!(matches!(refused(&rig), OpenError::Folder { .. }));
     assert!(!there.join("made").exists());
@@ -25,7 +25,7 @@ async fn a_missing_folder_is_made_but_not_a_missing_path() {
 async fn nobody_else_can_read_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut rig = Rig::new();
-    rig.settings.path = rig.settings.path.with_file_name("made").join("spool.db");
+    rig.settings.path = rig.folder.path().join("made/spool.db");
     let spool = rig.open();
     spool.append(event("a", "body")).await.unwrap();
     let folder = rig.settings.path.parent().unwrap();

@@ -37,7 +37,8 @@ impl Writer {
     /// Deletes the oldest delivered events, whatever their age: they are only history.
     fn expire_for_room(&mut self) -> bool {
         let applied = self.store.apply(&Batch {
-            settlements: &[],
+            // What has just been delivered may be what makes the room.
+            settlements: &self.settlements,
             arrivals: &[],
             expiry: Some(Expiry {
                 delivered_by: Timestamp::from_millis(u64::MAX),
@@ -46,9 +47,12 @@ impl Writer {
             history: History::Skip,
         });
         self.note_health(applied.as_ref().err());
-        let expired = applied.map_or(0, |applied| applied.expired);
-        self.metrics().expired(expired);
-        expired > 0
+        let Ok(applied) = applied else {
+            return false;
+        };
+        self.settlements.clear();
+        self.metrics().expired(applied.expired);
+        applied.expired > 0
     }
 
     /// Keeps the arrivals that fit, in their order, and refuses the rest.
