@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a measurement prints its result")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,10 @@ use postgate::telemetry::Telemetry;
 const BODY_BYTES: usize = 900;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some("open"), Some(folder)) = (arguments.next().as_deref(), arguments.next()) {
+        return only_open(Path::new(&folder));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_time()
         .build()?;
@@ -31,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Appends and settles side by side.
 async fn through(concurrency: usize, events: usize) -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let spool = Spool::open(&settings(&folder), Arc::new(Telemetry::new()))?;
+    let spool = Spool::open(&settings(folder.path()), Arc::new(Telemetry::new()))?;
     let route = RouteName::from("actions");
     let began = (Instant::now(), cpu());
     let (spool_2, route_2) = (spool.clone(), RouteName::clone(&route));
@@ -61,7 +66,7 @@ async fn through(concurrency: usize, events: usize) -> Result<(), Box<dyn std::e
 async fn reopened(events: usize) -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let route = RouteName::from("actions");
-    let spool = Spool::open(&settings(&folder), Arc::new(Telemetry::new()))?;
+    let spool = Spool::open(&settings(folder.path()), Arc::new(Telemetry::new()))?;
     let began = (Instant::now(), cpu());
     let mut tasks = tokio::task::JoinSet::new();
     append_all(&mut tasks, &spool, &route, 1024, events);
@@ -76,15 +81,14 @@ async fn reopened(events: usize) -> Result<(), Box<dyn std::error::Error>> {
     );
     spool.close().await;
     drop(spool);
-    let began = Instant::now();
-    let before = resident();
-    let spool = Spool::open(&settings(&folder), Arc::new(Telemetry::new()))?;
-    println!(
-        "open with {events} pending: {:?}, {} MiB resident before, {} MiB after",
-        began.elapsed(),
-        before,
-        resident()
-    );
+    // In a process of its own, whose memory holds nothing else.
+    let program = std::env::current_exe()?;
+    let opened = std::process::Command::new(program)
+        .arg("open")
+        .arg(folder.path())
+        .status()?;
+    assert!(opened.success(), "the backlog opens");
+    let spool = Spool::open(&settings(folder.path()), Arc::new(Telemetry::new()))?;
     let began = (Instant::now(), cpu());
     for _ in 0..events {
         if let Some(lease) = spool.lease(&route).await {
@@ -97,6 +101,18 @@ async fn reopened(events: usize) -> Result<(), Box<dyn std::error::Error>> {
         events,
         began.0.elapsed(),
         cpu().saturating_sub(began.1),
+    );
+    Ok(())
+}
+
+/// Opens a spool and tells what that took.
+fn only_open(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let began = Instant::now();
+    let spool = Spool::open(&settings(folder), Arc::new(Telemetry::new()))?;
+    let (took, pending) = (began.elapsed(), spool.status().pending);
+    println!(
+        "open with {pending} pending: {took:?}, {} MiB resident",
+        resident()
     );
     Ok(())
 }
@@ -143,10 +159,10 @@ fn done(spool: &Spool, lease: Lease) {
     spool.settle(lease, attempt, Verdict::Done);
 }
 
-fn settings(folder: &tempfile::TempDir) -> SpoolSettings {
+fn settings(folder: &Path) -> SpoolSettings {
     let day = Duration::from_hours(24);
     SpoolSettings {
-        path: folder.path().join("spool.db"),
+        path: folder.join("spool.db"),
         max_bytes: 8 << 30,
         keep_delivered: day,
         dedup_window: day,

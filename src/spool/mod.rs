@@ -88,7 +88,7 @@ impl std::fmt::Debug for Shared {
 
 impl Spool {
     /// Opens or makes the file, loads what is undelivered, and starts the writer thread.
-    /// Reads the backlog, so it blocks: about two seconds for a million events.
+    /// Reads the backlog, so it blocks: about a second for a million events.
     ///
     /// # Errors
     /// When the file is missing and cannot be made, is in use, or is not a spool of this version.
@@ -257,10 +257,7 @@ impl Spool {
         let places = Arc::clone(&self.shared.places).try_acquire_many_owned(places(&arrival));
         let place = places.map_err(|_| AppendError::Busy)?;
         let (answer, answered) = oneshot::channel();
-        let ticket = Ticket {
-            answer,
-            _place: place,
-        };
+        let ticket = Ticket { answer, place };
         let sent = self.shared.commands.send(Command::Keep(arrival, ticket));
         sent.map_err(|_| AppendError::Closed)?;
         Ok(answered)

@@ -226,8 +226,8 @@ async fn bodies_are_read_ahead() {
         leases.push(lease);
     }
     assert_eq!(leases.len(), 32, "one read brings 32");
+    assert!(leases.is_sorted_by_key(|lease| lease.hold.seq()));
     while leases.len() < 40 {
         leases.push(spool.next().await);
     }
-    assert!(leases.is_sorted_by_key(|lease| lease.hold.seq()));
 }

@@ -49,7 +49,7 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) answer: oneshot::Sender<Result<Receipt, AppendError>>,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) place: OwnedSemaphorePermit,
 }
 
 /// The limits of the settings that concern writing.
@@ -345,5 +345,7 @@ fn queued(arrival: Arrival, written: Written) -> Option<(Pending, Stored)> {
 
 /// Nobody waits any more when the sender has left; the event is kept all the same.
 fn answer(ticket: Ticket, result: Result<Receipt, AppendError>) {
+    // First, so that whoever has the answer finds the place free.
+    drop(ticket.place);
     ticket.answer.send(result).unwrap_or_else(drop);
 }
