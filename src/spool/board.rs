@@ -260,3 +260,91 @@ impl State {
         missing.take(AHEAD_EVENTS - 1).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::event::EventId;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
+    fn stored() -> Stored {
+        Stored {
+            id: EventId::from_bytes([0; 16]),
+            accepted: NOW,
+            body: Bytes::new(),
+        }
+    }
+
+    /// A board with a backlog of `events` that is not in memory.
+    fn board(events: i64) -> (Board, Lane) {
+        let board = Board::new();
+        let route = RouteName::from("actions");
+        for seq in 1..=events {
+            board.load(&Pending {
+                seq: Seq(seq),
+                route: RouteName::clone(&route),
+                key: None,
+                attempts: 0,
+                due: Timestamp::default(),
+            });
+        }
+        let (lane, _) = board.bell(&route);
+        (board, lane)
+    }
+
+    fn taken(board: &Board, lane: Lane) -> Taken {
+        match board.take(lane, NOW) {
+            Turn::Taken(taken) => taken,
+            other => panic!("nothing to take: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_at_hand_for_its_turn() {
+        let (board, lane) = board(2);
+        let first = taken(&board, lane);
+        assert!(first.stored.is_none());
+        assert_eq!(first.ahead.len(), 1);
+        board.keep(
+            first
+                .ahead
+                .iter()
+                .map(|(slot, seq)| (*slot, *seq, stored())),
+        );
+        assert_eq!(taken(&board, lane).stored, Some(stored()));
+    }
+
+    #[test]
+    fn what_was_read_ahead_too_late_is_not_kept() {
+        let (board, lane) = board(2);
+        let first = taken(&board, lane);
+        let second = taken(&board, lane);
+        board.keep(
+            first
+                .ahead
+                .iter()
+                .map(|(slot, seq)| (*slot, *seq, stored())),
+        );
+        assert!(
+            !board.lock().ahead.contains(second.seq),
+            "nobody would ever take it out"
+        );
+        board.remove(second.slot);
+        board.keep(
+            first
+                .ahead
+                .iter()
+                .map(|(slot, seq)| (*slot, *seq, stored())),
+        );
+        assert!(!board.lock().ahead.contains(second.seq));
+    }
+
+    #[test]
+    fn no_more_is_read_at_once_than_is_said() {
+        let (board, lane) = board(100);
+        assert_eq!(taken(&board, lane).ahead.len(), AHEAD_EVENTS - 1);
+    }
+}

@@ -169,6 +169,8 @@ struct Faults {
     bytes: AtomicU64,
     /// Batches tried.
     batches: AtomicU64,
+    /// Reads tried.
+    reads: AtomicU64,
     held: Mutex<bool>,
     let_go: Condvar,
 }
@@ -178,7 +180,7 @@ impl Faults {
         self.writes_fail.store(fail, Ordering::SeqCst);
     }
 
-    /// Keeps the writer thread inside of its next batch.
+    /// Keeps the writer thread inside of its next batch, and readers inside of their next read.
     fn hold(&self) {
         *self.held.lock().unwrap() = true;
     }
@@ -188,9 +190,13 @@ impl Faults {
         self.let_go.notify_all();
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    fn wait(&self) {
         let held = self.held.lock().unwrap();
         drop(self.let_go.wait_while(held, |held| *held).unwrap());
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.wait();
         assert!(
             !self.panics.load(Ordering::SeqCst),
             "a bug, as ordered by the test"
@@ -246,6 +252,8 @@ struct FaultyBodies {
 
 impl Bodies for FaultyBodies {
     fn load(&self, wanted: &[store::Seq]) -> Result<Vec<(store::Seq, store::Stored)>, StoreError> {
+        self.faults.reads.fetch_add(1, Ordering::SeqCst);
+        self.faults.wait();
         if self.faults.reads_fail.load(Ordering::SeqCst) {
             return Err(StoreError::Read("the disk is gone".into()));
         }
