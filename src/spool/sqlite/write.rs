@@ -188,8 +188,8 @@ fn cut(outcome: &str) -> &str {
 }
 
 /// The delivered events that have been so for longest.
-pub(super) const EXPIRED: &str = "SELECT seq, attempts FROM events WHERE state = 1 AND settled <= ?1 \
-     ORDER BY settled LIMIT ?2";
+pub(super) const EXPIRED: &str = "SELECT seq, attempts FROM events
+     WHERE state = 1 AND settled <= ?1 ORDER BY settled LIMIT ?2";
 
 fn expire(transaction: &Connection, expiry: Expiry) -> rusqlite::Result<u32> {
     let mut select = transaction.prepare_cached(EXPIRED)?;
