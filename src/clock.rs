@@ -1,6 +1,6 @@
 //! Wall-clock time, in one place: everything else takes the time as an argument.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A moment: milliseconds since the Unix epoch, UTC. Survives a restart, unlike `Instant`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,10 +22,7 @@ impl Timestamp {
     /// Later by `by`; stops at the end of time instead of wrapping.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// How long ago `earlier` was; zero when it lies ahead, as it may after the clock was set back.
@@ -37,13 +34,15 @@ impl Timestamp {
 
 /// The time now. A clock before 1970 counts as 1970.
 #[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the shell's one reading of the clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the shell's one reading of the clock")]
 pub fn now() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A reading of the monotonic clock, for measuring how long something took.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the shell's one reading of the clock")]
+pub fn instant() -> Instant {
+    Instant::now()
 }

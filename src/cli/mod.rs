@@ -1,1 +1,71 @@
-//! cli
+//! The command line. In: arguments. Out: an exit code, text for people on stdout, problems on stderr.
+//! Never: logic of its own; each command is one file that calls the stages.
+
+mod check;
+mod convert;
+mod demo;
+mod healthcheck;
+mod run;
+mod sample;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Problems;
+
+/// "No", or something went wrong.
+const EXIT_FAILED: u8 = 1;
+/// The configuration is bad: `EX_CONFIG` of sysexits.
+const EXIT_CONFIG: u8 = 78;
+
+/// Receives impact.com postbacks and never loses one: TLS, allowlist, one canonical JSON body, durable before the
+/// answer, delivered with retries.
+#[derive(Debug, Parser)]
+#[command(name = "postgate", version, max_term_width = 100)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway (the default).
+    Run,
+    /// Show the whole thing on loopback: nothing to set up, nothing left behind.
+    Demo(demo::Arguments),
+    /// List everything that is wrong with the configuration, or sum it up.
+    Check(check::Arguments),
+    /// Turn a body or a query string into canonical JSON.
+    Convert(convert::Arguments),
+    /// Ask the running gateway whether it is well; for containers.
+    Healthcheck(healthcheck::Arguments),
+}
+
+/// Runs what the command line asks for. Wrong usage ends with code 2 and help, by clap.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Arguments { config, command } = Arguments::parse();
+    let done = match command.unwrap_or(Command::Run) {
+        Command::Run => run::run(&config),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check(arguments) => check::run(&config, arguments),
+        Command::Convert(arguments) => convert::run(&config, &arguments),
+        Command::Healthcheck(arguments) => healthcheck::run(&config, arguments),
+    };
+    done.unwrap_or_else(|error| report(&error))
+}
+
+/// Says on stderr what went wrong, and answers with the exit code for it.
+fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        anstream::eprintln!("{problems}");
+        return ExitCode::from(EXIT_CONFIG);
+    }
+    anstream::eprintln!("postgate: {error:#}");
+    ExitCode::from(EXIT_FAILED)
+}

@@ -1,1 +1,245 @@
-//! Configuration.
+//! The configuration. In: the embedded defaults, `config.toml`, environment variables. Out: the
+//! settings that each stage owns, or every mistake at once. Never: a value guessed, a key ignored,
+//! or a secret shown.
+
+mod allowlist;
+mod certificate;
+mod document;
+mod environment;
+mod exchange;
+mod extract;
+mod headers;
+mod key;
+mod problem;
+mod quantity;
+mod raw;
+mod report;
+mod routes;
+mod secret;
+mod server;
+mod store;
+mod target;
+mod tls;
+mod upstream;
+mod word;
+
+pub use allowlist::{RangeError, parse_range};
+pub use certificate::Certificate;
+pub use problem::{Problem, Problems};
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::value::{Dict, Map};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use crate::clock::{self, Timestamp};
+use crate::{admin, deliver, ingress, net, spool, telemetry};
+use document::Document;
+use key::Key;
+use report::Report;
+use upstream::Draft;
+
+/// The repository's `config.toml`: the documentation of every key is also its default.
+pub const DEFAULTS: &str = include_str!("../../config.toml");
+
+/// A file beyond this is not a configuration.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Everything the gateway is told, in the form each stage asks for.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[listen]` and the connection limits.
+    pub listen: net::ListenSettings,
+    /// `[tls]`.
+    pub tls: net::TlsSettings,
+    /// `[allowlist]`, with the ranges of its files.
+    pub allowlist: ingress::AllowlistSettings,
+    /// The part of `[limits]` that concerns requests.
+    pub limits: ingress::RequestLimits,
+    /// `limits.shutdown_time`: for the requests under way, and again for the deliveries.
+    pub shutdown_time: Duration,
+    /// `[spool]` and `[dedup]`.
+    pub spool: spool::SpoolSettings,
+    /// `[log]`.
+    pub log: telemetry::LogSettings,
+    /// `[admin]`.
+    pub admin: admin::AdminSettings,
+    /// `[[routes]]`, in the order of the file; at least one.
+    pub routes: Vec<Route>,
+    /// The certificate of `tls.mode = "files"`.
+    pub certificate: Option<Certificate>,
+    /// What works and the operator should know, in the order of the file.
+    pub warnings: Vec<Problem>,
+    /// The configuration and the files it names: when one changes, it is time to load again.
+    pub watched: Vec<PathBuf>,
+}
+
+/// One `[[routes]]`, for both sides of the spool.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// What the front door needs.
+    pub ingress: ingress::RouteSettings,
+    /// What delivery needs.
+    pub deliver: deliver::RouteSettings,
+}
+
+/// Reads the configuration at `path`, with the environment of this process over it.
+///
+/// # Errors
+/// Every mistake that can be found, in one list.
+pub fn load(path: &Path) -> Result<Settings, Problems> {
+    load_from(path, environment_variables(), clock::now())
+}
+
+/// Reads the configuration at `path` with `variables` as its environment. `now` decides whether
+/// certificates have expired.
+///
+/// # Errors
+/// Every mistake that can be found, in one list.
+pub fn load_from(
+    path: &Path,
+    variables: impl IntoIterator<Item = (String, String)>,
+    now: Timestamp,
+) -> Result<Settings, Problems> {
+    let text = read(path)?;
+    parse(&text, path, variables, now)
+}
+
+/// Where the admin listener is, whatever else is wrong with the configuration: a file that somebody
+/// is editing must not make a running gateway look unwell.
+///
+/// # Errors
+/// When the file cannot be read, or `admin.address` cannot be understood.
+pub fn admin_address(path: &Path) -> Result<SocketAddr, Problems> {
+    let document = Document::parse(&read(path)?);
+    let mut report = Report::new(path, document, environment_variables().collect(), clock::now());
+    let raw = raw(&mut report);
+    let admin = raw.and_then(|raw| server::admin(&raw.admin, None, &mut report));
+    admin.map(|admin| admin.address).ok_or_else(|| Problems::new(report.problems))
+}
+
+/// Reads `text` as if it stood in the file `path`: relative paths in it count from there.
+///
+/// # Errors
+/// Every mistake that can be found, in one list.
+pub fn parse(
+    text: &str,
+    path: &Path,
+    variables: impl IntoIterator<Item = (String, String)>,
+    now: Timestamp,
+) -> Result<Settings, Problems> {
+    let mut report = Report::new(path, Document::parse(text), variables.into_iter().collect(), now);
+    let settings = raw(&mut report).and_then(|raw| settings(raw, &mut report));
+    report.faults();
+    problem::sort(&mut report.warnings);
+    match settings {
+        Some(mut settings) if report.problems.is_empty() => {
+            report.watched.sort_unstable();
+            report.watched.dedup();
+            settings.warnings = report.warnings;
+            settings.watched = report.watched;
+            Ok(settings)
+        }
+        _ => Err(Problems::new(report.problems)),
+    }
+}
+
+/// Every section is read before one may fail, so that every mistake is on the list.
+/// What is typed: the layers, one over the other.
+fn raw(report: &mut Report) -> Option<raw::Raw> {
+    let defaults = defaults();
+    let written = report.values().clone();
+    let layers = Figment::from(Layer(defaults.clone())).merge(Layer(written));
+    let mut values = layers.extract::<Dict>().ok()?;
+    environment::apply(&mut values, &defaults, report);
+    extract::extract(values, &defaults, report)
+}
+
+/// What is meant.
+fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
+    let limits = server::limits(&raw.limits, report);
+    let listen = server::listen(&raw.listen, &raw.limits, report);
+    let address = listen.as_ref().map(|listen| listen.address);
+    let (tls, certificate) = tls::tls(&raw.tls, address, limits.handshake_time, report);
+    let allowlist = allowlist::allowlist(&raw.allowlist, report);
+    let body_bytes = limits.requests.map(|limits| limits.body_bytes);
+    let spool = store::spool(&raw.spool, &raw.dedup, body_bytes, report);
+    let admin = server::admin(&raw.admin, address, report);
+    let log = server::log(&raw.log, report);
+    let (upstream_key, retry_key) = (Key::top("upstream"), Key::top("retry"));
+    let base =
+        Draft::default().with((&upstream_key, &raw.upstream), (&retry_key, &raw.retry), report);
+    let routes = routes::routes(raw.routes, &base, limits.events, report);
+    Some(Settings {
+        listen: listen?,
+        tls: tls?,
+        allowlist,
+        limits: limits.requests?,
+        shutdown_time: limits.shutdown_time?,
+        spool: spool?,
+        log: log?,
+        admin: admin?,
+        routes,
+        certificate,
+        warnings: Vec::new(),
+        watched: Vec::new(),
+    })
+}
+
+/// The embedded file without its routes: those are an example, and come from the user alone.
+fn defaults() -> Dict {
+    let mut values = Document::parse(DEFAULTS).values;
+    values.remove("routes");
+    values
+}
+
+/// The environment of the process.
+fn environment_variables() -> impl Iterator<Item = (String, String)> {
+    // A value that is not UTF-8 is refused where a key or a secret uses it, by the mark it carries.
+    std::env::vars_os().filter_map(|(name, value)| {
+        let value = value.to_string_lossy().into_owned();
+        Some((name.into_string().ok()?, value))
+    })
+}
+
+fn read(path: &Path) -> Result<String, Problems> {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+    let what = match read {
+        Ok(bytes) if u64::try_from(bytes).is_ok_and(|bytes| bytes <= MOST_BYTES) => {
+            return Ok(text);
+        }
+        Ok(_) => format!("is larger than {MOST_BYTES} bytes"),
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    Err(Problems::new(vec![Problem {
+        file: path.display().to_string(),
+        line: None,
+        column: None,
+        key: String::new(),
+        what,
+        mend: "copy the commented config.toml of postgate there, or name another file with \
+               --config"
+            .to_owned(),
+    }]))
+}
+
+/// Values that figment merges; later ones win, key by key.
+struct Layer(Dict);
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("configuration")
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Profile::Default.collect(self.0.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,47 +1,42 @@
-//! Conversion. In: the bytes of a request. Out: an [`Event`], or why there is none. Never: I/O, clocks, or anything else
-//! of this crate.
+//! Conversion. In: the bytes of a request. Out: an [`Event`], or why there is none. Never: I/O,
+//! clocks, or anything else of this crate.
+//!
+//! ```text
+//! bytes ──detect──▶ Format ──json, xml, form──▶ Node ──section──▶ Record ──canonical──▶ bytes
+//! ```
+//! A parser makes a tree of borrowed text; a section gives every leaf of the tree its place, a
+//! known field, a row of `items` or `custom`; the writer puts the places in order.
 
+mod canonical;
+mod check;
+mod custom;
+mod detect;
+mod dictionary;
+mod fields;
+mod form;
+mod json;
+mod kind;
+mod malformed;
+mod names;
+mod node;
+mod path;
+#[cfg(test)]
+mod properties;
+mod rows;
+mod section;
+mod spelling;
+mod xml;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-/// What a route receives; decides the dictionary and the default key (IMPACT.md "Who sends what").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    Action,
-    Clearing,
-    Inquiry,
-    Catalog,
-    Tracking,
-    Job,
-    Custom,
-}
+pub use kind::{Format, Kind};
+pub use malformed::{Malformed, Position};
+pub use spelling::unknown_field;
 
-impl Kind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
-        Self::Action,
-        Self::Clearing,
-        Self::Inquiry,
-        Self::Catalog,
-        Self::Tracking,
-        Self::Job,
-        Self::Custom,
-    ];
-    /// The word for it in `config.toml`, in `event` and in `ce-type`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        "action"
-    }
-}
-
-/// A format a postback can arrive in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    Json,
-    Xml,
-    Form,
-    Query,
-}
+use canonical::Record;
+use node::Budget;
+use section::Section;
 
 /// A request as far as conversion looks at it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,90 +52,209 @@ pub struct Input<'a> {
 /// How a route reads its input. Built once at start-up.
 #[derive(Clone, Debug)]
 pub struct Rules {
+    /// What the route receives.
     pub kind: Kind,
     /// `None`: by content type, and by looking where that is missing or wrong.
     pub format: Option<Format>,
-    /// The route's own names: input key → canonical name.
+    /// The route's own names: input key, or dotted path → canonical name. An entry whose canonical
+    /// name [`unknown_field`] objects to has no effect.
     pub fields: BTreeMap<String, String>,
     /// The canonical field that keeps events in order; `None`: the default of the kind.
     pub key: Option<String>,
-    /// The query parameter that carries the secret: never part of the event.
+    /// The query parameter that carries the secret: never part of the event, in a form body too.
     pub secret_parameter: Option<String>,
+    /// Bounds on one input.
     pub limits: Limits,
+}
+
+impl Rules {
+    /// The rules of a route that says nothing but its kind.
+    #[must_use]
+    pub const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            format: None,
+            fields: BTreeMap::new(),
+            key: None,
+            secret_parameter: None,
+            limits: Limits::USUAL,
+        }
+    }
 }
 
 /// Bounds on one input (`[limits]`).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// JSON and XML nesting.
+    /// JSON and XML nesting. The outermost object or element is level 1. More than
+    /// [`Limits::DEEPEST`] counts as that.
     pub depth: usize,
-    /// Pairs, elements and attributes of one event.
+    /// Pairs, elements, attributes, keys and list entries of one event, body and query together.
+    /// The XML root is not counted.
     pub fields: usize,
+}
+
+impl Limits {
+    /// What `depth` is capped at, because trees are walked by recursion.
+    pub const DEEPEST: usize = 128;
+
+    /// The defaults of `[limits]`: no template of impact.com nests or holds that much.
+    pub const USUAL: Self = Self { depth: 32, fields: 1000 };
 }
 
 /// A converted postback.
 #[derive(Debug)]
 pub struct Event<'a> {
-    _marker: std::marker::PhantomData<&'a ()>,
+    kind: Kind,
+    format: Format,
+    record: Record<'a>,
+    warnings: Vec<String>,
+    key: Option<Cow<'static, str>>,
 }
 
 impl Event<'_> {
-    /// The format that was read.
+    /// The format that was read: that of the body where there is one.
     #[must_use]
     pub fn format(&self) -> Format {
-        Format::Json
+        self.format
     }
+
     /// The value of the field that keeps events in order, where it was received and is not empty.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        None
+        self.record.value(self.key.as_deref()?)
     }
-    /// What a person should look at, in words.
+
+    /// What a person should look at, in words: names of fields, never values.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
-        &[]
+        &self.warnings
     }
-    /// The canonical body: same event, same bytes, always.
+
+    /// The canonical body: same event, same bytes, always (DESIGN.md "The canonical body").
     #[must_use]
     pub fn to_canonical(&self) -> Vec<u8> {
-        Vec::new()
+        canonical::write(self.kind, &self.record, &self.warnings)
     }
 }
 
-/// Why an input is not an event: what is wrong and where. Never quotes values of the input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
-    /// The format it was read as, as far as that was known.
-    pub format: Option<Format>,
-    /// What is wrong, for a person.
-    pub reason: String,
-    /// Line and column (from 1, in characters), where the format has them.
-    pub at: Option<Position>,
-}
-/// A place in the input, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    pub line: usize,
-    pub column: usize,
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-impl std::error::Error for Malformed {}
-
-/// Converts one input.
+/// Converts one input. A canonical body converts to itself.
+///
+/// The body is the event. The query is the event where there is no body; beside a body it adds what
+/// the body does not say.
 ///
 /// # Errors
 /// [`Malformed`] when the input cannot be understood, is ambiguous, or exceeds a limit.
-pub fn convert<'a>(_input: &Input<'a>, _rules: &Rules) -> Result<Event<'a>, Malformed> {
-    unimplemented!()
+pub fn convert<'a>(input: &Input<'a>, rules: &Rules) -> Result<Event<'a>, Malformed> {
+    let format = detect::format(input, rules.format)?;
+    read(input, rules, format).map_err(|malformed| malformed.read_as(format))
 }
 
-/// Why a `fields` entry or a `key` of a route cannot work: for `check`. `None`: it can.
-#[must_use]
-pub fn unknown_field(_kind: Kind, _canonical: &str) -> Option<String> {
-    None
+fn read<'a>(input: &Input<'a>, rules: &Rules, format: Format) -> Result<Event<'a>, Malformed> {
+    let mut budget = Budget::new(rules.limits);
+    let secret = rules.secret_parameter.as_deref();
+    let body = match format {
+        Format::Json => json::parse(detect::text(input.body)?, &mut budget)?,
+        Format::Xml => xml::parse(detect::text(input.body)?, &mut budget)?,
+        Format::Form => form::parse(input.body, secret, &mut budget)?,
+        Format::Query => Vec::new(),
+    };
+    let query = form::parse(input.query.unwrap_or_default(), secret, &mut budget)?;
+    if body.is_empty() && (query.is_empty() || format != Format::Query) {
+        return Err(Malformed::new("there is no field in it"));
+    }
+
+    let mut section = Section::of_event(rules, format);
+    section.absorb(body)?;
+    section.absorb(query)?;
+    let mut warnings = Vec::new();
+    let carried = section.take_carried();
+    let record = section.finish("", &mut warnings)?;
+    Ok(Event {
+        kind: rules.kind,
+        format,
+        record,
+        warnings: joined(carried, warnings),
+        key: key(rules),
+    })
+}
+
+/// The warnings a canonical body brought along, then those that are new.
+fn joined(mut carried: Vec<String>, found: Vec<String>) -> Vec<String> {
+    if carried.is_empty() {
+        return found;
+    }
+    for warning in found {
+        if !carried.contains(&warning) {
+            carried.push(warning);
+        }
+    }
+    carried
+}
+
+fn key(rules: &Rules) -> Option<Cow<'static, str>> {
+    match &rules.key {
+        Some(name) => Some(Cow::Owned(name.clone())),
+        None => rules.kind.default_key().map(Cow::Borrowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(kind: Kind) -> Rules {
+        Rules {
+            kind,
+            format: None,
+            fields: BTreeMap::new(),
+            key: None,
+            secret_parameter: None,
+            limits: Limits { depth: 32, fields: 3 },
+        }
+    }
+
+    fn input<'a>(query: &'a str, body: &'a str) -> Input<'a> {
+        Input { content_type: None, query: Some(query.as_bytes()), body: body.as_bytes() }
+    }
+
+    #[test]
+    fn the_key_is_the_field_that_the_kind_or_the_route_names() {
+        let action = input("Oid=o-1&txid=a-1", "");
+        let key = |rules: &Rules, input: &Input<'_>| {
+            let event = convert(input, rules).unwrap();
+            event.key().map(str::to_owned)
+        };
+        assert_eq!(key(&rules(Kind::Action), &action).as_deref(), Some("a-1"));
+        assert_eq!(key(&rules(Kind::Inquiry), &action), None);
+        assert_eq!(key(&rules(Kind::Action), &input("action_id=", "")), None);
+        let by_order = Rules { key: Some("order_id".to_owned()), ..rules(Kind::Action) };
+        assert_eq!(key(&by_order, &action).as_deref(), Some("o-1"));
+        // A custom route has no fields but its own, so its key can be any name.
+        let custom = Rules { key: Some("Oid".to_owned()), ..rules(Kind::Custom) };
+        assert_eq!(key(&custom, &action).as_deref(), Some("o-1"));
+        assert_eq!(key(&rules(Kind::Custom), &action), None);
+    }
+
+    #[test]
+    fn body_and_query_share_one_limit() {
+        let at = convert(&input("c=1", r#"{"a":1,"b":2}"#), &rules(Kind::Action));
+        assert_eq!(at.unwrap().format(), Format::Json);
+        let past = convert(&input("c=1&d=2", r#"{"a":1,"b":2}"#), &rules(Kind::Action));
+        assert!(past.unwrap_err().reason.contains("more than 3 fields"));
+    }
+
+    #[test]
+    fn a_refusal_says_as_what_the_input_was_read() {
+        let refused = |body| convert(&input("", body), &rules(Kind::Action)).unwrap_err();
+        assert_eq!(refused("{").format, Some(Format::Json));
+        assert_eq!(refused("<").format, Some(Format::Xml));
+        assert_eq!(refused("?").format, None);
+    }
+
+    #[test]
+    fn new_warnings_follow_those_that_were_carried() {
+        let body = r#"{"payout":"x","warnings":["a"]}"#;
+        let event = convert(&input("", body), &rules(Kind::Action)).unwrap();
+        assert_eq!(event.warnings(), ["a", "`payout` is not a decimal number"]);
+    }
 }

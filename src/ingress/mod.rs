@@ -1,100 +1,328 @@
 //! The front door. In: connections. Out: receipts of the spool, and replies. Never: a byte of a body read before the
 //! address is admitted.
+//!
+//! `admit` decides who comes in, `serve` carries connections, and `Front::receive` is the way of one request: one
+//! straight function, because the order of its steps is what makes it safe.
 
-use std::net::IpAddr;
+mod admit;
+mod allowlist;
+mod body;
+mod forwarded;
+mod reply;
+mod route;
+mod secret;
+mod serve;
+mod settings;
+
+pub use admit::{Admitted, Gate};
+pub use serve::serve;
+pub use settings::{
+    AllowlistSettings, Delivery, FrontSettings, OnMalformed, ReplySettings, RequestLimits,
+    RouteSecret, RouteSettings, SecretPlace,
+};
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
-use secrecy::SecretString;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Request, Version};
+use hyper::body::{Body as _, Incoming};
+use tokio_util::task::TaskTracker;
 
-use crate::event::Rules;
-use crate::spool::RouteName;
+use self::admit::Claim;
+use self::reply::{Refusal, Reply, refuse};
+use self::route::{Route, Routes};
+use crate::clock::{self, Timestamp};
+use crate::event::{self, Event, Format, Input};
+use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
+use crate::telemetry::Telemetry;
 
-/// `[allowlist]` after its files are read.
-#[derive(Clone, Debug, Default)]
-pub struct AllowlistSettings {
-    pub ranges: Vec<ipnet::IpNet>,
-    pub trusted_proxies: Vec<ipnet::IpNet>,
-    pub allow_any: bool,
-}
+/// Forwards an event of a `direct` route at once. Made by whoever wires the front door to delivery.
+#[derive(Clone)]
+pub struct Forward(Arc<dyn Fn(ForwardedEvent) -> Forwarding + Send + Sync>);
 
-/// The part of `[limits]` that concerns requests.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestLimits {
-    pub header_time: Duration,
-    pub header_bytes: usize,
-    pub headers: usize,
-    pub body_bytes: usize,
-    pub body_time: Duration,
-}
-
-/// One `[[routes]]` entry as the front door sees it.
-#[derive(Clone, Debug)]
-pub struct RouteSettings {
-    pub name: RouteName,
-    pub path: String,
-    pub methods: Vec<http::Method>,
-    pub delivery: Delivery,
-    pub rules: Rules,
-    pub on_malformed: OnMalformed,
-    pub secret: Option<RouteSecret>,
-    pub reply: ReplySettings,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    Queued,
-    Direct,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnMalformed {
-    Quarantine,
-    Accept,
-}
-
-#[derive(Clone, Debug)]
-pub struct RouteSecret {
-    pub place: SecretPlace,
-    pub value: SecretString,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretPlace {
-    Header(http::HeaderName),
-    Query(String),
-}
-
-#[derive(Clone, Debug)]
-pub struct ReplySettings {
-    pub success_status: http::StatusCode,
-    /// `{id}` stands for the event's id.
-    pub success_body: String,
-    /// Empty: problem+json.
-    pub error_body: String,
-}
-
-/// The answer of a `direct` forward; made by whoever wires ingress to delivery.
-pub type Forward = Arc<
-    dyn Fn(ForwardedEvent) -> std::pin::Pin<Box<dyn Future<Output = Forwarded> + Send>>
-        + Send
-        + Sync,
->;
+/// A forward under way.
+pub type Forwarding = Pin<Box<dyn Future<Output = Forwarded> + Send>>;
 
 /// An event to be forwarded at once.
 #[derive(Clone, Debug)]
 pub struct ForwardedEvent {
-    pub id: crate::spool::EventId,
-    pub accepted: crate::clock::Timestamp,
-    pub body: bytes::Bytes,
+    /// Made at acceptance.
+    pub id: EventId,
+    /// When it was received.
+    pub accepted: Timestamp,
+    /// The canonical body.
+    pub body: Bytes,
 }
 
+/// What the upstream made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forwarded {
+    /// It took it.
     Delivered,
+    /// It refused it: another try would not help.
     Refused,
+    /// It is away or failing.
     Unavailable,
 }
 
-/// Whose request it is, as far as is known.
-pub type Client = IpAddr;
+/// The front door: everything that a request meets.
+#[derive(Debug)]
+pub struct Front {
+    gate: Gate,
+    limits: RequestLimits,
+    routes: Routes,
+    spool: Spool,
+    telemetry: Arc<Telemetry>,
+    /// Forwards under way: they go on when their sender leaves.
+    forwards: TaskTracker,
+}
+
+/// A refusal, and on which route.
+struct Refused<'a> {
+    route: Option<&'a Route>,
+    refusal: Refusal,
+}
+
+impl Front {
+    /// Makes everything ready. `forwards` holds one entry for each `direct` route.
+    #[must_use]
+    pub fn new(
+        settings: &FrontSettings,
+        mut forwards: HashMap<RouteName, Forward>,
+        spool: Spool,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        let mut routes = Routes::default();
+        for route in &settings.routes {
+            let forward = forwards.remove(&route.name);
+            routes.add(&route.path, Route::new(route, forward, &telemetry.front));
+        }
+        Self {
+            gate: Gate::new(&settings.allowlist),
+            limits: settings.limits,
+            routes,
+            spool,
+            telemetry,
+            forwards: TaskTracker::new(),
+        }
+    }
+
+    /// Answers one request.
+    async fn answer(&self, claim: Claim, request: Request<Incoming>) -> Reply {
+        let (head, mut body) = request.into_parts();
+        match self.receive(claim, &head, &mut body).await {
+            Ok(reply) => reply,
+            Err(Refused { route, refusal }) => {
+                let (status, reason) = refusal.status();
+                let name = route.map(|route| &route.name);
+                self.telemetry.front.request_refused(name, reason, status.as_u16());
+                let mut reply = refuse(&refusal, route.map(|route| &route.replies));
+                if !body.is_end_stream() && head.version != Version::HTTP_2 {
+                    // What was not read of the body must not be taken for the next request.
+                    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                reply
+            }
+        }
+    }
+
+    /// The way of one request, from its head to the promise.
+    async fn receive(
+        &self,
+        claim: Claim,
+        head: &Parts,
+        body: &mut Incoming,
+    ) -> Result<Reply, Refused<'_>> {
+        let began = clock::instant();
+        check_head(head, self.limits.headers).map_err(nowhere)?;
+        let admitted = self.gate.admit_head(claim, &head.headers);
+        admitted.map_err(|refusal| nowhere(Refusal::Address(refusal)))?;
+
+        let route = self.routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
+        let refused = |refusal| Refused { route: Some(route), refusal };
+        if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
+            return Err(refused(Refusal::Secret));
+        }
+        if is_encoded(&head.headers) {
+            return Err(refused(Refusal::Encoded));
+        }
+
+        let body = body::read(body, self.limits.body_bytes, self.limits.body_time).await;
+        let body = body.map_err(|error| refused(Refusal::Body(error)))?;
+
+        let at = clock::now();
+        let id = EventId::new(at);
+        let converted =
+            event::convert(&input(head, &body), &route.rules).map(|event| Converted::new(&event));
+        let event = match converted {
+            Ok(event) => event,
+            Err(malformed) => {
+                return self.keep(route, id, at, head, body, malformed).await.map_err(refused);
+            }
+        };
+        let promised = match &route.forward {
+            None => self.store(route, id, at, event, began).await,
+            Some(forward) => self.forward(route, forward, id, at, event, began).await,
+        };
+        promised.map(|id| route.replies.success(id)).map_err(refused)
+    }
+
+    /// Makes an event durable; the id that the sender is promised.
+    async fn store(
+        &self,
+        route: &Route,
+        id: EventId,
+        at: Timestamp,
+        event: Converted,
+        began: Instant,
+    ) -> Result<EventId, Refusal> {
+        let accepted = Accepted {
+            id,
+            route: RouteName::clone(&route.name),
+            key: event.key,
+            at,
+            body: event.body,
+        };
+        match self.spool.append(accepted).await.map_err(Refusal::Spool)? {
+            Receipt::Stored(id) => {
+                route.metrics.accepted(&id, event.format, began.elapsed());
+                Ok(id)
+            }
+            Receipt::Repeat(first) => {
+                route.metrics.repeated(&first, began.elapsed());
+                Ok(first)
+            }
+        }
+    }
+
+    /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream never sees half of
+    /// one.
+    async fn forward(
+        &self,
+        route: &Route,
+        forward: &Forward,
+        id: EventId,
+        at: Timestamp,
+        event: Converted,
+        began: Instant,
+    ) -> Result<EventId, Refusal> {
+        let forwarding = forward.start(ForwardedEvent { id, accepted: at, body: event.body });
+        // It ends without an outcome only by a panic of ours: the sender has to try again.
+        let outcome = self.forwards.spawn(forwarding).await.unwrap_or(Forwarded::Unavailable);
+        match outcome {
+            Forwarded::Delivered => {
+                route.metrics.forwarded(&id, began.elapsed());
+                Ok(id)
+            }
+            Forwarded::Refused => Err(Refusal::UpstreamRefused),
+            Forwarded::Unavailable => Err(Refusal::UpstreamUnavailable),
+        }
+    }
+
+    /// Keeps what was not understood, raw.
+    async fn keep(
+        &self,
+        route: &Route,
+        id: EventId,
+        at: Timestamp,
+        head: &Parts,
+        body: Bytes,
+        malformed: event::Malformed,
+    ) -> Result<Reply, Refusal> {
+        let kept = self.spool.quarantine(Malformed {
+            id,
+            route: RouteName::clone(&route.name),
+            at,
+            reason: malformed.to_string(),
+            method: head.method.to_string(),
+            content_type: head.headers.get(CONTENT_TYPE).map(|value| copy(value.as_bytes())),
+            query: head.uri.query().map(|query| copy(query.as_bytes())),
+            body,
+        });
+        let id = kept.await.map_err(Refusal::Spool)?;
+        route.metrics.quarantined(&id, &malformed);
+        match route.on_malformed {
+            OnMalformed::Quarantine => Err(Refusal::Malformed(malformed)),
+            OnMalformed::Accept => Ok(route.replies.success(id)),
+        }
+    }
+}
+
+impl Forward {
+    /// Wraps the function that forwards.
+    pub fn new(forward: impl Fn(ForwardedEvent) -> Forwarding + Send + Sync + 'static) -> Self {
+        Self(Arc::new(forward))
+    }
+
+    fn start(&self, event: ForwardedEvent) -> Forwarding {
+        (self.0)(event)
+    }
+}
+
+impl fmt::Debug for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Forward(…)")
+    }
+}
+
+/// What is left of a converted request: nothing of it borrows the body any more.
+struct Converted {
+    key: Option<String>,
+    body: Bytes,
+    /// Its place in [`Format::ALL`].
+    format: usize,
+}
+
+impl Converted {
+    fn new(event: &Event<'_>) -> Self {
+        let format = Format::ALL.iter().position(|&format| format == event.format());
+        Self {
+            key: event.key().map(str::to_owned),
+            body: Bytes::from(event.to_canonical()),
+            format: format.unwrap_or_default(),
+        }
+    }
+}
+
+fn nowhere(refusal: Refusal) -> Refused<'static> {
+    Refused { route: None, refusal }
+}
+
+/// What must hold of every head, whatever it asks for.
+fn check_head(head: &Parts, headers: usize) -> Result<(), Refusal> {
+    if head.headers.len() > headers {
+        return Err(Refusal::TooManyHeaders);
+    }
+    // RFC 9112, 3.2. In HTTP/2 `:authority` takes its place.
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next(), head.version) {
+        (None, _, Version::HTTP_10 | Version::HTTP_2) => Ok(()),
+        (Some(host), None, _) if Authority::try_from(host.as_bytes()).is_ok() => Ok(()),
+        _ => Err(Refusal::Host),
+    }
+}
+
+/// Whether the body is compressed: a small body could become a huge one, so it is not taken.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+fn input<'a>(head: &'a Parts, body: &'a Bytes) -> Input<'a> {
+    Input {
+        content_type: head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
+        query: head.uri.query().map(str::as_bytes),
+        body,
+    }
+}
+
+fn copy(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}

@@ -1,13 +1,224 @@
-//! Metrics and log lines.
+//! What the front door tells: connections, refusals, acceptances.
 
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-/// Placeholder until its stage fills it.
-#[derive(Debug, Default)]
-pub struct FrontMetrics {}
+/// The route of a refusal that came before a route was found.
+const NO_ROUTE: &str = "";
+
+/// The front door's metrics.
+#[derive(Debug)]
+pub struct FrontMetrics {
+    connections: Counter,
+    connections_open: Gauge,
+    connections_refused: Family<ReasonLabel, Counter>,
+    accept_failures: Counter,
+    handshake_failures: Counter,
+    refusals: Family<RefusalLabel, Counter>,
+    accepted: Family<AcceptedLabel, Counter>,
+    repeated: Family<RouteLabel, Counter>,
+    quarantined: Family<RouteLabel, Counter>,
+    forwarded: Family<RouteLabel, Counter>,
+    accept_seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
+}
+
+/// Why a connection was closed before a byte was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectionRefusal {
+    /// Not in the allowlist, and no trusted proxy.
+    Address,
+    /// `limits.connections_per_address` is reached.
+    TooMany,
+}
+
+/// One route's counters, looked up once.
+#[derive(Clone, Debug)]
+pub struct RouteMetrics {
+    route: Arc<str>,
+    /// In the order of the formats that [`FrontMetrics::route`] was given.
+    accepted: Vec<Counter>,
+    repeated: Counter,
+    quarantined: Counter,
+    forwarded: Counter,
+    accept_seconds: Histogram,
+}
+
+/// Counts a connection as open until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabel {
+    route: Arc<str>,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AcceptedLabel {
+    route: Arc<str>,
+    format: &'static str,
+}
 
 impl FrontMetrics {
-    pub(super) fn new(_registry: &mut Registry) -> Self {
-        Self {}
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            connections: Counter::default(),
+            connections_open: Gauge::default(),
+            connections_refused: Family::default(),
+            accept_failures: Counter::default(),
+            handshake_failures: Counter::default(),
+            refusals: Family::default(),
+            accepted: Family::default(),
+            repeated: Family::default(),
+            quarantined: Family::default(),
+            forwarded: Family::default(),
+            // From 0.25 ms, one commit of a fast disk, to 8 s, when the sender gives up.
+            accept_seconds: Family::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
+            }),
+        };
+        metrics.register(registry);
+        metrics
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let connections = self.connections.clone();
+        registry.register("connections", "Connections admitted by their peer address", connections);
+        let open = self.connections_open.clone();
+        registry.register("connections_open", "Admitted connections that are open", open);
+        let refused = self.connections_refused.clone();
+        registry.register("connections_refused", "Connections closed at once", refused);
+        let failures = self.accept_failures.clone();
+        registry.register(
+            "accept_failures",
+            "Failed accepts, such as too many open files",
+            failures,
+        );
+        let failures = self.handshake_failures.clone();
+        registry.register("handshake_failures", "TLS handshakes that failed", failures);
+        let refusals = self.refusals.clone();
+        registry.register("requests_refused", "Requests answered with an error", refusals);
+        let accepted = self.accepted.clone();
+        registry.register("events_accepted", "Events made durable", accepted);
+        let repeated = self.repeated.clone();
+        registry.register("events_repeated", "Events recognised as a repeat", repeated);
+        let quarantined = self.quarantined.clone();
+        registry.register("events_quarantined", "Requests not understood and kept", quarantined);
+        let forwarded = self.forwarded.clone();
+        registry.register("events_forwarded", "Events taken by the upstream at once", forwarded);
+        let seconds = self.accept_seconds.clone();
+        registry.register("accept_seconds", "From a request's head to its good answer", seconds);
+    }
+
+    /// The counters of one route; an event's format is told by its place in `formats`.
+    #[must_use]
+    pub fn route(&self, name: &Arc<str>, formats: &[&'static str]) -> RouteMetrics {
+        let label = RouteLabel { route: Arc::clone(name) };
+        let accepted = |&format: &&'static str| {
+            let label = AcceptedLabel { route: Arc::clone(name), format };
+            self.accepted.get_or_create(&label).clone()
+        };
+        RouteMetrics {
+            route: Arc::clone(name),
+            accepted: formats.iter().map(accepted).collect(),
+            repeated: self.repeated.get_or_create(&label).clone(),
+            quarantined: self.quarantined.get_or_create(&label).clone(),
+            forwarded: self.forwarded.get_or_create(&label).clone(),
+            accept_seconds: self.accept_seconds.get_or_create(&label).clone(),
+        }
+    }
+
+    /// A connection was let in by its peer address.
+    #[must_use]
+    pub fn connection_admitted(&self) -> OpenConnection {
+        self.connections.inc();
+        self.connections_open.inc();
+        OpenConnection(self.connections_open.clone())
+    }
+
+    /// A connection was closed before anything was read.
+    pub fn connection_refused(&self, peer: IpAddr, refusal: ConnectionRefusal) {
+        let reason = match refusal {
+            ConnectionRefusal::Address => "address",
+            ConnectionRefusal::TooMany => "too_many",
+        };
+        self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
+        tracing::info!(%peer, reason, "connection refused");
+    }
+
+    /// No connection could be accepted; the next try is after `pause`.
+    pub fn accept_failed(&self, error: &io::Error, pause: Duration) {
+        self.accept_failures.inc();
+        tracing::error!(%error, ?pause, "cannot accept connections; is the limit of open files reached?");
+    }
+
+    /// A handshake did not end well.
+    pub fn handshake_failed(&self, peer: IpAddr, error: &dyn std::error::Error) {
+        self.handshake_failures.inc();
+        let cause = error.source().map(ToString::to_string);
+        tracing::debug!(%peer, %error, cause, "no TLS");
+    }
+
+    /// A request was answered with an error.
+    pub fn request_refused(&self, route: Option<&Arc<str>>, reason: &'static str, status: u16) {
+        let route = route.cloned().unwrap_or_else(|| Arc::from(NO_ROUTE));
+        tracing::info!(%route, reason, status, "request refused");
+        self.refusals.get_or_create(&RefusalLabel { route, reason }).inc();
+    }
+}
+
+impl RouteMetrics {
+    /// An event is on disk.
+    pub fn accepted(&self, id: &dyn std::fmt::Display, format: usize, took: Duration) {
+        if let Some(counter) = self.accepted.get(format) {
+            counter.inc();
+        }
+        self.accept_seconds.observe(took.as_secs_f64());
+        tracing::debug!(route = %self.route, event = %id, "accepted");
+    }
+
+    /// An event was sent again.
+    pub fn repeated(&self, id: &dyn std::fmt::Display, took: Duration) {
+        self.repeated.inc();
+        self.accept_seconds.observe(took.as_secs_f64());
+        tracing::debug!(route = %self.route, event = %id, "repeat of an event that is known");
+    }
+
+    /// The upstream of a `direct` route took an event.
+    pub fn forwarded(&self, id: &dyn std::fmt::Display, took: Duration) {
+        self.forwarded.inc();
+        self.accept_seconds.observe(took.as_secs_f64());
+        tracing::debug!(route = %self.route, event = %id, "forwarded");
+    }
+
+    /// A request was not understood, and is kept.
+    pub fn quarantined(&self, id: &dyn std::fmt::Display, why: &dyn std::fmt::Display) {
+        self.quarantined.inc();
+        tracing::error!(route = %self.route, event = %id, %why, "not understood; kept in quarantine");
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

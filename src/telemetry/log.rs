@@ -44,9 +44,7 @@ pub fn start_log(settings: &LogSettings) -> Result<(), tracing_subscriber::filte
         .with_writer(std::io::stderr)
         .with_target(false);
     let started = match settings.format {
-        LogFormat::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     if started.is_err() {

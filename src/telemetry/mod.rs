@@ -6,12 +6,14 @@
 mod delivery;
 mod front;
 mod log;
+mod operator;
 mod spooling;
 
-pub use delivery::DeliveryMetrics;
-pub use front::FrontMetrics;
+pub use delivery::{Attempted, DeliveryMetrics, InFlight, RouteDelivery};
+pub use front::{ConnectionRefusal, FrontMetrics, OpenConnection, RouteMetrics};
 pub use log::{LogFormat, LogSettings, start_log};
-pub use spooling::SpoolMetrics;
+pub use operator::{AdminMetrics, AdminRefusal};
+pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal};
 
 use prometheus_client::registry::Registry;
 
@@ -24,6 +26,8 @@ pub struct Telemetry {
     pub spool: SpoolMetrics,
     /// Attempts at the upstream and what came of them.
     pub delivery: DeliveryMetrics,
+    /// Refusals at the operator's listener.
+    pub admin: AdminMetrics,
     registry: Registry,
 }
 
@@ -36,11 +40,12 @@ impl Telemetry {
             front: FrontMetrics::new(&mut registry),
             spool: SpoolMetrics::new(&mut registry),
             delivery: DeliveryMetrics::new(&mut registry),
+            admin: AdminMetrics::new(&mut registry),
             registry,
         }
     }
 
-    /// The OpenMetrics text of everything counted so far.
+    /// The `OpenMetrics` text of everything counted so far.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();

@@ -1,0 +1,330 @@
+//! What the operator may ask and what is answered. No sockets here: a request's head in, a whole
+//! answer out.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use subtle::ConstantTimeEq as _;
+
+use super::{AdminState, Phase};
+use crate::telemetry::AdminRefusal;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// `OpenMetrics` 1.0, section "Overall Structure": Prometheus chooses its parser by this.
+const OPENMETRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// The paths of the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Livez,
+    Readyz,
+    Metrics,
+}
+
+impl Endpoint {
+    fn find(path: &str) -> Option<Self> {
+        match path {
+            "/livez" => Some(Self::Livez),
+            "/readyz" => Some(Self::Readyz),
+            "/metrics" => Some(Self::Metrics),
+            _ => None,
+        }
+    }
+
+    /// The probes are open, since a kubelet cannot keep a secret for them; they tell nothing worth
+    /// one.
+    fn wants_token(self) -> bool {
+        match self {
+            Self::Livez | Self::Readyz => false,
+            Self::Metrics => true,
+        }
+    }
+}
+
+/// Answers requests out of the state.
+pub(super) struct Api {
+    token: Option<Token>,
+    state: AdminState,
+}
+
+impl Api {
+    pub(super) fn new(token: Option<&str>, state: AdminState) -> Self {
+        let token = token.map(|text| Token(text.as_bytes().into()));
+        Self { token, state }
+    }
+
+    /// The answer to one request. The body of the request, if any, is never read.
+    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let Some(endpoint) = Endpoint::find(request.uri().path()) else {
+            return self.refuse(AdminRefusal::UnknownPath, StatusCode::NOT_FOUND);
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut answer =
+                self.refuse(AdminRefusal::UnknownMethod, StatusCode::METHOD_NOT_ALLOWED);
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        if endpoint.wants_token() && !self.admits(request.headers()) {
+            let mut answer = self.refuse(AdminRefusal::WrongToken, StatusCode::UNAUTHORIZED);
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return answer;
+        }
+        match endpoint {
+            Endpoint::Livez => reply(StatusCode::OK, JSON, r#"{"live":true}"#),
+            Endpoint::Readyz => self.ready(),
+            Endpoint::Metrics => reply(StatusCode::OK, OPENMETRICS, self.state.telemetry.encode()),
+        }
+    }
+
+    /// What the log and the counters of this listener go to.
+    pub(super) fn state(&self) -> &AdminState {
+        &self.state
+    }
+
+    fn ready(&self) -> Response<Full<Bytes>> {
+        match self.not_ready() {
+            None => reply(StatusCode::OK, JSON, r#"{"ready":true}"#),
+            Some(reason) => reply(
+                StatusCode::SERVICE_UNAVAILABLE,
+                JSON,
+                format!(r#"{{"ready":false,"reason":"{reason}"}}"#),
+            ),
+        }
+    }
+
+    /// The first reason not to be sent postbacks. The words need no escaping in JSON.
+    fn not_ready(&self) -> Option<&'static str> {
+        match self.state.readiness.phase() {
+            Phase::Starting => return Some("starting"),
+            Phase::Stopping => return Some("stopping"),
+            Phase::Ready => {}
+        }
+        let spool = (self.state.spool_status)();
+        if !spool.healthy {
+            Some("the spool cannot write")
+        } else if spool.full {
+            Some("the spool is full")
+        } else {
+            None
+        }
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else {
+            return true;
+        };
+        // More than one `Authorization` is not valid (RFC 9110, 5.3); choosing one would be
+        // guessing.
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        match (given.next(), given.next()) {
+            (Some(value), None) => bearer(value.as_bytes()).is_some_and(|text| token.is(text)),
+            _ => false,
+        }
+    }
+
+    fn refuse(&self, refusal: AdminRefusal, status: StatusCode) -> Response<Full<Bytes>> {
+        self.state.telemetry.admin.refused(refusal);
+        let title = status.canonical_reason().unwrap_or("Error");
+        let code = status.as_u16();
+        reply(status, PROBLEM, format!(r#"{{"title":"{title}","status":{code}}}"#))
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("token", &self.token).field("state", &self.state).finish()
+    }
+}
+
+struct Token(Box<[u8]>);
+
+impl Token {
+    /// In a time that depends on the lengths alone.
+    fn is(&self, given: &[u8]) -> bool {
+        self.0.ct_eq(given).into()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// The token of `Bearer TOKEN`; the scheme in any letter case (RFC 9110, 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+fn reply(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    // A remembered "ready" is a wrong one.
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::admin::Readiness;
+    use crate::spool::SpoolStatus;
+    use crate::telemetry::Telemetry;
+
+    /// A backlog and dead letters: work for a person, no reason to send postbacks elsewhere.
+    fn good() -> SpoolStatus {
+        SpoolStatus { healthy: true, pending: 7, dead: 3, ..SpoolStatus::default() }
+    }
+
+    fn api(token: Option<&str>, spool: SpoolStatus) -> (Api, Readiness) {
+        let readiness = Readiness::new();
+        readiness.ready();
+        let state = AdminState::new(readiness.clone(), Arc::new(Telemetry::new()), move || spool);
+        (Api::new(token, state), readiness)
+    }
+
+    fn ask(method: &str, path: &str, authorization: &[&str]) -> Request<()> {
+        let mut request = Request::builder().method(method).uri(path);
+        for value in authorization {
+            request = request.header(AUTHORIZATION, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn body(answer: Response<Full<Bytes>>) -> String {
+        use http_body_util::BodyExt as _;
+        use std::task::{Context, Poll, Waker};
+        let mut body = answer.into_body();
+        let mut context = Context::from_waker(Waker::noop());
+        match std::pin::pin!(body.frame()).poll(&mut context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+            }
+            other => panic!("no whole body: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn ready_when_serving_with_a_healthy_spool() {
+        let (api, _) = api(None, good());
+        let answer = api.answer(&ask("GET", "/readyz", &[]));
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(body(answer), r#"{"ready":true}"#);
+    }
+
+    #[test]
+    fn not_ready_names_the_first_reason() {
+        let broken = SpoolStatus { healthy: false, full: true, ..good() };
+        let full = SpoolStatus { full: true, ..good() };
+        for (spool, reason) in [(broken, "the spool cannot write"), (full, "the spool is full")] {
+            let (api, _) = api(None, spool);
+            let answer = api.answer(&ask("GET", "/readyz", &[]));
+            assert_eq!(answer.status(), 503);
+            assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
+            assert_eq!(body(answer), format!(r#"{{"ready":false,"reason":"{reason}"}}"#));
+        }
+    }
+
+    #[test]
+    fn starting_and_stopping_are_red_without_asking_the_spool() {
+        let asked = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&asked);
+        let readiness = Readiness::new();
+        let state = AdminState::new(readiness.clone(), Arc::new(Telemetry::new()), move || {
+            *count.lock().unwrap() += 1;
+            good()
+        });
+        let api = Api::new(None, state);
+        let red = |api: &Api| body(api.answer(&ask("GET", "/readyz", &[])));
+        assert_eq!(red(&api), r#"{"ready":false,"reason":"starting"}"#);
+        readiness.stopping();
+        assert_eq!(red(&api), r#"{"ready":false,"reason":"stopping"}"#);
+        assert_eq!(*asked.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn alive_whatever_the_spool_and_the_phase() {
+        let (api, readiness) = api(Some("s3cret"), SpoolStatus::default());
+        assert_eq!(api.answer(&ask("GET", "/livez", &[])).status(), 200);
+        readiness.stopping();
+        assert_eq!(api.answer(&ask("HEAD", "/livez", &[])).status(), 200);
+    }
+
+    #[test]
+    fn metrics_want_exactly_the_token() {
+        let (api, _) = api(Some("s3cret"), good());
+        let status = |authorization: &[&str]| {
+            let answer = api.answer(&ask("GET", "/metrics", authorization));
+            answer.status().as_u16()
+        };
+        assert_eq!(status(&["Bearer s3cret"]), 200);
+        assert_eq!(status(&["bEARER s3cret"]), 200);
+        for wrong in [
+            "Bearer s3cre",
+            "Bearer s3crets",
+            "Bearer S3cret",
+            "Bearer ",
+            "Bearer",
+            "Basic s3cret",
+            "s3cret",
+            "",
+        ] {
+            assert_eq!(status(&[wrong]), 401, "{wrong:?}");
+        }
+        assert_eq!(status(&[]), 401);
+        assert_eq!(status(&["Bearer s3cret", "Bearer s3cret"]), 401);
+    }
+
+    #[test]
+    fn a_refused_token_is_told_the_scheme_and_nothing_else() {
+        let (api, _) = api(Some("s3cret"), good());
+        let answer = api.answer(&ask("GET", "/metrics", &["Bearer guess"]));
+        assert_eq!(answer.headers()[WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(body(answer), r#"{"title":"Unauthorized","status":401}"#);
+        assert!(!format!("{api:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn metrics_are_openmetrics_and_count_what_was_refused() {
+        let (api, _) = api(None, good());
+        assert_eq!(api.answer(&ask("GET", "/nowhere", &[])).status(), 404);
+        let answer = api.answer(&ask("GET", "/metrics?name=any", &[]));
+        assert_eq!(answer.status(), 200);
+        assert_eq!(
+            answer.headers()[CONTENT_TYPE],
+            "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        );
+        let text = body(answer);
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        let counted = r#"postgate_admin_refusals_total{reason="unknown_path"} 1"#;
+        assert!(text.contains(counted), "{text}");
+    }
+
+    #[test]
+    fn other_methods_and_paths_are_refused() {
+        let (api, _) = api(None, good());
+        for path in ["/livez", "/readyz", "/metrics"] {
+            let answer = api.answer(&ask("POST", path, &[]));
+            assert_eq!(answer.status(), 405);
+            assert_eq!(answer.headers()[ALLOW], "GET, HEAD");
+        }
+        for path in ["/", "/livez/", "/Livez", "/metrics/x", "/postback/actions"] {
+            assert_eq!(api.answer(&ask("GET", path, &[])).status(), 404, "{path}");
+        }
+    }
+}

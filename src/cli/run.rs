@@ -1,0 +1,72 @@
+//! `postgate run`: the gateway, until a signal.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::app;
+use crate::config;
+use crate::telemetry;
+
+/// Runs until SIGTERM or SIGINT, then shuts down in order; a second signal ends the process at once. Nothing that was
+/// acknowledged depends on an orderly end.
+pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
+    let settings = config::load(config)?;
+    telemetry::start_log(&settings.log).context("cannot start the log")?;
+    for warning in &settings.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("data")
+        .build()
+        .context("cannot start the runtime")?;
+    let code = runtime.block_on(serve(settings));
+    // Whatever still runs was given its time, or a second signal said not to wait for it.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(settings: config::Settings) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let gateway = app::start(settings).await?;
+    let failed = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping; a second signal ends it at once");
+            false
+        }
+        () = gateway.failed() => true,
+    };
+    tokio::select! {
+        () = gateway.stop() => {}
+        name = signals.next() => {
+            tracing::warn!(signal = name, "ended at once; what was under way is delivered after the next start");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next signal and names it.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

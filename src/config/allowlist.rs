@@ -1,0 +1,247 @@
+//! `[allowlist]`: who may come in.
+
+use std::io::Read as _;
+use std::net::IpAddr;
+use std::path::Path;
+
+use ipnet::IpNet;
+
+use super::key::Key;
+use super::raw::RawAllowlist;
+use super::report::Report;
+use crate::ingress::AllowlistSettings;
+
+/// Some 100,000 ranges; impact.com has a few dozen.
+const MOST_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Mistakes listed of one file; a file with more is of another kind altogether.
+const MOST_FILE_PROBLEMS: usize = 50;
+
+/// Why a text is not a range, and what was probably meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RangeError {
+    /// Neither an address nor a CIDR range.
+    #[error("{0:?} is neither an address nor a range in CIDR notation")]
+    Unreadable(String),
+    /// The address has bits beyond the prefix, so that the range is not the one it looks like.
+    #[error("{text} has address bits behind its prefix; the range would be {meant}")]
+    HostBits {
+        /// As typed.
+        text: String,
+        /// The range of that prefix around the address.
+        meant: IpNet,
+    },
+    /// An IPv4 address in IPv6 clothes: clients are compared as IPv4.
+    #[error("{0} is an IPv4 address written as IPv6")]
+    Mapped(String),
+    /// The whole internet.
+    #[error("{0} is every address there is")]
+    Everybody(String),
+}
+
+/// Reads one range or single address, strictly: a list that decides who comes in is not guessed at.
+///
+/// # Errors
+/// [`RangeError`] says what is wrong with the text.
+pub fn parse_range(text: &str) -> Result<IpNet, RangeError> {
+    let range = read(text).ok_or_else(|| RangeError::Unreadable(text.to_owned()))?;
+    if range.prefix_len() == 0 {
+        return Err(RangeError::Everybody(text.to_owned()));
+    }
+    if range.trunc() != range {
+        return Err(RangeError::HostBits { text: text.to_owned(), meant: range.trunc() });
+    }
+    match range.addr() {
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => {
+            Err(RangeError::Mapped(text.to_owned()))
+        }
+        _ => Ok(range),
+    }
+}
+
+/// The address is read by the standard library: the parser of `ipnet` takes `192.0.02.0`, which is
+/// octal to some and decimal to others.
+fn read(text: &str) -> Option<IpNet> {
+    let Some((address, prefix)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(IpNet::from);
+    };
+    if !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    IpNet::new(address.parse().ok()?, prefix.parse().ok()?).ok()
+}
+
+pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSettings {
+    let key = Key::top("allowlist");
+    let problems = report.problems.len();
+    let mut ranges = list(&raw.ranges, &key.child("ranges"), report);
+    for (index, name) in raw.files.iter().enumerate() {
+        let path = report.path(name);
+        let key = key.child("files").at(index);
+        ranges.extend(file(&path, &key, report));
+        report.watched.push(path);
+    }
+    let trusted_proxies = list(&raw.trusted_proxies, &key.child("trusted_proxies"), report);
+
+    let any = key.child("allow_any");
+    if raw.allow_any {
+        let mend = "set it to false and list the ranges of impact.com";
+        report.warn(&any, "everybody may send postbacks, from any address", mend);
+    } else if ranges.is_empty() && report.problems.len() == problems {
+        report.problem(
+            &key.child("ranges"),
+            "is empty, and no file has a range: nobody could send anything",
+            "copy the ranges from https://integrations.impact.com/public-ip-addresses, or name a \
+             file of them in allowlist.files; allow_any = true switches the allowlist off",
+        );
+    }
+    ranges.sort_unstable();
+    ranges.dedup();
+    AllowlistSettings { ranges, trusted_proxies, allow_any: raw.allow_any }
+}
+
+fn list(texts: &[String], key: &Key, report: &mut Report) -> Vec<IpNet> {
+    let mut ranges = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        match parse_range(text) {
+            Ok(range) => ranges.push(range),
+            Err(error) => report.problem(&key.at(index), error.to_string(), mend(&error)),
+        }
+    }
+    ranges
+}
+
+fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<IpNet> {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_FILE_BYTES + 1).read_to_string(&mut text));
+    let refused = match read {
+        Err(error) => Some(format!("{} cannot be read: {error}", path.display())),
+        Ok(bytes) if u64::try_from(bytes).is_ok_and(|bytes| bytes > MOST_FILE_BYTES) => {
+            Some(format!("{} is larger than {MOST_FILE_BYTES} bytes", path.display()))
+        }
+        Ok(_) => None,
+    };
+    if let Some(what) = refused {
+        let mend = "name a readable text file with one range a line; # starts a comment";
+        report.problem(key, what, mend);
+        return Vec::new();
+    }
+
+    let mut ranges = Vec::new();
+    let mut refused = 0;
+    for (number, line) in (1..).zip(text.lines()) {
+        let range = line.split('#').next().unwrap_or_default().trim();
+        if range.is_empty() {
+            continue;
+        }
+        match parse_range(range) {
+            Ok(range) => ranges.push(range),
+            Err(error) if refused < MOST_FILE_PROBLEMS => {
+                refused += 1;
+                let what = format!("{error}; {}", mend(&error));
+                report.problem_in(path, number, key, what);
+            }
+            Err(_) => break,
+        }
+    }
+    ranges
+}
+
+fn mend(error: &RangeError) -> String {
+    match error {
+        RangeError::Unreadable(_) => {
+            "write a range such as 192.0.2.0/24 or 2001:db8::/32, or one address".to_owned()
+        }
+        RangeError::HostBits { meant, .. } => {
+            format!("write {meant} for the whole range, or the address alone for just that one")
+        }
+        RangeError::Mapped(_) => "write it as IPv4; such clients are compared as IPv4".to_owned(),
+        RangeError::Everybody(_) => {
+            "name real ranges; to let everybody in, say so with allow_any = true".to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{report, report_in};
+    use super::*;
+
+    fn raw(ranges: &[&str], files: &[&str]) -> RawAllowlist {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        RawAllowlist {
+            ranges: owned(ranges),
+            files: owned(files),
+            trusted_proxies: Vec::new(),
+            allow_any: false,
+        }
+    }
+
+    #[test]
+    fn reads_ranges_and_addresses() {
+        for (text, range) in [
+            ("192.0.2.0/24", "192.0.2.0/24"),
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("128.0.0.0/1", "128.0.0.0/1"),
+        ] {
+            assert_eq!(parse_range(text).map(|range| range.to_string()), Ok(range.to_owned()));
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_what_it_looks_like() {
+        for text in [
+            "",
+            "192.0.2",
+            "192.0.2.0/33",
+            "192.0.02.0/24",
+            "192.0.2.0/+24",
+            "192.0.2.0/",
+            "192.0.2.0/24/1",
+            "impact.com",
+            "192.0.2.0 /24",
+        ] {
+            let unreadable = Err(RangeError::Unreadable(text.to_owned()));
+            assert_eq!(parse_range(text), unreadable, "{text}");
+        }
+        let error = parse_range("192.0.2.7/24").expect_err("host bits");
+        assert!(mend(&error).contains("192.0.2.0/24"), "{error}");
+        assert!(matches!(parse_range("0.0.0.0/0"), Err(RangeError::Everybody(_))));
+        assert!(matches!(parse_range("::/0"), Err(RangeError::Everybody(_))));
+        assert!(matches!(parse_range("::ffff:192.0.2.1"), Err(RangeError::Mapped(_))));
+    }
+
+    #[test]
+    fn fails_closed() {
+        let mut report = report();
+        allowlist(&raw(&[], &[]), &mut report);
+        assert_eq!(report.problems.len(), 1);
+        assert_eq!(report.problems[0].key, "allowlist.ranges");
+    }
+
+    #[test]
+    fn allow_any_is_never_silent() {
+        let mut report = report();
+        let open = RawAllowlist { allow_any: true, ..raw(&[], &[]) };
+        let settings = allowlist(&open, &mut report);
+        assert!(settings.allow_any);
+        assert_eq!((report.problems.len(), report.warnings.len()), (0, 1));
+    }
+
+    #[test]
+    fn names_the_line_of_a_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = "# impact.com\n192.0.2.0/24 # one\n\n198.51.100.7/24\n192.0.2.0/24\n";
+        std::fs::write(folder.path().join("ranges"), text).expect("written");
+        let mut report = report_in(folder.path());
+        let settings = allowlist(&raw(&[], &["ranges", "gone"]), &mut report);
+        assert_eq!(settings.ranges.len(), 1, "equal ones are one");
+        assert_eq!(report.problems.len(), 2);
+        assert_eq!(report.problems[0].line, Some(4));
+        assert!(report.problems[0].file.ends_with("ranges"));
+        assert_eq!(report.problems[1].key, "allowlist.files[1]");
+    }
+}

@@ -1,0 +1,269 @@
+//! The configuration as a whole.
+
+mod defaults;
+mod limits;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+const VARIABLES: [(&str, &str); 3] = [("TOKEN", "t0ken"), ("EMPTY", ""), ("BYTES", "\u{fffd}")];
+
+/// The least that works, without what touches the disk.
+const LEAST: [(&str, &str); 7] = [
+    ("tls.mode", "\"off\""),
+    ("allowlist.ranges", "[\"192.0.2.0/24\"]"),
+    ("spool.path", "\"spool.db\""),
+    ("routes[0].name", "\"actions\""),
+    ("routes[0].path", "\"/postback/actions\""),
+    ("routes[0].kind", "\"action\""),
+    ("routes[0].secret", "{ header = \"X-Token\", value = \"env:TOKEN\" }"),
+];
+
+/// A desk with nothing on it but a few variables.
+pub(super) fn report() -> Report {
+    report_in(Path::new(""))
+}
+
+/// The same, with its configuration file in `folder`.
+pub(super) fn report_in(folder: &Path) -> Report {
+    let path = folder.join("config.toml");
+    let variables = variables(&VARIABLES).collect();
+    Report::new(&path, Document::default(), variables, Timestamp::default())
+}
+
+/// `text` after what every configuration needs besides routes.
+pub(super) fn route(text: &str) -> String {
+    format!("[tls]\nmode = \"off\"\n[allowlist]\nranges = [\"192.0.2.0/24\"]\n{text}\n")
+}
+
+pub(super) fn load(text: &str) -> Result<Settings, Problems> {
+    load_with(text, &VARIABLES)
+}
+
+/// The keys with problems when `changes` are made to a configuration without any.
+pub(super) fn problems(changes: &[(&str, &str)]) -> Vec<String> {
+    match load(&changed(changes)) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(|problem| problem.key.clone()).collect(),
+    }
+}
+
+/// The settings after `changes` to a configuration without problems.
+pub(super) fn settings(changes: &[(&str, &str)]) -> Settings {
+    load(&changed(changes)).expect("no problems")
+}
+
+fn variables(list: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    let owned: Vec<_> =
+        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    owned.into_iter()
+}
+
+fn load_with(text: &str, list: &[(&str, &str)]) -> Result<Settings, Problems> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, text).expect("written");
+    load_from(&path, variables(list), Timestamp::default())
+}
+
+/// One line for each key, in the order of the keys, those of a route last.
+fn changed(changes: &[(&str, &str)]) -> String {
+    let mut keys: BTreeMap<&str, &str> = LEAST.into_iter().collect();
+    keys.extend(changes.iter().copied());
+    let (routes, sections): (Vec<_>, Vec<_>) =
+        keys.into_iter().partition(|(key, _)| key.starts_with("routes[0]."));
+    let mut text = String::new();
+    for (key, value) in sections {
+        text = format!("{text}{key} = {value}\n");
+    }
+    text += "[[routes]]\n";
+    for (key, value) in routes {
+        let key = key.trim_start_matches("routes[0].");
+        text = format!("{text}{key} = {value}\n");
+    }
+    text
+}
+
+#[test]
+fn the_least_configuration_works() {
+    let settings = settings(&[]);
+    assert_eq!(settings.listen.address.to_string(), "0.0.0.0:8443");
+    assert_eq!(settings.routes.len(), 1);
+    assert_eq!(settings.limits.body_bytes, 1024 * 1024);
+    assert!(settings.spool.path.is_absolute());
+}
+
+#[test]
+fn ten_mistakes_are_all_listed() {
+    let text = r#"
+[listen]
+adress = "0.0.0.0:8443"
+[tls]
+mode = "of"
+[allowlist]
+ranges = ["192.0.2.7/24", 5]
+[upstream]
+url = "htp://shop"
+timeout = 10
+[limits]
+body_bytes = "big"
+[[routes]]
+name = "a"
+path = "postback"
+kind = "acton"
+[routes.secret]
+header = "X-Token"
+value = "env:MISSING"
+"#;
+    let problems = load(text).expect_err("ten mistakes");
+    let found: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.line.unwrap_or_default(), problem.key.as_str()))
+        .collect();
+    let expected = [
+        (3, "listen.adress"),
+        (5, "tls.mode"),
+        (7, "allowlist.ranges[0]"),
+        (7, "allowlist.ranges[1]"),
+        (9, "upstream.url"),
+        (10, "upstream.timeout"),
+        (12, "limits.body_bytes"),
+        (15, "routes[0].path"),
+        (16, "routes[0].kind"),
+        (19, "routes[0].secret.value"),
+    ];
+    assert_eq!(found, expected, "{problems}");
+    for problem in &problems {
+        assert!(!problem.what.is_empty() && !problem.mend.is_empty(), "{problem:?}");
+        assert!(problem.file.ends_with("config.toml"));
+    }
+    assert!(problems.iter().any(|problem| problem.mend.contains("`address`")));
+}
+
+#[test]
+fn a_key_in_the_wrong_section_is_sent_home() {
+    let problems = load("[upstream]\nmax_age = \"1h\"\ntimeout = 10\n").expect_err("mistakes");
+    let mend = |key: &str| {
+        let found = problems.iter().find(|problem| problem.key == key);
+        found.map(|problem| problem.mend.clone()).expect("listed")
+    };
+    assert_eq!(mend("upstream.max_age"), "it is a key of [retry]");
+    assert_eq!(mend("upstream.timeout"), "write a text in quotes, such as \"10s\"");
+}
+
+#[test]
+fn a_slip_of_syntax_does_not_hide_the_rest() {
+    let text = route("[log]\nlevel = info\nformat = \"xml\"\nformat = \"text\"\n");
+    let problems = load(&text).expect_err("three mistakes");
+    let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [Some(6), Some(7), Some(8)], "{problems}");
+}
+
+#[test]
+fn sections_of_another_type_are_one_problem_each() {
+    let problems = load("routes = 5\nlisten = true\n[upstream]\nheaders = []\n");
+    let problems = problems.expect_err("mistakes");
+    let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    for key in ["routes", "listen", "upstream.headers"] {
+        assert_eq!(keys.iter().filter(|found| **found == key).count(), 1, "{key}: {problems}");
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let text = changed(&[
+        ("admin.token", "\"s3cret s3cret\""),
+        ("upstream.signing_secret", "\"whsec_s3cret!\""),
+        ("upstream.headers", "{ A = \"s3cret\\n\", \"b b\" = \"s3cret\" }"),
+        ("routes[0].secret", "{ header = \"a\", query = \"b\", value = \"s3cret\" }"),
+    ]);
+    let problems = load(&text).expect_err("mistakes");
+    assert_eq!(problems.iter().count(), 5, "{problems}");
+    let shown = format!("{problems} {problems:?}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+
+    let settings = settings(&[
+        ("admin.token", "\"s3cret\""),
+        ("upstream.signing_secret", "\"s3cret\""),
+        ("upstream.headers", "{ A = \"s3cret\" }"),
+        ("routes[0].secret", "{ header = \"a\", value = \"s3cret\" }"),
+    ]);
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    let wrong_type = load("[admin]\ntoken = [\"s3cret\"]\n").expect_err("a list");
+    assert!(!format!("{wrong_type:?}").contains("s3cret"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file_over_the_defaults() {
+    let text = changed(&[("upstream.timeout", "\"3s\"")]);
+    let timeout = |list: &[(&str, &str)]| {
+        let settings = load_with(&text, list).expect("no problems");
+        let upstream = &settings.routes[0].deliver.upstream;
+        (upstream.timeout.as_secs(), upstream.max_in_flight)
+    };
+    let token = ("TOKEN", "t0ken");
+    assert_eq!(timeout(&[token]), (3, 64));
+    assert_eq!(timeout(&[token, ("POSTGATE_UPSTREAM__TIMEOUT", "4s")]), (4, 64));
+    let service = [
+        token,
+        ("POSTGATE_SERVICE_HOST", "10.0.0.1"),
+        ("POSTGATE_PORT", "tcp://10.0.0.1:8443"),
+        ("POSTGATE_PORT_8443_TCP_ADDR", "10.0.0.1"),
+    ];
+    assert_eq!(timeout(&service), (3, 64));
+}
+
+#[test]
+fn a_mistake_in_the_environment_names_its_variable() {
+    let list = [
+        ("TOKEN", "t0ken"),
+        ("POSTGATE_UPSTREAM__TIMEOUT", "soon"),
+        ("POSTGATE_LISTEN__ADRESS", "x"),
+        ("POSTGATE_LIMITS__DEPTH", "deep"),
+        ("POSTGATE_ROUTES__7__PATH", "/p"),
+        ("POSTGATE_SPOOL__PATH", "\u{fffd}"),
+    ];
+    let problems = load_with(&changed(&[]), &list).expect_err("mistakes");
+    let mut named: Vec<_> = problems.iter().map(|problem| problem.file.as_str()).collect();
+    named.sort_unstable();
+    let mut expected: Vec<_> =
+        list[1..].iter().map(|(name, _)| format!("environment variable {name}")).collect();
+    expected.sort_unstable();
+    assert_eq!(named, expected, "{problems}");
+}
+
+#[test]
+fn named_files_are_watched() {
+    let settings = settings(&[("upstream.signing_secret", "\"\"")]);
+    let names: Vec<_> = settings.watched.iter().filter_map(|path| path.file_name()).collect();
+    assert_eq!(names, ["config.toml"]);
+}
+
+#[test]
+fn a_missing_file_is_a_problem() {
+    let path = PathBuf::from("/nonexistent/config.toml");
+    let problems = load_from(&path, [], Timestamp::default()).expect_err("missing");
+    assert_eq!(problems.iter().count(), 1);
+    assert!(problems.to_string().contains("/nonexistent/config.toml"), "{problems}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever is in the file, the answer is settings or problems.
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}", at in 0..12_000_usize, cut in 0..200_usize) {
+        let path = Path::new("config.toml");
+        let mutilated: String = DEFAULTS
+            .chars()
+            .enumerate()
+            .filter(|(position, _)| !(at..at + cut).contains(position))
+            .map(|(_, character)| character)
+            .collect();
+        for text in [text.clone(), mutilated.clone() + &text, text + &mutilated] {
+            let _: Option<Problems> = parse(&text, path, [], Timestamp::default()).err();
+        }
+    }
+}

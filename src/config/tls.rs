@@ -1,0 +1,140 @@
+//! `[tls]`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::certificate::{self, Certificate};
+use super::key::Key;
+use super::raw::RawTls;
+use super::report::Report;
+use super::word::word;
+use crate::net::{TlsMode, TlsSettings};
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Files,
+    SelfSigned,
+    Off,
+}
+
+/// The settings, and what the certificate says of itself where there is one in a file.
+pub(super) fn tls(
+    raw: &RawTls,
+    listen: Option<SocketAddr>,
+    handshake_time: Option<Duration>,
+    report: &mut Report,
+) -> (Option<TlsSettings>, Option<Certificate>) {
+    let key = Key::top("tls").child("mode");
+    let modes = [("files", Mode::Files), ("self-signed", Mode::SelfSigned), ("off", Mode::Off)];
+    let (mode, certificate) = match word(report, &key, &raw.mode, &modes) {
+        Some(Mode::Files) => files(raw, report),
+        Some(Mode::SelfSigned) => (self_signed(raw, listen, &key, report), None),
+        Some(Mode::Off) => {
+            let mend = "leave it so only when something in front of postgate ends TLS";
+            report.warn(&key, "postbacks and their secrets arrive in clear text", mend);
+            (Some(TlsMode::Off), None)
+        }
+        None => (None, None),
+    };
+    let ca = Key::top("tls").child("client_ca");
+    if raw.mode != "files" && !raw.client_ca.is_empty() {
+        let mend = "use mode = \"files\", or set client_ca = \"\"";
+        report.problem(&ca, "asks for client certificates, which this mode cannot", mend);
+    }
+    let settings =
+        mode.zip(handshake_time).map(|(mode, handshake_time)| TlsSettings { mode, handshake_time });
+    (settings, certificate)
+}
+
+fn files(raw: &RawTls, report: &mut Report) -> (Option<TlsMode>, Option<Certificate>) {
+    let key = |name: &str| Key::top("tls").child(name);
+    let certificate = path(&raw.certificate, &key("certificate"), report);
+    let private_key = path(&raw.private_key, &key("private_key"), report);
+    let client_ca = (!raw.client_ca.is_empty()).then(|| report.path(&raw.client_ca));
+
+    let identity = certificate.clone().zip(private_key.clone());
+    let identity = identity.map(|(chain, secret)| {
+        certificate::identity((&key("certificate"), &chain), (&key("private_key"), &secret), report)
+    });
+    if let Some(path) = &client_ca {
+        certificate::authorities(&key("client_ca"), path, report);
+    }
+    let watched = [&certificate, &private_key, &client_ca].into_iter().flatten();
+    report.watched.extend(watched.cloned());
+    let mode = certificate.zip(private_key).map(|(certificate, private_key)| TlsMode::Files {
+        certificate,
+        private_key,
+        client_ca,
+    });
+    (mode, identity.flatten())
+}
+
+fn self_signed(
+    raw: &RawTls,
+    listen: Option<SocketAddr>,
+    key: &Key,
+    report: &mut Report,
+) -> Option<TlsMode> {
+    let away = listen.is_some_and(|address| !address.ip().is_loopback());
+    if away && !raw.self_signed_anywhere {
+        report.problem(
+            key,
+            "\"self-signed\" is for loopback addresses: impact.com would not trust the certificate",
+            "use mode = \"files\", or force it with self_signed_anywhere = true",
+        );
+        return None;
+    }
+    if away {
+        let mend = "use mode = \"files\" with a certificate that impact.com trusts";
+        report.warn(key, "a self-signed certificate is shown to everybody", mend);
+    }
+    Some(TlsMode::SelfSigned)
+}
+
+fn path(text: &str, key: &Key, report: &mut Report) -> Option<std::path::PathBuf> {
+    if text.is_empty() {
+        report.problem(key, "is empty", "name the PEM file, or choose another tls.mode");
+        return None;
+    }
+    Some(report.path(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{problems, settings};
+
+    #[test]
+    fn self_signed_stays_at_home_unless_forced() {
+        let away = ("listen.address", "\"0.0.0.0:8443\"");
+        let mode = ("tls.mode", "\"self-signed\"");
+        assert_eq!(problems(&[away, mode]), ["tls.mode"]);
+        assert_eq!(problems(&[("listen.address", "\"[::1]:8443\""), mode]), [""; 0]);
+        let forced = settings(&[away, mode, ("tls.self_signed_anywhere", "true")]);
+        assert!(forced.warnings.iter().any(|warning| warning.key == "tls.mode"));
+    }
+
+    #[test]
+    fn clear_text_is_never_silent() {
+        let settings = settings(&[("tls.mode", "\"off\"")]);
+        assert!(settings.warnings.iter().any(|warning| warning.key == "tls.mode"));
+    }
+
+    #[test]
+    fn client_certificates_are_not_forgotten() {
+        let keys = problems(&[("tls.client_ca", "\"ca.pem\"")]);
+        assert_eq!(keys, ["tls.client_ca"], "the mode is off");
+    }
+
+    #[test]
+    fn files_must_be_there() {
+        let keys = problems(&[("tls.mode", "\"files\"")]);
+        assert_eq!(keys, ["tls.certificate", "tls.private_key"]);
+        let keys = problems(&[
+            ("tls.mode", "\"files\""),
+            ("tls.certificate", "\"\""),
+            ("tls.private_key", "\"\""),
+            ("tls.client_ca", "\"ca.pem\""),
+        ]);
+        assert_eq!(keys, ["tls.certificate", "tls.client_ca", "tls.private_key"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! Queued delivery: the loop over a route's leases, and the verdict on each.
+
+use fastrand::Rng;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::Outgoing;
+use super::policy::{self, Decision, Try};
+use super::route::{Inner, Route, Tried, attempted};
+use crate::spool::{Attempt, Lease, Spool};
+
+impl Route {
+    /// Delivers the route's events until leasing stops; returns when every delivery under way has
+    /// ended.
+    ///
+    /// A lease is taken first and a place at the upstream second: a place held by a route without
+    /// events would be missing to the routes that share the upstream.
+    pub async fn run(self, spool: Spool) {
+        let deliveries = TaskTracker::new();
+        while let Some(lease) = spool.lease(&self.inner.name).await {
+            let permit = self.inner.upstream.permit().await;
+            let (route, spool) = (self.clone(), spool.clone());
+            deliveries.spawn(async move {
+                route.inner.deliver(lease, &spool).await;
+                drop(permit);
+            });
+        }
+        deliveries.close();
+        deliveries.wait().await;
+    }
+}
+
+impl Inner {
+    async fn deliver(&self, lease: Lease, spool: &Spool) {
+        let event = Outgoing {
+            id: lease.id,
+            accepted: lease.accepted,
+            attempt: lease.attempt,
+            body: lease.body.clone(),
+        };
+        let deadline = Instant::now() + self.upstream.timeout;
+        let tried = self.attempt(&event, deadline).await;
+        let decision = self.decide(&event, &tried);
+        spool.settle(lease, record(&tried, decision), decision.into());
+        self.report(&event, &tried, decision);
+    }
+
+    fn decide(&self, event: &Outgoing, tried: &Tried) -> Decision {
+        let attempt = Try { attempt: event.attempt, accepted: event.accepted, now: tried.ended };
+        policy::decide(&tried.outcome, attempt, &self.retry, &mut Rng::new())
+    }
+
+    fn report(&self, event: &Outgoing, tried: &Tried, decision: Decision) {
+        let attempted = attempted(event, &tried.outcome);
+        match decision {
+            Decision::Done => self.telemetry.delivered(attempted),
+            Decision::RetryAt(at) => self.telemetry.retry(attempted, at.since(tried.ended)),
+            Decision::Dead(reason) => self.telemetry.dead(attempted, &reason),
+        }
+        self.note_health(tried);
+    }
+}
+
+/// What the history of the event keeps.
+fn record(tried: &Tried, decision: Decision) -> Attempt {
+    let outcome = match decision {
+        Decision::Dead(reason) => format!("{}; {reason}", tried.outcome.history()),
+        Decision::Done | Decision::RetryAt(_) => tried.outcome.history(),
+    };
+    Attempt { at: tried.began, status: tried.outcome.status(), outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tokio::sync::mpsc;
+
+    use super::super::fixture::{
+        self, PATIENCE, SOON, Seen, counted, event, gate, route, serve, serve_status, status,
+    };
+    use super::super::settings::{RouteSettings, UpstreamSettings};
+    use super::*;
+    use crate::clock;
+    use crate::spool::{Accepted, EventId, SpoolSettings};
+    use crate::telemetry::Telemetry;
+
+    #[tokio::test]
+    async fn a_queued_attempt_is_decided_recorded_and_counted() {
+        for (code, outcome, history) in [
+            (200, "delivered", "answered 200 OK"),
+            (500, "retry", "answered 500 Internal Server Error"),
+            (410, "dead", "answered 410 Gone; another attempt would not help"),
+        ] {
+            let (address, _requests) = serve_status(code).await;
+            let (route, telemetry) = route(fixture::http(address));
+            let event = event();
+            let tried = route.inner.attempt(&event, Instant::now() + PATIENCE).await;
+            let decision = route.inner.decide(&event, &tried);
+            route.inner.report(&event, &tried, decision);
+            match decision {
+                Decision::Done => assert_eq!(code, 200),
+                Decision::Dead(_) => assert_eq!(code, 410),
+                Decision::RetryAt(at) => {
+                    assert_eq!(code, 500);
+                    assert!(at.since(tried.ended) <= Duration::from_millis(20));
+                }
+            }
+            let record = record(&tried, decision);
+            assert_eq!(record.status, Some(code));
+            assert_eq!(record.outcome, history);
+            assert!(counted(&telemetry, outcome), "{}", telemetry.encode());
+        }
+    }
+
+    fn spool(folder: &tempfile::TempDir, telemetry: &Arc<Telemetry>) -> Spool {
+        let settings = SpoolSettings {
+            path: folder.path().join("spool.db"),
+            max_bytes: 1 << 30,
+            keep_delivered: Duration::from_hours(1),
+            dedup_window: Duration::ZERO,
+        };
+        Spool::open(&settings, Arc::clone(telemetry)).expect("a new spool")
+    }
+
+    async fn append(spool: &Spool, route: &str, body: &'static str) -> EventId {
+        let at = clock::now();
+        let accepted = Accepted {
+            id: EventId::new(at),
+            route: route.into(),
+            key: None,
+            at,
+            body: Bytes::from_static(body.as_bytes()),
+        };
+        spool.append(accepted).await.expect("room").id()
+    }
+
+    #[tokio::test]
+    async fn the_loop_delivers_tries_again_and_buries() {
+        let (sent, mut arrivals) = mpsc::unbounded_channel();
+        let address = serve(move |seen: Seen| {
+            let attempt = seen.headers["postgate-attempt"].to_str().map(str::to_owned);
+            let attempt = attempt.expect("a number");
+            let code = match (seen.body.as_ref(), attempt.as_str()) {
+                (b"later", "1") => 503,
+                (b"never", _) => 404,
+                _ => 200,
+            };
+            sent.send((seen.body, attempt)).ok();
+            async move { status(code) }
+        })
+        .await;
+        let (route, telemetry) = route(fixture::http(address));
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = spool(&folder, &telemetry);
+        for body in ["good", "later", "never"] {
+            append(&spool, "actions", body).await;
+        }
+        let tasks = TaskTracker::new();
+        let running = tasks.spawn(route.run(spool.clone()));
+        let mut arrived = Vec::new();
+        for _ in 0..4 {
+            let (body, attempt) = arrivals.recv().await.expect("four requests");
+            arrived.push(format!("{} {attempt}", String::from_utf8_lossy(&body)));
+        }
+        arrived.sort_unstable();
+        assert_eq!(arrived, ["good 1", "later 1", "later 2", "never 1"]);
+
+        spool.stop_leasing();
+        running.await.expect("no panic");
+        let status = spool.status();
+        assert_eq!((status.pending, status.dead), (0, 1));
+        spool.close().await;
+    }
+
+    #[tokio::test]
+    async fn the_loop_ends_after_what_is_under_way() {
+        let (address, mut arrivals, open) = gate().await;
+        let (route, telemetry) = route(fixture::http(address));
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = spool(&folder, &telemetry);
+        append(&spool, "actions", "{}").await;
+        let tasks = TaskTracker::new();
+        let mut running = tasks.spawn(route.run(spool.clone()));
+        assert_eq!(arrivals.recv().await, Some(()));
+
+        spool.stop_leasing();
+        let early = tokio::time::timeout(SOON, &mut running).await;
+        assert!(early.is_err(), "a delivery is under way");
+        open.add_permits(1);
+        running.await.expect("no panic");
+        assert_eq!(spool.status().pending, 0);
+        spool.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_route_without_events_takes_no_place_from_another() {
+        let (address, mut requests) = serve_status(200).await;
+        let narrow = UpstreamSettings { max_in_flight: 1, ..fixture::http(address) };
+        let (busy, telemetry) = route(narrow);
+        let idle = RouteSettings {
+            name: "idle".into(),
+            ..fixture::route_settings(fixture::http(address))
+        };
+        let idle = Route::new(&idle, Arc::clone(&busy.inner.upstream), &telemetry);
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = spool(&folder, &telemetry);
+        let tasks = TaskTracker::new();
+        tasks.spawn(idle.run(spool.clone()));
+        tasks.spawn(busy.run(spool.clone()));
+        for _ in 0..3 {
+            let id = append(&spool, "actions", "{}").await;
+            let arrival = tokio::time::timeout(PATIENCE, requests.recv()).await;
+            let seen = arrival.expect("a place").expect("a request");
+            assert_eq!(seen.headers["webhook-id"], id.to_string());
+        }
+        spool.stop_leasing();
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(spool.status().pending, 0);
+        spool.close().await;
+    }
+}

@@ -1,0 +1,107 @@
+//! What delivery is told at start-up: `[upstream]`, `[retry]` and the route they belong to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::spool::RouteName;
+
+/// `[upstream]`, for one route. Equal settings can share one [`Upstream`](super::Upstream).
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// Where to deliver.
+    pub url: UpstreamUrl,
+    /// How to deliver; `POST` unless configured.
+    pub method: http::Method,
+    /// For a whole attempt: connecting, TLS, sending, and the answer. More than a day counts as a
+    /// day.
+    pub timeout: Duration,
+    /// Added to every request; values are secrets until proven otherwise.
+    /// Those that [`reserved_header`](super::reserved_header) names are left out.
+    pub headers: Vec<(http::HeaderName, SecretString)>,
+    /// PEM of the authorities to trust instead of the public ones.
+    pub ca: Option<PathBuf>,
+    /// PEM of the certificate chain and of the key to show to the upstream.
+    pub client_identity: Option<(PathBuf, PathBuf)>,
+    /// Requests under way at the same moment, over all routes that share the upstream; at least 1.
+    pub max_in_flight: usize,
+    /// Signs every request after Standard Webhooks: `whsec_` and base64, or the bytes of the text.
+    pub signing_secret: Option<SecretString>,
+    /// What the body is wrapped in.
+    pub envelope: Envelope,
+}
+
+impl PartialEq for UpstreamSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = |secret: &Option<SecretString>| -> Option<String> {
+            secret.as_ref().map(|text| text.expose_secret().to_owned())
+        };
+        let same_headers = self.headers.len() == other.headers.len()
+            && self.headers.iter().zip(&other.headers).all(|(ours, theirs)| {
+                ours.0 == theirs.0 && ours.1.expose_secret() == theirs.1.expose_secret()
+            });
+        same_headers
+            && self.url == other.url
+            && self.method == other.method
+            && self.timeout == other.timeout
+            && self.ca == other.ca
+            && self.client_identity == other.client_identity
+            && self.max_in_flight == other.max_in_flight
+            && self.envelope == other.envelope
+            && secret(&self.signing_secret) == secret(&other.signing_secret)
+    }
+}
+
+/// Where to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamUrl {
+    /// `http` or `https`.
+    Http(http::Uri),
+    /// `unix:/path.sock:/request/path`.
+    Unix {
+        /// The socket in the file system.
+        socket: PathBuf,
+        /// The path, and query if any, of the request.
+        path: http::uri::PathAndQuery,
+    },
+}
+
+/// What the body is wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// The canonical body alone, `CloudEvents` attributes in headers (binary mode).
+    None,
+    /// One JSON object with the `CloudEvents` attributes and the body as `data` (structured mode).
+    CloudEvents,
+}
+
+/// `[retry]`, for one route.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetrySettings {
+    /// The longest wait after the first attempt.
+    pub initial: Duration,
+    /// The longest wait after any attempt, whatever the upstream asks for.
+    pub max: Duration,
+    /// The growth of the longest wait from one attempt to the next.
+    pub factor: f64,
+    /// Since acceptance; an attempt that fails at or after this age is the last.
+    pub max_age: Duration,
+    /// The number of the last attempt. `None`: age alone decides.
+    pub max_attempts: Option<u32>,
+}
+
+/// One route as delivery sees it.
+#[derive(Clone, Debug)]
+pub struct RouteSettings {
+    /// Names the route in the spool, in log lines and in metrics.
+    pub name: RouteName,
+    /// `ce-source`.
+    pub path: String,
+    /// `ce-type` is `com.impact.postback.KIND`.
+    pub kind: &'static str,
+    /// What its [`Upstream`](super::Upstream) was made of.
+    pub upstream: UpstreamSettings,
+    /// When to try again.
+    pub retry: RetrySettings,
+}

@@ -1,0 +1,218 @@
+//! Where a value stands in the input, and the normal form in which names are compared: ASCII lower
+//! case, without `_`, `-`, `.`, space and square brackets.
+
+use std::borrow::Cow;
+
+use super::dictionary::{GENERIC, NEUTRAL};
+
+/// No known name is longer in normal form, so no longer one is kept: a name of a megabyte must not
+/// be copied for every value below it.
+const LONGEST_NAME: usize = 64;
+
+/// The normal form of a name, byte by byte: bytes, because every name of every event comes by here.
+pub(super) fn normal(name: &str) -> impl Iterator<Item = u8> + '_ {
+    name.bytes()
+        .filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' ' | b'[' | b']'))
+        .map(|byte| byte.to_ascii_lowercase())
+}
+
+/// The normal form of a name as text; `None` where it is too long to be known.
+pub(super) fn normal_text(name: &str) -> Option<String> {
+    let bytes: Vec<u8> = normal(name).take(LONGEST_NAME + 1).collect();
+    if bytes.len() > LONGEST_NAME {
+        return None;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The names from the outermost object to a value.
+#[derive(Debug, Default)]
+pub(super) struct Path<'a> {
+    segments: Vec<Segment<'a>>,
+    /// The normal forms one after the other.
+    normal: Vec<u8>,
+    /// How many of the outermost names are wrappers because nothing stands beside them.
+    base: usize,
+}
+
+#[derive(Debug)]
+struct Segment<'a> {
+    name: Cow<'a, str>,
+    /// Where its normal form begins.
+    start: usize,
+    /// Too long to be known.
+    is_long: bool,
+}
+
+impl<'a> Path<'a> {
+    pub(super) fn push(&mut self, name: Cow<'a, str>) {
+        let start = self.normal.len();
+        let mut buffer = [0; LONGEST_NAME + 1];
+        let mut length = 0;
+        for (cell, byte) in buffer.iter_mut().zip(normal(&name)) {
+            *cell = byte;
+            length += 1;
+        }
+        let is_long = length > LONGEST_NAME;
+        if !is_long {
+            self.normal.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        }
+        self.segments.push(Segment { name, start, is_long });
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Cow<'a, str>> {
+        let segment = self.segments.pop()?;
+        self.normal.truncate(segment.start);
+        self.base = self.base.min(self.segments.len());
+        Some(segment.name)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.segments.clear();
+        self.normal.clear();
+        self.base = 0;
+    }
+
+    /// What was pushed so far is a wrapper.
+    pub(super) fn set_base(&mut self) {
+        self.base = self.segments.len();
+    }
+
+    /// The name, where it is the only one below the wrappers.
+    pub(super) fn top_name(&self) -> Option<&str> {
+        (self.segments.len() == self.base + 1).then(|| self.last_name()).flatten()
+    }
+
+    pub(super) fn last_name(&self) -> Option<&str> {
+        self.segments.last().map(|segment| &*segment.name)
+    }
+
+    /// The normal form of the last name. `None`: too long, or there is none.
+    pub(super) fn last_normal(&self) -> Option<&[u8]> {
+        self.suffix(self.segments.len().checked_sub(1)?)
+    }
+
+    /// The places where a suffix can begin, longest suffix first.
+    pub(super) fn starts(&self) -> std::ops::Range<usize> {
+        0..self.segments.len()
+    }
+
+    /// The normal form from the name `start` on. `None`: a name in it is too long to be known.
+    pub(super) fn suffix(&self, start: usize) -> Option<&[u8]> {
+        let segments = self.segments.get(start..)?;
+        if segments.iter().any(|segment| segment.is_long) {
+            return None;
+        }
+        self.normal.get(segments.first()?.start..)
+    }
+
+    /// Whether the names from `start` on are exactly `dotted`.
+    pub(super) fn is_exactly(&self, start: usize, dotted: &str) -> bool {
+        let mut rest = Some(dotted);
+        for (index, segment) in self.segments.iter().enumerate().skip(start) {
+            let Some(after) = rest.and_then(|rest| rest.strip_prefix(&*segment.name)) else {
+                return false;
+            };
+            rest = if index + 1 == self.segments.len() {
+                after.is_empty().then_some(after)
+            } else {
+                after.strip_prefix('.')
+            };
+        }
+        rest.is_some()
+    }
+
+    /// Whether the suffix from `start` on may mean a field: a generic word does so only where
+    /// nothing but wrappers stands around it.
+    pub(super) fn may_mean(&self, start: usize, wrappers: &[&str]) -> bool {
+        let is_generic = || self.suffix(start).is_some_and(|suffix| among(suffix, GENERIC));
+        self.is_wrapped(start, wrappers) || !is_generic()
+    }
+
+    /// Whether every name is a wrapper.
+    pub(super) fn is_wrapper(&self, wrappers: &[&str]) -> bool {
+        self.is_wrapped(self.segments.len(), wrappers)
+    }
+
+    fn is_wrapped(&self, end: usize, wrappers: &[&str]) -> bool {
+        (self.base..end).all(|index| {
+            let Some(segment) = self.segments.get(index) else {
+                return false;
+            };
+            let to = self.segments.get(index + 1).map_or(self.normal.len(), |next| next.start);
+            let name = self.normal.get(segment.start..to).unwrap_or_default();
+            !segment.is_long && (among(name, NEUTRAL) || among(name, wrappers))
+        })
+    }
+
+    /// The names joined by dots: for messages.
+    pub(super) fn dotted(&self) -> String {
+        let names: Vec<&str> = self.segments.iter().map(|segment| &*segment.name).collect();
+        names.join(".")
+    }
+
+    /// The name of a value that matched: borrowed, where there is but one.
+    pub(super) fn origin(&self) -> Cow<'a, str> {
+        match self.segments.as_slice() {
+            [only] => only.name.clone(),
+            _ => Cow::Owned(self.dotted()),
+        }
+    }
+}
+
+fn among(normal: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|word| word.as_bytes() == normal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path<'a>(names: &[&'a str]) -> Path<'a> {
+        let mut path = Path::default();
+        for name in names {
+            path.push(Cow::Borrowed(name));
+        }
+        path
+    }
+
+    #[test]
+    fn suffixes_are_normal_and_run_from_the_longest() {
+        let path = path(&["Data", "My-Campaign", "i_d"]);
+        let suffixes: Vec<_> = path.starts().filter_map(|start| path.suffix(start)).collect();
+        assert_eq!(suffixes, [&b"datamycampaignid"[..], b"mycampaignid", b"id"]);
+    }
+
+    #[test]
+    fn a_name_too_long_to_be_known_matches_nothing_but_itself() {
+        let long = "x".repeat(65);
+        let path = path(&[&long, "id"]);
+        assert_eq!(path.suffix(0), None);
+        assert_eq!(path.suffix(1), Some(&b"id"[..]));
+        assert!(path.is_exactly(0, &format!("{long}.id")));
+    }
+
+    #[test]
+    fn exact_names_are_dotted() {
+        let path = path(&["a", "b.c", "d"]);
+        assert!(path.is_exactly(0, "a.b.c.d"));
+        assert!(path.is_exactly(1, "b.c.d"));
+        assert!(path.is_exactly(2, "d"));
+        assert!(!path.is_exactly(1, "b.c"));
+        assert!(!path.is_exactly(2, "D"));
+        assert!(!path.is_exactly(2, "d.e"));
+    }
+
+    #[test]
+    fn generic_words_mean_a_field_only_among_wrappers() {
+        assert!(path(&["Data", "id"]).may_mean(1, &[]));
+        assert!(path(&["job", "id"]).may_mean(1, &["job"]));
+        assert!(!path(&["job", "id"]).may_mean(1, &[]));
+        assert!(path(&["job", "payout"]).may_mean(1, &[]));
+        let mut wrapped = path(&["anything"]);
+        wrapped.set_base();
+        wrapped.push(Cow::Borrowed("id"));
+        assert!(wrapped.may_mean(1, &[]));
+        assert_eq!(wrapped.top_name(), Some("id"));
+    }
+}

@@ -1,0 +1,153 @@
+//! Who comes in. The peer's address decides before TLS; behind a trusted proxy, the head of the request decides.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+use super::AllowlistSettings;
+use super::allowlist::Ranges;
+use super::forwarded;
+
+/// The allowlist, as it is asked.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    allowed: Ranges,
+    trusted: Ranges,
+    allow_any: bool,
+}
+
+/// Something whose peer may come in. Only [`Gate::admit`] makes one.
+#[derive(Debug)]
+pub struct Admitted<T> {
+    inner: T,
+    claim: Claim,
+}
+
+/// What is known of the client when its connection is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The peer is the client, and is allowed.
+    Decided(IpAddr),
+    /// The peer is a trusted proxy: each request says who its client is.
+    ByHead(IpAddr),
+}
+
+/// Why a request is refused although its connection was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeadRefusal {
+    /// The client's address is not in the allowlist.
+    NotAllowed,
+    /// Who the client is cannot be told.
+    Unreadable,
+}
+
+impl Gate {
+    /// Makes the lists ready to be asked.
+    #[must_use]
+    pub fn new(settings: &AllowlistSettings) -> Self {
+        Self {
+            allowed: Ranges::new(&settings.ranges),
+            trusted: Ranges::new(&settings.trusted_proxies),
+            allow_any: settings.allow_any,
+        }
+    }
+
+    /// Admits what came from `peer`, or drops it. A trusted proxy is admitted for the sake of its clients, whether or not
+    /// it is in the list itself.
+    pub fn admit<T>(&self, peer: IpAddr, inner: T) -> Option<Admitted<T>> {
+        let claim = if self.trusted.contains(peer) {
+            Claim::ByHead(peer)
+        } else if self.allows(peer) {
+            Claim::Decided(peer)
+        } else {
+            return None;
+        };
+        Some(Admitted { inner, claim })
+    }
+
+    /// The client of one request on an admitted connection.
+    pub(super) fn admit_head(
+        &self,
+        claim: Claim,
+        headers: &HeaderMap,
+    ) -> Result<IpAddr, HeadRefusal> {
+        let peer = match claim {
+            Claim::Decided(client) => return Ok(client),
+            Claim::ByHead(peer) => peer,
+        };
+        let client = forwarded::client(headers, peer, &self.trusted);
+        let client = client.map_err(|forwarded::Unreadable| HeadRefusal::Unreadable)?;
+        if self.allows(client) { Ok(client) } else { Err(HeadRefusal::NotAllowed) }
+    }
+
+    fn allows(&self, address: IpAddr) -> bool {
+        self.allow_any || self.allowed.contains(address)
+    }
+}
+
+impl<T> Admitted<T> {
+    pub(super) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    pub(super) fn into_inner(self) -> T {
+        self.inner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(allow_any: bool) -> Gate {
+        Gate::new(&AllowlistSettings {
+            ranges: vec!["192.0.2.0/24".parse().unwrap()],
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            allow_any,
+        })
+    }
+
+    fn claim(gate: &Gate, peer: &str) -> Option<Claim> {
+        gate.admit(peer.parse().unwrap(), ()).map(|admitted| admitted.claim())
+    }
+
+    fn head(gate: &Gate, peer: &str, forwarded: Option<&str>) -> Result<String, HeadRefusal> {
+        let mut headers = HeaderMap::new();
+        if let Some(forwarded) = forwarded {
+            headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+        }
+        let claim = claim(gate, peer).expect("the peer is admitted");
+        gate.admit_head(claim, &headers).map(|client| client.to_string())
+    }
+
+    #[test]
+    fn the_peer_decides_unless_it_is_a_trusted_proxy() {
+        let gate = gate(false);
+        let allowed = "192.0.2.7".parse().unwrap();
+        assert_eq!(claim(&gate, "192.0.2.7"), Some(Claim::Decided(allowed)));
+        assert!(matches!(claim(&gate, "10.1.2.3"), Some(Claim::ByHead(_))));
+        assert_eq!(claim(&gate, "203.0.113.9"), None);
+    }
+
+    #[test]
+    fn a_header_counts_behind_a_trusted_proxy_only() {
+        let gate = gate(false);
+        assert_eq!(head(&gate, "192.0.2.7", Some("203.0.113.9")).as_deref(), Ok("192.0.2.7"));
+        assert_eq!(head(&gate, "192.0.2.7", Some("garbage")).as_deref(), Ok("192.0.2.7"));
+        assert_eq!(head(&gate, "10.0.0.1", Some("192.0.2.8")).as_deref(), Ok("192.0.2.8"));
+        let refused = Err(HeadRefusal::NotAllowed);
+        assert_eq!(head(&gate, "10.0.0.1", Some("192.0.2.8, 203.0.113.9")), refused);
+        assert_eq!(head(&gate, "10.0.0.1", None), refused, "the proxy itself is not in the list");
+        assert_eq!(head(&gate, "10.0.0.1", Some("unknown")), Err(HeadRefusal::Unreadable));
+    }
+
+    #[test]
+    fn anybody_comes_in_only_where_it_is_said_so() {
+        assert!(claim(&gate(true), "203.0.113.9").is_some());
+        assert_eq!(
+            head(&gate(true), "10.0.0.1", Some("203.0.113.9")).as_deref(),
+            Ok("203.0.113.9")
+        );
+        assert_eq!(head(&gate(true), "10.0.0.1", Some("unknown")), Err(HeadRefusal::Unreadable));
+    }
+}

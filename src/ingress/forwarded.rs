@@ -1,0 +1,129 @@
+//! Who the client is, when the peer is a proxy that we trust: `X-Forwarded-For`, read from the right. Pure.
+//!
+//! Each proxy appends the address it was called from, so only what trusted proxies appended is true: going left from
+//! the right end, the first address that is not a trusted proxy is the client. What stands further left may be forged.
+//! Anything that is not an address ends in a refusal, never in a guess.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use http::{HeaderMap, HeaderName};
+
+use super::allowlist::Ranges;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The header holds something that is not an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
+
+/// The client, as the trusted proxy `peer` tells it.
+///
+/// Several headers are one list, in their order (RFC 9110, 5.3). Without the header the peer itself is the client; where
+/// every address is a trusted proxy, the leftmost is.
+pub(super) fn client(
+    headers: &HeaderMap,
+    peer: IpAddr,
+    trusted: &Ranges,
+) -> Result<IpAddr, Unreadable> {
+    let mut client = peer;
+    for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
+        let text = value.to_str().map_err(|_| Unreadable)?;
+        for element in text.rsplit(',') {
+            if !trusted.contains(client) {
+                return Ok(client);
+            }
+            client = address(element.trim_matches([' ', '\t'])).ok_or(Unreadable)?;
+        }
+    }
+    Ok(client)
+}
+
+/// `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bracketed = || {
+        let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+        inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+    };
+    let bare = text.parse::<IpAddr>().ok();
+    let address =
+        bare.or_else(bracketed).or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))?;
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(lines: &[&str]) -> Result<String, Unreadable> {
+        let trusted = Ranges::new(&["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(X_FORWARDED_FOR, line.parse().unwrap());
+        }
+        let peer = "10.0.0.1".parse().unwrap();
+        client(&headers, peer, &trusted).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn the_first_from_the_right_that_is_no_proxy_is_the_client() {
+        for (lines, expected) in [
+            (vec![], "10.0.0.1"),
+            (vec!["192.0.2.7"], "192.0.2.7"),
+            (vec!["203.0.113.9, 192.0.2.7"], "192.0.2.7"),
+            (vec!["203.0.113.9, 192.0.2.7, 10.0.0.2"], "192.0.2.7"),
+            (vec!["203.0.113.9,192.0.2.7\t,  10.0.0.2"], "192.0.2.7"),
+            (vec!["192.0.2.7", "10.0.0.2"], "192.0.2.7"),
+            (vec!["203.0.113.9", "192.0.2.7, 10.0.0.2", "10.0.0.3"], "192.0.2.7"),
+            (vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            (vec!["fd00::2, 192.0.2.7, fd00::1"], "192.0.2.7"),
+        ] {
+            assert_eq!(told(&lines).as_deref(), Ok(expected), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn every_way_to_write_an_address() {
+        for (text, expected) in [
+            ("192.0.2.7:4711", "192.0.2.7"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("[::ffff:192.0.2.7]:1", "192.0.2.7"),
+        ] {
+            assert_eq!(told(&[text]).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_and_never_skipped() {
+        for text in [
+            "",
+            "unknown",
+            "_hidden",
+            "192.0.2",
+            "192.0.2.7.",
+            "192.0.2.07",
+            "192.0.2.7:",
+            "192.0.2.7:65536",
+            "[192.0.2.7]",
+            "[2001:db8::1",
+            "2001:db8::1]",
+            "fe80::1%eth0",
+            "192.0.2.7,",
+            "192.0.2.7, ",
+            "192.0.2.7, unknown",
+            "192.0.2.7; 10.0.0.2",
+            "\"192.0.2.7\"",
+            "for=192.0.2.7",
+        ] {
+            assert_eq!(told(&[text]), Err(Unreadable), "{text:?}");
+        }
+        assert_eq!(told(&["192.0.2.7", ""]), Err(Unreadable));
+    }
+
+    #[test]
+    fn garbage_to_the_left_of_the_client_is_the_forgers_own_business() {
+        assert_eq!(told(&["garbage, 192.0.2.7"]).as_deref(), Ok("192.0.2.7"));
+    }
+}

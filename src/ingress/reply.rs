@@ -1,0 +1,285 @@
+//! Every reply that a sender sees is made here. A refusal tells what to mend and nothing else: not the request, no
+//! secret, no path of ours.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+use super::admit::HeadRefusal;
+use super::body::BodyError;
+use super::settings::ReplySettings;
+use crate::event::Malformed;
+use crate::spool::{AppendError, EventId};
+
+/// What is sent back.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// What stands for the event's id in a success body.
+const ID: &str = "{id}";
+/// Seconds after which the sender may try again: long enough for a disk to be tidied or a restart, short enough that
+/// nobody waits for it.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("30");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Why a request gets an error.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    Address(HeadRefusal),
+    Host,
+    TooManyHeaders,
+    UnknownPath,
+    UnknownMethod { allow: HeaderValue },
+    Secret,
+    Encoded,
+    Body(BodyError),
+    Malformed(Malformed),
+    Spool(AppendError),
+    UpstreamRefused,
+    UpstreamUnavailable,
+}
+
+impl Refusal {
+    /// The status, and the word for it in metrics, logs and the reply.
+    pub(super) fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
+            Self::Address(HeadRefusal::Unreadable) => (StatusCode::FORBIDDEN, "forwarded"),
+            Self::Host => (StatusCode::BAD_REQUEST, "host"),
+            Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
+            Self::UnknownPath => (StatusCode::NOT_FOUND, "path"),
+            Self::UnknownMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method"),
+            Self::Secret => (StatusCode::UNAUTHORIZED, "secret"),
+            Self::Encoded => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding"),
+            Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "body_bytes"),
+            Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "body_time"),
+            Self::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, "body_broken"),
+            Self::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "malformed"),
+            Self::Spool(AppendError::Full) => (StatusCode::SERVICE_UNAVAILABLE, "spool_full"),
+            Self::Spool(AppendError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "spool_busy"),
+            Self::Spool(AppendError::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "spool_failed"),
+            Self::Spool(AppendError::Closed) => (StatusCode::SERVICE_UNAVAILABLE, "spool_closed"),
+            Self::UpstreamRefused => (StatusCode::BAD_GATEWAY, "upstream_refused"),
+            Self::UpstreamUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "upstream_unavailable"),
+        }
+    }
+
+    /// What the sender can do about it.
+    fn detail(&self) -> String {
+        let text = match self {
+            Self::Address(HeadRefusal::NotAllowed) => "This address may not send here.",
+            Self::Address(HeadRefusal::Unreadable) => {
+                "X-Forwarded-For holds something that is no address."
+            }
+            Self::Host => "There must be one Host header, and it must be a host.",
+            Self::TooManyHeaders => "There are too many header lines.",
+            Self::UnknownPath => "Nothing is received at this path.",
+            Self::UnknownMethod { .. } => "This path takes the methods that Allow lists.",
+            Self::Secret => "The secret is missing, wrong, or given twice.",
+            Self::Encoded => "Send the body without a Content-Encoding.",
+            Self::Body(BodyError::TooLarge) => "The body is too large.",
+            Self::Body(BodyError::TooSlow) => "The body took too long.",
+            Self::Body(BodyError::Broken) => "The body broke off, or was framed wrongly.",
+            Self::Malformed(malformed) => return format!("Kept, but not understood: {malformed}."),
+            Self::Spool(_) => "Nothing can be accepted now. Send it again.",
+            Self::UpstreamRefused => "The system behind refused it. Another try will not help.",
+            Self::UpstreamUnavailable => "The system behind cannot take it now. Send it again.",
+        };
+        text.to_owned()
+    }
+
+    fn may_be_tried_again(&self) -> bool {
+        matches!(self, Self::Spool(_) | Self::UpstreamUnavailable)
+    }
+}
+
+/// `[routes.reply]`, cut up for use.
+#[derive(Debug)]
+pub(super) struct Replies {
+    success_status: StatusCode,
+    /// What stands before, between and after each `{id}`.
+    success_parts: Vec<Box<str>>,
+    success_type: Option<HeaderValue>,
+    error_body: Bytes,
+}
+
+impl Replies {
+    pub(super) fn new(settings: &ReplySettings) -> Self {
+        Self {
+            success_status: settings.success_status,
+            success_parts: settings.success_body.split(ID).map(Box::from).collect(),
+            success_type: content_type(&settings.success_body),
+            error_body: Bytes::from(settings.error_body.clone()),
+        }
+    }
+
+    /// The promise: whoever calls this has a receipt, or the upstream's own success.
+    pub(super) fn success(&self, id: EventId) -> Reply {
+        let body = match &*self.success_parts {
+            [only] => String::from(&**only),
+            parts => parts.join(&*id.to_string()),
+        };
+        let mut reply = Response::new(Full::from(body));
+        *reply.status_mut() = self.success_status;
+        if let Some(content_type) = &self.success_type {
+            reply.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+        }
+        reply
+    }
+}
+
+/// The reply to a refused request, on a route with these replies or before one was found.
+pub(super) fn refuse(refusal: &Refusal, replies: Option<&Replies>) -> Reply {
+    let own = replies.map(|replies| &replies.error_body).filter(|body| !body.is_empty());
+    let (status, reason) = refusal.status();
+    let (body, content_type) = match own {
+        Some(body) => {
+            let text = std::str::from_utf8(body).unwrap_or_default();
+            (body.clone(), content_type(text))
+        }
+        None => (problem(refusal, status, reason), Some(PROBLEM_JSON)),
+    };
+    let mut reply = Response::new(Full::new(body));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    if refusal.may_be_tried_again() {
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    if let Refusal::UnknownMethod { allow } = refusal {
+        headers.insert(ALLOW, allow.clone());
+    }
+    reply
+}
+
+/// RFC 9457. Without `type` the title is the status' own phrase; `reason` is a word for programs.
+fn problem(refusal: &Refusal, status: StatusCode, reason: &str) -> Bytes {
+    let problem = serde_json::json!({
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "reason": reason,
+        "detail": refusal.detail(),
+    });
+    Bytes::from(problem.to_string())
+}
+
+/// What a configured body looks like; an empty one has no type.
+fn content_type(body: &str) -> Option<HeaderValue> {
+    match body.trim_start().bytes().next()? {
+        b'{' | b'[' => Some(HeaderValue::from_static("application/json")),
+        b'<' => Some(HeaderValue::from_static("application/xml")),
+        _ => Some(HeaderValue::from_static("text/plain; charset=utf-8")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn replies(success_body: &str, error_body: &str) -> Replies {
+        Replies::new(&ReplySettings {
+            success_status: StatusCode::ACCEPTED,
+            success_body: success_body.to_owned(),
+            error_body: error_body.to_owned(),
+        })
+    }
+
+    fn text(reply: Reply) -> String {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::pin!(reply.into_body().frame()).poll(&mut context) {
+            std::task::Poll::Ready(Some(Ok(frame))) => {
+                String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+            }
+            std::task::Poll::Ready(None) => String::new(),
+            other => panic!("a reply is one frame: {other:?}"),
+        }
+    }
+
+    fn malformed() -> Malformed {
+        crate::event::convert(
+            &crate::event::Input { body: b"{", ..Default::default() },
+            &crate::event::Rules::of(crate::event::Kind::Action),
+        )
+        .unwrap_err()
+    }
+
+    #[test]
+    fn every_refusal_has_its_status() {
+        use Refusal::{Address, Body, Spool};
+        let allow = HeaderValue::from_static("GET, POST");
+        for (refusal, status, again) in [
+            (Address(HeadRefusal::NotAllowed), 403, false),
+            (Address(HeadRefusal::Unreadable), 403, false),
+            (Refusal::Host, 400, false),
+            (Refusal::TooManyHeaders, 431, false),
+            (Refusal::UnknownPath, 404, false),
+            (Refusal::UnknownMethod { allow }, 405, false),
+            (Refusal::Secret, 401, false),
+            (Refusal::Encoded, 415, false),
+            (Body(BodyError::TooLarge), 413, false),
+            (Body(BodyError::TooSlow), 408, false),
+            (Body(BodyError::Broken), 400, false),
+            (Refusal::Malformed(malformed()), 422, false),
+            (Spool(AppendError::Full), 503, true),
+            (Spool(AppendError::Busy), 503, true),
+            (Spool(AppendError::Failed), 503, true),
+            (Spool(AppendError::Closed), 503, true),
+            (Refusal::UpstreamRefused, 502, false),
+            (Refusal::UpstreamUnavailable, 503, true),
+        ] {
+            let what = format!("{refusal:?}");
+            let reply = refuse(&refusal, None);
+            assert_eq!(reply.status().as_u16(), status, "{what}");
+            assert_eq!(reply.headers().contains_key(RETRY_AFTER), again, "{what}");
+            assert_eq!(reply.headers().contains_key(ALLOW), status == 405, "{what}");
+            assert_eq!(reply.headers()[CONTENT_TYPE], "application/problem+json", "{what}");
+            let problem: serde_json::Value = serde_json::from_str(&text(reply)).unwrap();
+            assert_eq!(problem["status"], status, "{what}");
+            assert_eq!(problem["reason"], refusal.status().1, "{what}");
+            assert!(problem["detail"].as_str().unwrap().ends_with('.'), "{what}");
+        }
+    }
+
+    #[test]
+    fn the_id_is_put_wherever_it_is_asked_for() {
+        let id = EventId::new(Timestamp::from_millis(1));
+        for (template, expected) in [
+            (r#"{"id":"{id}"}"#, format!(r#"{{"id":"{id}"}}"#)),
+            ("{id}{id}", format!("{id}{id}")),
+            ("OK", "OK".to_owned()),
+            ("", String::new()),
+        ] {
+            let reply = replies(template, "").success(id);
+            assert_eq!(reply.status(), StatusCode::ACCEPTED);
+            assert_eq!(text(reply), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_the_route_has_the_type_it_looks_like() {
+        let id = EventId::new(Timestamp::from_millis(1));
+        for (body, expected) in [
+            ("{}", Some("application/json")),
+            (" [1]", Some("application/json")),
+            ("<ok/>", Some("application/xml")),
+            ("OK", Some("text/plain; charset=utf-8")),
+            ("", None),
+        ] {
+            let reply = replies(body, "").success(id);
+            let found = reply.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap());
+            assert_eq!(found, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_route_may_have_an_error_body_of_its_own() {
+        let reply = refuse(&Refusal::Secret, Some(&replies("", "ERROR")));
+        assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(text(reply), "ERROR");
+    }
+}

@@ -1,0 +1,144 @@
+//! Routes, ready to be asked: by exact path, then by method.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use http::{HeaderValue, Method};
+
+use super::Forward;
+use super::reply::{Refusal, Replies};
+use super::secret::Secret;
+use super::settings::{OnMalformed, RouteSettings};
+use crate::event::{Format, Rules};
+use crate::spool::RouteName;
+use crate::telemetry::{FrontMetrics, RouteMetrics};
+
+/// A route as a request meets it.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) name: RouteName,
+    pub(super) rules: Rules,
+    pub(super) secret: Option<Secret>,
+    pub(super) on_malformed: OnMalformed,
+    pub(super) replies: Replies,
+    /// `Some`: answered with the upstream's outcome, and not spooled.
+    pub(super) forward: Option<Forward>,
+    pub(super) metrics: RouteMetrics,
+    methods: Vec<Method>,
+}
+
+/// Every route.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    by_path: HashMap<Box<str>, Vec<Route>>,
+}
+
+impl Route {
+    pub(super) fn new(
+        settings: &RouteSettings,
+        forward: Option<Forward>,
+        metrics: &FrontMetrics,
+    ) -> Self {
+        Self {
+            name: RouteName::clone(&settings.name),
+            rules: settings.rules.clone(),
+            secret: settings.secret.as_ref().map(Secret::new),
+            on_malformed: settings.on_malformed,
+            replies: Replies::new(&settings.reply),
+            forward,
+            metrics: metrics.route(&settings.name, &Format::ALL.map(Format::as_str)),
+            methods: settings.methods.clone(),
+        }
+    }
+}
+
+impl Routes {
+    pub(super) fn add(&mut self, path: &str, route: Route) {
+        match self.by_path.entry(path.into()) {
+            Entry::Vacant(entry) => {
+                entry.insert(vec![route]);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().push(route),
+        }
+    }
+
+    /// The route for this path and method. Several routes may share a path, each with methods of its own.
+    pub(super) fn find(&self, path: &str, method: &Method) -> Result<&Route, Refusal> {
+        let here = self.by_path.get(path).ok_or(Refusal::UnknownPath)?;
+        let route = here.iter().find(|route| route.methods.contains(method));
+        route.ok_or_else(|| Refusal::UnknownMethod { allow: allow(here) })
+    }
+}
+
+/// The value of `Allow` (RFC 9110, 10.2.1).
+fn allow(routes: &[Route]) -> HeaderValue {
+    let methods: Vec<&str> =
+        routes.iter().flat_map(|route| &route.methods).map(Method::as_str).collect();
+    // A method is a token, so a list of them is always a good value.
+    HeaderValue::from_str(&methods.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::event::Kind;
+    use crate::ingress::{Delivery, ReplySettings};
+    use crate::telemetry::Telemetry;
+
+    fn routes() -> Routes {
+        let telemetry = Telemetry::new();
+        let mut routes = Routes::default();
+        for (name, path, methods) in [
+            ("reads", "/a", vec![Method::GET]),
+            ("writes", "/a", vec![Method::POST, Method::PUT]),
+            ("other", "/b", vec![Method::POST]),
+        ] {
+            let settings = RouteSettings {
+                name: name.into(),
+                path: path.to_owned(),
+                methods,
+                delivery: Delivery::Queued,
+                rules: Rules::of(Kind::Action),
+                on_malformed: OnMalformed::Quarantine,
+                secret: None,
+                reply: ReplySettings {
+                    success_status: StatusCode::OK,
+                    success_body: String::new(),
+                    error_body: String::new(),
+                },
+            };
+            routes.add(path, Route::new(&settings, None, &telemetry.front));
+        }
+        routes
+    }
+
+    #[test]
+    fn path_and_method_are_exact() {
+        let routes = routes();
+        for (method, path, expected) in [
+            (Method::GET, "/a", Ok("reads")),
+            (Method::POST, "/a", Ok("writes")),
+            (Method::PUT, "/a", Ok("writes")),
+            (Method::POST, "/b", Ok("other")),
+            (Method::DELETE, "/a", Err("GET, POST, PUT")),
+            (Method::HEAD, "/a", Err("GET, POST, PUT")),
+            (Method::GET, "/b", Err("POST")),
+            (Method::GET, "/", Err("")),
+            (Method::GET, "/a/", Err("")),
+            (Method::GET, "/A", Err("")),
+            (Method::GET, "/%61", Err("")),
+            (Method::GET, "", Err("")),
+        ] {
+            let found = match routes.find(path, &method) {
+                Ok(route) => Ok(route.name.to_string()),
+                Err(Refusal::UnknownMethod { allow }) => Err(allow.to_str().unwrap().to_owned()),
+                Err(Refusal::UnknownPath) => Err(String::new()),
+                Err(other) => panic!("{other:?}"),
+            };
+            let found = found.as_deref().map_err(String::as_str);
+            assert_eq!(found, expected, "{method} {path}");
+        }
+    }
+}

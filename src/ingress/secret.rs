@@ -1,0 +1,102 @@
+//! The route's secret: compared in constant time, never kept in the clear, never forwarded.
+
+use aws_lc_rs::digest::{self, Digest, SHA256};
+use http::request::Parts;
+use secrecy::ExposeSecret as _;
+use subtle::ConstantTimeEq as _;
+
+use super::settings::{RouteSecret, SecretPlace};
+
+/// The digest of what the sender must know. Digests have one length, so that comparing them tells nothing of the
+/// secret's length either.
+#[derive(Debug)]
+pub(super) struct Secret {
+    place: SecretPlace,
+    expected: Digest,
+}
+
+impl Secret {
+    pub(super) fn new(settings: &RouteSecret) -> Self {
+        let expected = digest::digest(&SHA256, settings.value.expose_secret().as_bytes());
+        Self { place: settings.place.clone(), expected }
+    }
+
+    /// Whether the request carries the secret, exactly once: two of them would be somebody's attempt to have one
+    /// overlooked.
+    pub(super) fn is_in(&self, head: &Parts) -> bool {
+        match &self.place {
+            SecretPlace::Header(name) => {
+                let mut given = head.headers.get_all(name).iter();
+                match (given.next(), given.next()) {
+                    (Some(value), None) => self.is(value.as_bytes()),
+                    _ => false,
+                }
+            }
+            SecretPlace::Query(name) => {
+                let query = head.uri.query().unwrap_or_default().as_bytes();
+                let mut given = form_urlencoded::parse(query).filter(|(key, _)| key == name);
+                match (given.next(), given.next()) {
+                    (Some((_, value)), None) => self.is(value.as_bytes()),
+                    _ => false,
+                }
+            }
+        }
+    }
+
+    fn is(&self, given: &[u8]) -> bool {
+        digest::digest(&SHA256, given).as_ref().ct_eq(self.expected.as_ref()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, Request};
+
+    use super::*;
+
+    fn secret(place: SecretPlace) -> Secret {
+        Secret::new(&RouteSecret { place, value: "s3 cret+".into() })
+    }
+
+    #[test]
+    fn a_header_holds_it_exactly_once() {
+        let secret = secret(SecretPlace::Header(HeaderName::from_static("x-postback-token")));
+        for (given, good) in [
+            (vec!["s3 cret+"], true),
+            (vec![], false),
+            (vec![""], false),
+            (vec!["s3 cret"], false),
+            (vec!["s3 cret++"], false),
+            (vec!["S3 cret+"], false),
+            (vec!["s3 cret+", "s3 cret+"], false),
+            (vec!["wrong", "s3 cret+"], false),
+        ] {
+            let mut request = Request::post("/?X-Postback-Token=s3%20cret%2B");
+            for value in &given {
+                request = request.header("X-Postback-Token", *value);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(secret.is_in(&head), good, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_parameter_holds_it_exactly_once() {
+        let secret = secret(SecretPlace::Query("token".to_owned()));
+        for (query, good) in [
+            ("?token=s3%20cret%2B", true),
+            ("?a=1&token=s3+cret%2b&b=2", true),
+            ("?t%6Fken=s3+cret%2B", true),
+            ("", false),
+            ("?token", false),
+            ("?token=", false),
+            ("?Token=s3+cret%2B", false),
+            ("?token=s3+cret%2B&token=s3+cret%2B", false),
+            ("?token=s3+cret%2B&token=", false),
+        ] {
+            let request = Request::get(format!("/path{query}")).header("token", "s3 cret+");
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(secret.is_in(&head), good, "{query}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the configuration says about the front door.
+
+use std::time::Duration;
+
+use http::{HeaderName, Method, StatusCode};
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use crate::event::Rules;
+use crate::spool::RouteName;
+
+/// Everything the front door is made of.
+#[derive(Clone, Debug)]
+pub struct FrontSettings {
+    /// Who may come in.
+    pub allowlist: AllowlistSettings,
+    /// How much one request may take.
+    pub limits: RequestLimits,
+    /// What is received where.
+    pub routes: Vec<RouteSettings>,
+}
+
+/// `[allowlist]`, after its files are read.
+#[derive(Clone, Debug, Default)]
+pub struct AllowlistSettings {
+    /// Who may come in.
+    pub ranges: Vec<IpNet>,
+    /// Peers whose `X-Forwarded-For` says who the client is.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Everybody may come in.
+    pub allow_any: bool,
+}
+
+/// The part of `[limits]` that concerns requests.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// For the head of a request; also how long a connection may be idle.
+    pub header_time: Duration,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// Header lines.
+    pub headers: usize,
+    /// Bytes of a body.
+    pub body_bytes: usize,
+    /// For the whole body.
+    pub body_time: Duration,
+}
+
+/// One `[[routes]]` entry.
+#[derive(Clone, Debug)]
+pub struct RouteSettings {
+    /// Its name in logs, metrics and the spool.
+    pub name: RouteName,
+    /// The exact path.
+    pub path: String,
+    /// The methods it takes.
+    pub methods: Vec<Method>,
+    /// Whether success means "durable" or "delivered".
+    pub delivery: Delivery,
+    /// How its input is read.
+    pub rules: Rules,
+    /// What the sender is told about input that is not understood.
+    pub on_malformed: OnMalformed,
+    /// What the sender must know.
+    pub secret: Option<RouteSecret>,
+    /// What the sender is answered.
+    pub reply: ReplySettings,
+}
+
+/// What a success reply promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The event is on disk.
+    Queued,
+    /// The upstream took the event.
+    Direct,
+}
+
+/// What the sender is told about input that is not understood. It is kept in either case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnMalformed {
+    /// 422, with what is wrong and where.
+    Quarantine,
+    /// Success.
+    Accept,
+}
+
+/// `[routes.secret]`.
+#[derive(Clone, Debug)]
+pub struct RouteSecret {
+    /// Where the sender puts it.
+    pub place: SecretPlace,
+    /// What it must be.
+    pub value: SecretString,
+}
+
+/// Where the sender puts the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// A header.
+    Header(HeaderName),
+    /// A query parameter.
+    Query(String),
+}
+
+/// `[routes.reply]`.
+#[derive(Clone, Debug)]
+pub struct ReplySettings {
+    /// A 2xx.
+    pub success_status: StatusCode,
+    /// `{id}` stands for the event's id.
+    pub success_body: String,
+    /// Empty: `application/problem+json`.
+    pub error_body: String,
+}

@@ -1,0 +1,266 @@
+//! Accepting connections: a place first, then the connection; errors are waited out, never spun on.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::ListenSettings;
+use crate::telemetry::{ConnectionRefusal, Telemetry};
+
+/// Connections that the kernel holds while we accept: a burst of them costs little there.
+const BACKLOG: u32 = 1024;
+/// The first pause after a failed accept, such as "too many open files"; it doubles with every further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest pause: the front door opens again within a second after the cause is gone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on listen.address {address}")]
+pub struct ListenError {
+    address: SocketAddr,
+    #[source]
+    source: io::Error,
+}
+
+/// A bound socket, and how many may come through it.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    places: Arc<Semaphore>,
+    visitors: Arc<Visitors>,
+    telemetry: Arc<Telemetry>,
+}
+
+/// A connection, and whose it is. It holds its place until it is dropped.
+#[derive(Debug)]
+pub struct Conn {
+    /// The bytes, nothing read yet.
+    pub io: TcpStream,
+    /// The other end, IPv4 in its own form also where the socket is IPv6.
+    pub peer: IpAddr,
+    /// Counted until dropped.
+    pub place: Place,
+}
+
+/// One of the places of a [`Listener`].
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    _visitor: Visitor,
+}
+
+impl Listener {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// When the address is taken, or not ours.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn bind(settings: &ListenSettings, telemetry: Arc<Telemetry>) -> Result<Self, ListenError> {
+        let address = settings.address;
+        let (socket, address) = bind(address).map_err(|source| ListenError { address, source })?;
+        let places = settings.connections.min(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            socket,
+            address,
+            places: Arc::new(Semaphore::new(places)),
+            visitors: Arc::new(Visitors::new(settings.connections_per_address)),
+            telemetry,
+        })
+    }
+
+    /// The address that was bound, with the port that the kernel chose where 0 was asked for.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next connection. Waits for a free place before it accepts, so that what is too much stays with the kernel.
+    /// Cancelling it loses nothing.
+    pub async fn accept(&mut self) -> Conn {
+        loop {
+            let permit = self.permit().await;
+            let (io, peer) = self.connection().await;
+            let peer = peer.ip().to_canonical();
+            let Some(visitor) = self.visitors.enter(peer) else {
+                self.telemetry.front.connection_refused(peer, ConnectionRefusal::TooMany);
+                continue;
+            };
+            // An answer is one small write; waiting for more would only delay it. It works without, too.
+            if let Err(error) = io.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY is not to be had");
+            }
+            return Conn { io, peer, place: Place { _permit: permit, _visitor: visitor } };
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "the semaphore is ours and nobody closes it")]
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        let places = Arc::clone(&self.places);
+        places.acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    async fn connection(&self) -> (TcpStream, SocketAddr) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.socket.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    self.telemetry.front.accept_failed(&error, pause);
+                    tokio::time::sleep(pause).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+            }
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait until the kernel has forgotten old connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// The connection was gone before it was accepted: the next one may be good (accept(2), "Error handling").
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// How many connections each address has open.
+#[derive(Debug)]
+struct Visitors {
+    open: Mutex<HashMap<IpAddr, usize>>,
+    at_most: usize,
+}
+
+#[derive(Debug)]
+struct Visitor {
+    address: IpAddr,
+    visitors: Arc<Visitors>,
+}
+
+impl Visitors {
+    fn new(at_most: usize) -> Self {
+        Self { open: Mutex::default(), at_most }
+    }
+
+    /// Counts one more, unless there are too many.
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Visitor> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= self.at_most {
+            return None;
+        }
+        *count += 1;
+        Some(Visitor { address, visitors: Arc::clone(self) })
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        let mut open = self.visitors.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    fn listener(connections: usize, per_address: usize) -> Listener {
+        let settings = ListenSettings {
+            address: "127.0.0.1:0".parse().unwrap(),
+            connections,
+            connections_per_address: per_address,
+        };
+        Listener::bind(&settings, Arc::new(Telemetry::new())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn at_the_limit_the_next_connection_waits_for_a_place() {
+        let mut listener = listener(2, 10);
+        let address = listener.local_addr();
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        let first = listener.accept().await;
+        let _second = listener.accept().await;
+        {
+            let third = std::pin::pin!(listener.accept());
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(third.poll(&mut context).is_pending(), "there is no place for a third");
+        }
+        drop(first);
+        listener.accept().await;
+    }
+
+    #[tokio::test]
+    async fn past_the_limit_of_one_address_a_connection_is_closed() {
+        let mut listener = listener(10, 2);
+        let address = listener.local_addr();
+        let _first_client = TcpStream::connect(address).await.unwrap();
+        let _second_client = TcpStream::connect(address).await.unwrap();
+        let mut third_client = TcpStream::connect(address).await.unwrap();
+        let first = listener.accept().await;
+        let _second = listener.accept().await;
+        let fourth_client = async {
+            // The third is refused while both places are taken; then one is given back.
+            assert_eq!(third_client.read(&mut [0; 1]).await.unwrap(), 0, "the third was closed");
+            drop(first);
+            TcpStream::connect(address).await.unwrap()
+        };
+        let (_fourth, _fourth_client) = tokio::join!(listener.accept(), fourth_client);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_named() {
+        let first = listener(1, 1);
+        let settings = ListenSettings {
+            address: first.local_addr(),
+            connections: 1,
+            connections_per_address: 1,
+        };
+        let error = Listener::bind(&settings, Arc::new(Telemetry::new())).unwrap_err();
+        assert!(error.to_string().contains(&first.local_addr().to_string()), "{error}");
+    }
+
+    #[test]
+    fn places_of_an_address_are_given_back() {
+        let visitors = Arc::new(Visitors::new(1));
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let first = visitors.enter(address);
+        assert!(first.is_some());
+        assert!(visitors.enter(address).is_none());
+        assert!(visitors.enter("192.0.2.2".parse().unwrap()).is_some());
+        drop(first);
+        assert!(visitors.enter(address).is_some());
+        assert!(visitors.open.lock().unwrap().is_empty(), "nothing is kept of who has left");
+    }
+}

@@ -1,0 +1,43 @@
+//! What the configuration says about sockets and TLS.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[listen]`, and the limits on connections.
+#[derive(Clone, Debug)]
+pub struct ListenSettings {
+    /// Where to listen. Port 0 takes a free one; [`super::Listener::local_addr`] tells which.
+    pub address: SocketAddr,
+    /// Open connections in all. At the limit nothing is accepted until one ends.
+    pub connections: usize,
+    /// Open connections of one peer address. Past the limit a connection is closed at once.
+    pub connections_per_address: usize,
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Where the certificate comes from, if there is one.
+    pub mode: TlsMode,
+    /// From the accepted connection to the end of the handshake.
+    pub handshake_time: Duration,
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// PEM files.
+    Files {
+        /// The certificate, and those that lead to its authority.
+        certificate: PathBuf,
+        /// Its key: PKCS#8, PKCS#1 or SEC1.
+        private_key: PathBuf,
+        /// The authorities of client certificates; `None`: clients show none.
+        client_ca: Option<PathBuf>,
+    },
+    /// A certificate for loopback names, made at every start.
+    SelfSigned,
+    /// Plain HTTP, for behind a proxy that terminates TLS.
+    Off,
+}

@@ -1,0 +1,102 @@
+//! What makes two events equal, and what makes them belong together.
+//!
+//! Keys and bodies are the sender's, so both are hashed with SHA-256: nobody can aim at a
+//! collision of the whole hash, and the parts kept are long enough against chance. A collision of
+//! two key hashes would cost a needless wait; one of two fingerprints, under the same key, an
+//! event taken for a repeat.
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::event::{Accepted, Malformed};
+
+/// Which events are kept in order and compared with each other: 8 bytes of a hash over the route
+/// and the key or, without a key, over the route and the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct KeyHash(pub(super) [u8; 8]);
+
+/// Which bodies are equal: 16 bytes of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint(pub(super) [u8; 16]);
+
+/// The two hashes of an event.
+pub(super) fn of_event(event: &Accepted) -> (KeyHash, Fingerprint) {
+    let fingerprint = Fingerprint(sha256(&[&event.body]));
+    // The middle part keeps a key apart from a body that reads the same.
+    let key = match &event.key {
+        Some(key) => sha256(&[event.route.as_bytes(), b"key", key.as_bytes()]),
+        None => sha256(&[event.route.as_bytes(), b"body", &fingerprint.0]),
+    };
+    (KeyHash(key), fingerprint)
+}
+
+/// The hash of everything that was received.
+pub(super) fn of_malformed(malformed: &Malformed) -> Fingerprint {
+    Fingerprint(sha256(&[
+        malformed.route.as_bytes(),
+        malformed.method.as_bytes(),
+        malformed.content_type.as_deref().unwrap_or_default(),
+        malformed.query.as_deref().unwrap_or_default(),
+        &malformed.body,
+    ]))
+}
+
+/// The first `N` bytes of the hash over all parts. Each part is preceded by its length, so that
+/// no two lists of parts read the same; a single part needs none but gets one all the same.
+fn sha256<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&part.len().to_le_bytes());
+        context.update(part);
+    }
+    let digest = context.finish();
+    let mut kept = [0; N];
+    for (to, from) in kept.iter_mut().zip(digest.as_ref()) {
+        *to = *from;
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::spool::EventId;
+
+    fn event(route: &str, key: Option<&str>, body: &'static str) -> Accepted {
+        let at = Timestamp::from_millis(1);
+        Accepted {
+            id: EventId::new(at),
+            route: Arc::from(route),
+            key: key.map(str::to_owned),
+            at,
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_route() {
+        let (first, _) = of_event(&event("ab", Some("c"), "x"));
+        assert_eq!(first, of_event(&event("ab", Some("c"), "y")).0);
+        assert_ne!(first, of_event(&event("a", Some("bc"), "x")).0);
+        assert_ne!(first, of_event(&event("ab", Some("d"), "x")).0);
+    }
+
+    #[test]
+    fn without_a_key_the_body_is_the_key() {
+        let (first, _) = of_event(&event("r", None, "x"));
+        assert_eq!(first, of_event(&event("r", None, "x")).0);
+        assert_ne!(first, of_event(&event("r", None, "y")).0);
+        assert_ne!(first, of_event(&event("s", None, "x")).0);
+    }
+
+    #[test]
+    fn fingerprints_compare_bodies_alone() {
+        let (_, first) = of_event(&event("r", Some("a"), "x"));
+        assert_eq!(first, of_event(&event("s", None, "x")).1);
+        assert_ne!(first, of_event(&event("r", Some("a"), "y")).1);
+    }
+}

@@ -1,0 +1,121 @@
+//! What the spool takes in and what it promises: ids, events, receipts.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::clock::Timestamp;
+
+/// The identity of an event: a `UUIDv7` (RFC 9562) made at acceptance, the same on every attempt
+/// and replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(uuid::Uuid);
+
+impl EventId {
+    /// A new id that sorts by `at`; unique within and across processes.
+    #[must_use]
+    pub fn new(at: Timestamp) -> Self {
+        let (seconds, millis) = (at.as_millis() / 1000, at.as_millis() % 1000);
+        let nanos = u32::try_from(millis * 1_000_000).unwrap_or_default();
+        Self(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
+    }
+
+    /// The id in its 16 bytes, as stored.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The id stored as these 16 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Uuid::from_bytes(bytes))
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl std::str::FromStr for EventId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        uuid::Uuid::parse_str(text).map(Self)
+    }
+}
+
+/// A route's name, shared by all its events.
+pub type RouteName = Arc<str>;
+
+/// An event to be made durable.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Made by the caller, so that it can be logged before the answer.
+    pub id: EventId,
+    /// The route that took it.
+    pub route: RouteName,
+    /// What keeps events in order; `None`: no order.
+    pub key: Option<String>,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// What will be delivered, byte by byte.
+    pub body: Bytes,
+}
+
+/// What [`Spool::append`](super::Spool::append) promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// On disk, and will be delivered.
+    Stored(EventId),
+    /// Equal to the latest of its key; the id is the first one's.
+    Repeat(EventId),
+}
+
+impl Receipt {
+    /// The id to answer the sender with.
+    #[must_use]
+    pub const fn id(self) -> EventId {
+        match self {
+            Self::Stored(id) | Self::Repeat(id) => id,
+        }
+    }
+}
+
+/// What could not be understood, kept raw.
+#[derive(Clone, Debug)]
+pub struct Malformed {
+    /// Made by the caller. The same bytes on the same route keep the id of the first.
+    pub id: EventId,
+    /// The route that took it.
+    pub route: RouteName,
+    /// When it came.
+    pub at: Timestamp,
+    /// What was wrong, in words.
+    pub reason: String,
+    /// The request's method.
+    pub method: String,
+    /// The request's `Content-Type`, as received.
+    pub content_type: Option<Bytes>,
+    /// The request's query string, as received and without the route's secret.
+    pub query: Option<Bytes>,
+    /// The request's body, as received.
+    pub body: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_survive_storage_and_text() {
+        let earlier = EventId::new(Timestamp::from_millis(1_700_000_000_123));
+        let later = EventId::new(Timestamp::from_millis(1_700_000_000_124));
+        assert!(earlier < later);
+        assert_eq!(EventId::from_bytes(*later.as_bytes()), later);
+        assert_eq!(later.to_string().parse::<EventId>().unwrap(), later);
+        assert_ne!(later, EventId::new(Timestamp::from_millis(1_700_000_000_124)));
+    }
+}

@@ -1,0 +1,328 @@
+//! The undelivered events in memory: which may go now. Pure: the time is an argument.
+//!
+//! An event waits while an earlier one of its key is undelivered. Of the others, one that was
+//! never tried may go at once, in the order of acceptance; one that was tried goes when it is due.
+//! A million events are expected after a long outage, so an entry is small and holds no body:
+//! about 75 bytes with its share of the maps.
+
+mod invariants;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use super::digest::KeyHash;
+use super::store::Seq;
+use crate::clock::Timestamp;
+
+/// A route's part of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Lane(u16);
+
+impl Lane {
+    /// The position of the lane: lanes are numbered from 0 in the order they were added.
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The place of an event in memory. Valid until the event is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Slot(u32);
+
+impl Slot {
+    fn index(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// An event to be queued.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item {
+    pub(super) seq: Seq,
+    /// `None`: waits for no other.
+    pub(super) key: Option<KeyHash>,
+    /// Attempts so far.
+    pub(super) attempts: u32,
+    /// Not before this moment; zero: never tried.
+    pub(super) due: Timestamp,
+}
+
+/// What a lane has to offer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// This event is taken; nobody else gets it until it is given back, put off or removed.
+    Taken {
+        slot: Slot,
+        seq: Seq,
+        /// The number of the attempt that begins, from 1.
+        attempt: u32,
+    },
+    /// Nothing before this moment.
+    Later(Timestamp),
+    /// Nothing until something changes.
+    Nothing,
+}
+
+/// All undelivered events.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: Vec<Entry>,
+    /// The first of the free entries, which are linked by `next`.
+    free: Option<Slot>,
+    /// The last event of each key.
+    tails: HashMap<KeyHash, Slot>,
+    lanes: Vec<LaneState>,
+    len: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    seq: Seq,
+    due: Timestamp,
+    attempts: u32,
+    /// The event that waits for this one, or the next free entry.
+    next: Option<NextSlot>,
+    key: Option<KeyHash>,
+    lane: Lane,
+    phase: Phase,
+}
+
+/// Places kept for reuse when the queue is empty: 2.5 MiB.
+const KEPT_ENTRIES: usize = 65_536;
+
+/// A slot that leaves room for `None` in its four bytes.
+type NextSlot = std::num::NonZeroU32;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Free,
+    /// An earlier one of its key is undelivered.
+    Waiting,
+    /// In its lane, never tried.
+    Fresh,
+    /// In its lane, with a time.
+    Timed,
+    /// Somebody is delivering it.
+    Taken,
+}
+
+#[derive(Debug, Default)]
+struct LaneState {
+    fresh: VecDeque<Slot>,
+    timed: BinaryHeap<Reverse<(Timestamp, Slot)>>,
+    /// Whose turn it is when both have something to offer: neither a storm of retries nor a storm
+    /// of new events keeps the other waiting.
+    timed_next: bool,
+    undelivered: u64,
+}
+
+impl Queue {
+    /// Adds a lane. There are as many as route names were ever configured: far below 65,536.
+    pub(super) fn add_lane(&mut self) -> Lane {
+        let lane = Lane(u16::try_from(self.lanes.len()).unwrap_or(u16::MAX));
+        self.lanes.push(LaneState::default());
+        lane
+    }
+
+    /// Makes room for this many more events at once, so that growing does not double the memory.
+    pub(super) fn reserve(&mut self, events: usize) {
+        self.entries.reserve_exact(events);
+        self.tails.reserve(events);
+    }
+
+    /// All undelivered events, also those that wait or are taken.
+    pub(super) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The undelivered events of one lane.
+    pub(super) fn undelivered(&self, lane: Lane) -> u64 {
+        self.lanes.get(lane.index()).map_or(0, |state| state.undelivered)
+    }
+
+    /// Queues an event. It must be later than all events of its key that are queued.
+    pub(super) fn push(&mut self, lane: Lane, item: Item) -> Slot {
+        let slot = self.occupy(Entry {
+            seq: item.seq,
+            due: item.due,
+            attempts: item.attempts,
+            next: None,
+            key: item.key,
+            lane,
+            phase: Phase::Waiting,
+        });
+        self.len += 1;
+        self.lane(lane).undelivered += 1;
+        match item.key.and_then(|key| self.tails.insert(key, slot)) {
+            Some(earlier) => self.entry_mut(earlier).next = Some(linked(slot)),
+            None => self.schedule(slot),
+        }
+        self.check_invariants();
+        slot
+    }
+
+    /// Takes the next event of the lane that may go now.
+    pub(super) fn take(&mut self, lane: Lane, now: Timestamp) -> Offer {
+        let state = self.lane(lane);
+        let due = state.timed.peek().map(|Reverse((due, _))| *due);
+        let timed_ready = due.is_some_and(|due| due <= now);
+        let slot = if timed_ready && (state.timed_next || state.fresh.is_empty()) {
+            state.timed_next = false;
+            state.timed.pop().map(|Reverse((_, slot))| slot)
+        } else {
+            state.timed_next = true;
+            state.fresh.pop_front()
+        };
+        let Some(slot) = slot else {
+            return due.map_or(Offer::Nothing, Offer::Later);
+        };
+        let entry = self.entry_mut(slot);
+        entry.phase = Phase::Taken;
+        let (seq, attempt) = (entry.seq, entry.attempts.saturating_add(1));
+        self.check_invariants();
+        Offer::Taken { slot, seq, attempt }
+    }
+
+    /// Whether the lane could offer something now.
+    pub(super) fn has_ready(&self, lane: Lane, now: Timestamp) -> bool {
+        self.lanes.get(lane.index()).is_some_and(|state| {
+            let due = state.timed.peek().is_some_and(|Reverse((due, _))| *due <= now);
+            due || !state.fresh.is_empty()
+        })
+    }
+
+    /// The events that the lane will offer next among those never tried.
+    pub(super) fn upcoming(&self, lane: Lane) -> impl Iterator<Item = (Slot, Seq)> + '_ {
+        let fresh = self.lanes.get(lane.index()).map(|state| state.fresh.iter());
+        fresh.into_iter().flatten().map(|slot| (*slot, self.entry(*slot).seq))
+    }
+
+    /// Whether this event is still there and untried.
+    pub(super) fn is_upcoming(&self, slot: Slot, seq: Seq) -> bool {
+        let entry = self.entries.get(slot.index());
+        entry.is_some_and(|entry| entry.seq == seq && entry.phase == Phase::Fresh)
+    }
+
+    /// A taken event was not tried after all: it may go again at `due`, with no attempt counted.
+    pub(super) fn give_back(&mut self, slot: Slot, due: Timestamp) {
+        self.put_back(slot, due);
+    }
+
+    /// A taken event was tried in vain: it may go again at `due`.
+    pub(super) fn put_off(&mut self, slot: Slot, due: Timestamp) {
+        let entry = self.entry_mut(slot);
+        entry.attempts = entry.attempts.saturating_add(1);
+        self.put_back(slot, due);
+    }
+
+    /// The lane of a queued event.
+    pub(super) fn lane_of(&self, slot: Slot) -> Lane {
+        self.entry(slot).lane
+    }
+
+    /// A taken event is settled for good: the next of its key may go. Answers whether there is one.
+    pub(super) fn remove(&mut self, slot: Slot) -> bool {
+        let entry = self.entry_mut(slot);
+        debug_assert_eq!(entry.phase, Phase::Taken, "only a taken event is settled");
+        let (key, lane, next) = (entry.key.take(), entry.lane, entry.next.take());
+        match next {
+            Some(next) => self.schedule(unlinked(next)),
+            None => {
+                if let Some(key) = key {
+                    self.tails.remove(&key);
+                }
+            }
+        }
+        self.len -= 1;
+        self.lane(lane).undelivered -= 1;
+        let free = self.free.replace(slot).map(linked);
+        let entry = self.entry_mut(slot);
+        entry.phase = Phase::Free;
+        entry.next = free;
+        if self.len == 0 && self.entries.capacity() > KEPT_ENTRIES {
+            self.forget_places();
+        }
+        self.check_invariants();
+        next.is_some()
+    }
+
+    /// Gives the memory of a long backlog back: with nothing queued, no slot is in use.
+    fn forget_places(&mut self) {
+        self.entries = Vec::new();
+        self.free = None;
+        self.tails = HashMap::new();
+        for state in &mut self.lanes {
+            state.fresh = VecDeque::new();
+            state.timed = BinaryHeap::new();
+        }
+    }
+
+    fn put_back(&mut self, slot: Slot, due: Timestamp) {
+        let entry = self.entry_mut(slot);
+        debug_assert_eq!(entry.phase, Phase::Taken, "only a taken event is put back");
+        entry.due = due;
+        entry.phase = Phase::Timed;
+        let lane = entry.lane;
+        self.lane(lane).timed.push(Reverse((due, slot)));
+        self.check_invariants();
+    }
+
+    /// Hands an event that waits for no other to its lane.
+    fn schedule(&mut self, slot: Slot) {
+        let entry = self.entry_mut(slot);
+        let (lane, due) = (entry.lane, entry.due);
+        let never_tried = due == Timestamp::default();
+        entry.phase = if never_tried { Phase::Fresh } else { Phase::Timed };
+        // One that waited is late: it goes before everything that was accepted after it.
+        let front = self.upcoming(lane).next().map(|(_, seq)| seq);
+        let overdue = front.is_some_and(|front| self.entry(slot).seq < front);
+        let state = self.lane(lane);
+        if !never_tried {
+            state.timed.push(Reverse((due, slot)));
+        } else if overdue {
+            state.fresh.push_front(slot);
+        } else {
+            state.fresh.push_back(slot);
+        }
+    }
+
+    fn occupy(&mut self, entry: Entry) -> Slot {
+        if let Some(slot) = self.free {
+            let place = self.entry_mut(slot);
+            let next = place.next.map(unlinked);
+            *place = entry;
+            self.free = next;
+            return slot;
+        }
+        let slot = Slot(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        self.entries.push(entry);
+        slot
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a slot is made by `push`, entries never shrink")]
+    fn entry(&self, slot: Slot) -> &Entry {
+        &self.entries[slot.index()]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a slot is made by `push`, entries never shrink")]
+    fn entry_mut(&mut self, slot: Slot) -> &mut Entry {
+        &mut self.entries[slot.index()]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a lane is made by `add_lane` and never removed")]
+    fn lane(&mut self, lane: Lane) -> &mut LaneState {
+        &mut self.lanes[lane.index()]
+    }
+}
+
+/// Links count from 1.
+fn linked(slot: Slot) -> NextSlot {
+    NextSlot::MIN.saturating_add(slot.0)
+}
+
+fn unlinked(next: NextSlot) -> Slot {
+    Slot(next.get() - 1)
+}
+
+#[cfg(test)]
+mod tests;

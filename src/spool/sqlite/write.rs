@@ -1,0 +1,195 @@
+//! One batch, one transaction.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::super::digest::Fingerprint;
+use super::super::event::{EventId, Malformed, RouteName};
+use super::super::lease::{Attempt, Verdict};
+use super::super::store::{
+    Applied, Arrival, Batch, Expiry, History, Latest, NewEvent, Order, Seq, Settlement, Written,
+};
+use super::{SqliteStore, millis, state, timestamp};
+
+/// Failed attempts kept of one event: the first days of trouble look all alike.
+const HISTORY_RING: u32 = 16;
+
+impl SqliteStore {
+    /// The transaction of a batch; dropped half-way, it is rolled back.
+    pub(super) fn write(&mut self, batch: &Batch<'_>) -> rusqlite::Result<Applied> {
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let mut applied = Applied::default();
+        for settlement in batch.settlements {
+            settle(&transaction, settlement, batch.history)?;
+        }
+        applied.written.reserve_exact(batch.arrivals.len());
+        for arrival in batch.arrivals {
+            let name = arrival.route();
+            let route = if let Some(route) = self.routes.get(name) {
+                *route
+            } else {
+                let route = number_route(&transaction, name)?;
+                self.routes.insert(RouteName::clone(name), route);
+                route
+            };
+            let written = match arrival {
+                Arrival::Event(event) => store(&transaction, event, route)?,
+                Arrival::Malformed(malformed, print) => {
+                    quarantine(&transaction, malformed, *print, route)?
+                }
+            };
+            applied.written.push(written);
+        }
+        if let Some(expiry) = batch.expiry {
+            applied.expired = expire(&transaction, expiry)?;
+        }
+        transaction.commit()?;
+        Ok(applied)
+    }
+}
+
+fn number_route(transaction: &Transaction<'_>, name: &RouteName) -> rusqlite::Result<i64> {
+    let name: &str = name;
+    transaction.execute("INSERT OR IGNORE INTO routes (name) VALUES (?1)", [name])?;
+    transaction.query_row("SELECT route FROM routes WHERE name = ?1", [name], |row| row.get(0))
+}
+
+fn store(transaction: &Connection, event: &NewEvent, route: i64) -> rusqlite::Result<Written> {
+    let key = i64::from_be_bytes(event.key.0);
+    if let Some(latest) = latest(transaction, key)?
+        && event.repeats(&latest)
+    {
+        let mut count =
+            transaction.prepare_cached("UPDATE events SET repeats = repeats + 1 WHERE seq = ?1")?;
+        count.execute([latest.seq.0])?;
+        return Ok(Written::Repeat(latest.id));
+    }
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO events (id, route, key, ordered, fingerprint, accepted)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let ordered = event.order == Order::Keyed;
+    let seq = insert.insert(params![
+        event.id.as_bytes(),
+        route,
+        key,
+        ordered,
+        event.fingerprint.0,
+        millis(event.at)
+    ])?;
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
+    insert.execute(params![seq, &event.body[..]])?;
+    Ok(Written::Stored(Seq(seq)))
+}
+
+/// The latest event with this key hash, settled or not.
+pub(super) const LATEST: &str =
+    "SELECT seq, id, fingerprint, accepted FROM events WHERE key = ?1 ORDER BY seq DESC LIMIT 1";
+
+fn latest(transaction: &Connection, key: i64) -> rusqlite::Result<Option<Latest>> {
+    let mut statement = transaction.prepare_cached(LATEST)?;
+    let latest = statement.query_row([key], |row| {
+        Ok(Latest {
+            seq: Seq(row.get(0)?),
+            id: EventId::from_bytes(row.get(1)?),
+            fingerprint: Fingerprint(row.get(2)?),
+            accepted: timestamp(row.get(3)?),
+        })
+    });
+    latest.optional()
+}
+
+fn quarantine(
+    transaction: &Connection,
+    malformed: &Malformed,
+    print: Fingerprint,
+    route: i64,
+) -> rusqlite::Result<Written> {
+    let mut count = transaction.prepare_cached(
+        "UPDATE quarantine SET repeats = repeats + 1, last_at = ?2 WHERE fingerprint = ?1
+         RETURNING id",
+    )?;
+    let known = count.query_row(params![print.0, millis(malformed.at)], |row| row.get(0));
+    if let Some(id) = known.optional()? {
+        return Ok(Written::Known(EventId::from_bytes(id)));
+    }
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO quarantine (id, route, at, reason, method, content_type, query, body,
+                                 fingerprint, last_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?3)",
+    )?;
+    insert.execute(params![
+        malformed.id.as_bytes(),
+        route,
+        millis(malformed.at),
+        malformed.reason,
+        malformed.method,
+        malformed.content_type.as_deref(),
+        malformed.query.as_deref(),
+        &malformed.body[..],
+        print.0
+    ])?;
+    Ok(Written::Quarantined)
+}
+
+fn settle(
+    transaction: &Connection,
+    settlement: &Settlement,
+    history: History,
+) -> rusqlite::Result<()> {
+    let at = millis(settlement.attempt.at);
+    // A time of zero would read as "never tried".
+    let (state, due, settled) = match settlement.verdict {
+        Verdict::Done => (state::DELIVERED, 0, Some(at)),
+        Verdict::Dead => (state::DEAD, 0, Some(at)),
+        Verdict::RetryAt(due) => (state::PENDING, millis(due).max(1), None),
+    };
+    let mut update = transaction.prepare_cached(
+        "UPDATE events SET state = ?2, attempts = ?3, due = ?4, settled = ?5, status = ?6
+         WHERE seq = ?1",
+    )?;
+    let (seq, status) = (settlement.seq.0, settlement.attempt.status);
+    update.execute(params![seq, state, settlement.attempts, due, settled, status])?;
+    // A delivered event says all about its last attempt by itself.
+    if settlement.verdict == Verdict::Done || history == History::Skip {
+        return Ok(());
+    }
+    let mut insert = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO attempts (seq, place, number, at, status, outcome)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let place = settlement.attempts % HISTORY_RING;
+    let outcome = cut(&settlement.attempt.outcome);
+    insert.execute(params![seq, place, settlement.attempts, at, status, outcome])?;
+    Ok(())
+}
+
+/// As much of an outcome as is kept.
+fn cut(outcome: &str) -> &str {
+    let end = outcome.floor_char_boundary(Attempt::OUTCOME_BYTES);
+    outcome.get(..end).unwrap_or_default()
+}
+
+/// The delivered events that have been so for longest.
+pub(super) const EXPIRED: &str = "SELECT seq, attempts FROM events
+     WHERE state = 1 AND settled <= ?1 ORDER BY settled LIMIT ?2";
+
+fn expire(transaction: &Connection, expiry: Expiry) -> rusqlite::Result<u32> {
+    let mut select = transaction.prepare_cached(EXPIRED)?;
+    let chosen = select.query_map(params![millis(expiry.delivered_by), expiry.at_most], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?))
+    })?;
+    let chosen: Vec<(i64, u32)> = chosen.collect::<Result<_, _>>()?;
+    let mut event = transaction.prepare_cached("DELETE FROM events WHERE seq = ?1")?;
+    let mut body = transaction.prepare_cached("DELETE FROM bodies WHERE seq = ?1")?;
+    let mut history = transaction.prepare_cached("DELETE FROM attempts WHERE seq = ?1")?;
+    for (seq, attempts) in &chosen {
+        event.execute([seq])?;
+        body.execute([seq])?;
+        if *attempts > 1 {
+            history.execute([seq])?;
+        }
+    }
+    Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,267 @@
+//! The narrow interface of a storage engine: opaque records in, the same records out. Synchronous,
+//! because one thread writes. It knows nothing of queues, leases or limits.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::digest::{Fingerprint, KeyHash};
+use super::event::{EventId, Malformed, RouteName};
+use super::lease::{Attempt, Verdict};
+use crate::clock::Timestamp;
+
+/// The place of an event in the order of acceptance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Seq(pub(super) i64);
+
+/// An event to be inserted, unless it is a repeat.
+#[derive(Debug)]
+pub(super) struct NewEvent {
+    pub(super) id: EventId,
+    pub(super) route: RouteName,
+    pub(super) key: KeyHash,
+    pub(super) order: Order,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) at: Timestamp,
+    /// How far back an equal event makes this one a repeat.
+    pub(super) window: Duration,
+    pub(super) body: Bytes,
+}
+
+impl NewEvent {
+    /// Whether this is a repeat of `latest`, the latest event with the same key hash. An event as
+    /// old as the window is outside of it, so that a window of zero recognises nothing.
+    pub(super) fn repeats(&self, latest: &Latest) -> bool {
+        self.fingerprint == latest.fingerprint && self.at.since(latest.accepted) < self.window
+    }
+}
+
+/// Whether events of one key hash wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Keyed,
+    Free,
+}
+
+/// What an engine looks up to tell a repeat.
+#[derive(Debug)]
+pub(super) struct Latest {
+    pub(super) seq: Seq,
+    pub(super) id: EventId,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) accepted: Timestamp,
+}
+
+/// What is to be kept.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Event(NewEvent),
+    Malformed(Malformed, Fingerprint),
+}
+
+impl Arrival {
+    pub(super) const fn id(&self) -> EventId {
+        match self {
+            Self::Event(event) => event.id,
+            Self::Malformed(malformed, _) => malformed.id,
+        }
+    }
+
+    pub(super) const fn route(&self) -> &RouteName {
+        match self {
+            Self::Event(event) => &event.route,
+            Self::Malformed(malformed, _) => &malformed.route,
+        }
+    }
+
+    /// About how many bytes the file grows by: the payload and a measured overhead.
+    pub(super) fn bytes(&self) -> u64 {
+        /// A row in both tables and its entries in the three indexes.
+        const OVERHEAD: usize = 256;
+        let payload = match self {
+            Self::Event(event) => event.body.len(),
+            Self::Malformed(malformed, _) => {
+                malformed.body.len()
+                    + malformed.query.as_ref().map_or(0, Bytes::len)
+                    + malformed.content_type.as_ref().map_or(0, Bytes::len)
+                    + malformed.reason.len()
+            }
+        };
+        u64::try_from(payload.saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
+    }
+}
+
+/// What became of one attempt. Says the whole new state, so that writing it twice does no harm.
+#[derive(Debug)]
+pub(super) struct Settlement {
+    pub(super) seq: Seq,
+    /// Attempts so far, this one included.
+    pub(super) attempts: u32,
+    pub(super) attempt: Attempt,
+    pub(super) verdict: Verdict,
+}
+
+/// Delivered events that may be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expiry {
+    /// Delivered at this moment or before.
+    pub(super) delivered_by: Timestamp,
+    /// No more than this many at once, the oldest first.
+    pub(super) at_most: u32,
+}
+
+/// Whether failed attempts are kept one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum History {
+    Keep,
+    Skip,
+}
+
+/// What is written together.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    pub(super) settlements: &'a [Settlement],
+    pub(super) arrivals: &'a [Arrival],
+    pub(super) expiry: Option<Expiry>,
+    pub(super) history: History,
+}
+
+/// What became of an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// A new event.
+    Stored(Seq),
+    /// Counted on the event with this id.
+    Repeat(EventId),
+    /// New in quarantine.
+    Quarantined,
+    /// Counted on what has this id in quarantine.
+    Known(EventId),
+}
+
+/// What a batch did.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// One for each arrival, in their order.
+    pub(super) written: Vec<Written>,
+    /// Delivered events deleted.
+    pub(super) expired: u32,
+}
+
+/// An undelivered event, without its body.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) seq: Seq,
+    pub(super) route: RouteName,
+    /// `None`: waits for no other.
+    pub(super) key: Option<KeyHash>,
+    pub(super) attempts: u32,
+    /// Not before this moment; zero: never tried.
+    pub(super) due: Timestamp,
+}
+
+/// What is needed to deliver an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) id: EventId,
+    pub(super) accepted: Timestamp,
+    pub(super) body: Bytes,
+}
+
+/// How many records of each kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Census {
+    pub(super) pending: u64,
+    pub(super) dead: u64,
+    pub(super) quarantined: u64,
+}
+
+/// The writing side of an engine; owned by the writer thread.
+pub(super) trait Store: Send {
+    /// Counts the records. Costs no more than the backlog, whatever the history.
+    fn census(&mut self) -> Result<Census, StoreError>;
+
+    /// Visits every undelivered event in the order of acceptance.
+    fn pending(&mut self, visit: &mut dyn FnMut(Pending)) -> Result<(), StoreError>;
+
+    /// Writes all of the batch or nothing of it. When it returns `Ok`, power loss changes nothing.
+    fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError>;
+
+    /// Bytes of the file that hold something; free pages do not count.
+    fn bytes(&mut self) -> Result<u64, StoreError>;
+
+    /// Writes something tiny, to learn whether writing works again.
+    fn probe(&mut self) -> Result<(), StoreError>;
+
+    /// Brings the file to rest. Nothing is lost when it fails: the next open takes longer.
+    fn close(&mut self) -> Result<(), StoreError>;
+}
+
+/// The reading side of an engine; used from any thread.
+pub(super) trait Bodies: Send + Sync {
+    /// Reads the bodies of these events. One that is missing is missing from the answer.
+    fn load(&self, wanted: &[Seq]) -> Result<Vec<(Seq, Stored)>, StoreError>;
+}
+
+/// What an engine cannot do; the cause is the engine's own.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A batch was rolled back.
+    #[error("the spool cannot write")]
+    Write(#[source] Cause),
+    /// A record or a number could not be read.
+    #[error("the spool cannot read")]
+    Read(#[source] Cause),
+    /// The file could not be brought to rest.
+    #[error("the spool cannot close its file cleanly")]
+    Close(#[source] Cause),
+}
+
+/// An engine's own error.
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn event(at: u64, window: Duration) -> NewEvent {
+        let at = Timestamp::from_millis(at);
+        NewEvent {
+            id: EventId::new(at),
+            route: Arc::from("r"),
+            key: KeyHash([1; 8]),
+            order: Order::Keyed,
+            fingerprint: Fingerprint([2; 16]),
+            at,
+            window,
+            body: Bytes::new(),
+        }
+    }
+
+    fn latest(accepted: u64, fingerprint: [u8; 16]) -> Latest {
+        let accepted = Timestamp::from_millis(accepted);
+        Latest {
+            seq: Seq(1),
+            id: EventId::new(accepted),
+            fingerprint: Fingerprint(fingerprint),
+            accepted,
+        }
+    }
+
+    #[test]
+    fn the_window_ends_before_its_length() {
+        let event = event(5000, Duration::from_secs(1));
+        assert!(event.repeats(&latest(4001, [2; 16])));
+        assert!(!event.repeats(&latest(4000, [2; 16])));
+        assert!(!event.repeats(&latest(4001, [3; 16])));
+    }
+
+    #[test]
+    fn a_window_of_zero_recognises_nothing() {
+        let event = event(5000, Duration::ZERO);
+        assert!(!event.repeats(&latest(5000, [2; 16])));
+        assert!(!event.repeats(&latest(6000, [2; 16])), "not even after the clock went back");
+    }
+}

@@ -1,0 +1,169 @@
+//! Every limit at it and one past it.
+
+use super::store::Arrival;
+use super::*;
+
+/// What the spool reckons for one event with a body of `bytes`.
+fn cost(bytes: usize) -> u64 {
+    Arrival::Malformed(
+        Malformed { reason: String::new(), query: None, ..malformed(&" ".repeat(bytes)) },
+        digest::of_malformed(&malformed("")),
+    )
+    .bytes()
+}
+
+#[tokio::test]
+async fn the_queue_to_the_disk_is_bounded_by_events() {
+    let rig = Rig::new();
+    let (spool, faults) = rig.open_faulty();
+    faults.hold();
+    let mut waiting = Vec::new();
+    for number in 0..PLACES {
+        let mut append = Box::pin(spool.append(event(&number.to_string(), "body")));
+        assert!(poll_once(append.as_mut()).is_none());
+        waiting.push(append);
+    }
+    assert_eq!(spool.append(event("more", "body")).await, Err(AppendError::Busy));
+    assert!(spool.shows("postgate_spool_refusals_total{reason=\"busy\"} 1"));
+    faults.let_go();
+    for append in waiting {
+        append.await.unwrap();
+    }
+    spool.append(event("more", "body")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_queue_to_the_disk_is_bounded_by_bytes() {
+    let rig = Rig::new();
+    let (spool, faults) = rig.open_faulty();
+    faults.hold();
+    let places = usize::try_from(PLACES).unwrap();
+    // More than there is room for at any time: it passes alone.
+    let huge = event("huge", &" ".repeat(places * PLACE_BYTES + 1));
+    let mut huge = Box::pin(spool.append(huge));
+    assert!(poll_once(huge.as_mut()).is_none());
+    assert_eq!(spool.append(event("small", "")).await, Err(AppendError::Busy));
+    faults.let_go();
+    huge.await.unwrap();
+    spool.append(event("small", "")).await.unwrap();
+}
+
+#[test]
+fn places_are_counted_by_the_started_16_kib() {
+    let of = |bytes: u64| {
+        let body = usize::try_from(bytes - cost(0)).unwrap();
+        let arrival =
+            Malformed { reason: String::new(), query: None, ..malformed(&" ".repeat(body)) };
+        places(&Arrival::Malformed(arrival, digest::of_malformed(&malformed(""))))
+    };
+    let place = u64::try_from(PLACE_BYTES).unwrap();
+    assert_eq!((of(cost(0)), of(place), of(place + 1)), (1, 1, 2));
+}
+
+#[tokio::test]
+async fn the_file_may_reach_max_bytes_and_not_pass_it() {
+    let mut rig = Rig::new();
+    rig.settings.max_bytes = 1_000_000;
+    let (spool, faults) = rig.open_faulty();
+    let claim = |bytes| faults.bytes.store(bytes, Ordering::SeqCst);
+    claim(1_000_000 - cost(4) + 1);
+    assert_eq!(spool.append(event("a", "body")).await, Err(AppendError::Full));
+    assert!(spool.status().full);
+    claim(1_000_000 - cost(4));
+    spool.append(event("a", "body")).await.unwrap();
+    assert!(!spool.status().full);
+}
+
+#[tokio::test]
+async fn of_a_batch_that_part_is_taken_that_fits() {
+    let mut rig = Rig::new();
+    rig.settings.max_bytes = 1_000_000;
+    let (spool, faults) = rig.open_faulty();
+    faults.hold();
+    let first = spool.append(event("first", "body"));
+    let mut first = Box::pin(first);
+    assert!(poll_once(first.as_mut()).is_none());
+    until(|| faults.batches.load(Ordering::SeqCst) > 0).await;
+    let mut one = Box::pin(spool.append(event("one", "body")));
+    let mut two = Box::pin(spool.append(event("two", "body")));
+    assert!(poll_once(one.as_mut()).is_none() && poll_once(two.as_mut()).is_none());
+    faults.bytes.store(1_000_000 - 2 * cost(4) + 1, Ordering::SeqCst);
+    faults.let_go();
+    // The thread may have taken the first alone or with the others.
+    let came = [first.await.is_ok(), one.await.is_ok(), two.await.is_ok()];
+    assert!(came == [true, true, false] || came == [true, false, false], "{came:?}");
+}
+
+#[tokio::test]
+async fn delivered_events_make_room_and_undelivered_ones_do_not() {
+    let mut rig = Rig::new();
+    rig.settings.max_bytes = 400_000;
+    let spool = rig.open();
+    let body = " ".repeat(2000);
+    for number in 0..500 {
+        let appended = spool.append(event(&format!("delivered {number}"), &body)).await;
+        appended.expect("the delivered ones go");
+        spool.done(spool.next().await);
+    }
+    let mut accepted = 0;
+    while spool.append(event(&format!("pending {accepted}"), &body)).await.is_ok() {
+        accepted += 1;
+    }
+    let status = spool.status();
+    assert_eq!((status.full, status.pending), (true, accepted));
+    assert!((100..200).contains(&accepted), "{accepted}");
+    assert!(status.bytes <= 400_000 + 4096, "{}", status.bytes);
+    for _ in 0..20 {
+        spool.done(spool.next().await);
+    }
+    let appended = spool.append(event("after", &body)).await;
+    appended.expect("what was delivered a moment ago goes");
+    assert!(!spool.status().full);
+}
+
+#[tokio::test]
+async fn past_half_of_max_bytes_history_yields_to_events() {
+    let mut rig = Rig::new();
+    rig.settings.max_bytes = 1_000_000;
+    let (spool, faults) = rig.open_faulty();
+    for (bytes, rows) in [(499_999, 1), (500_000, 1)] {
+        faults.bytes.store(bytes, Ordering::SeqCst);
+        spool.append(event(&bytes.to_string(), "body")).await.unwrap();
+        spool.settle(spool.next().await, attempt(404), Verdict::Dead);
+        spool.append(event(&format!("{bytes} next"), "body")).await.unwrap();
+        spool.done(spool.next().await);
+        assert_eq!(rig.ask("SELECT count(*) FROM attempts"), rows);
+    }
+}
+
+#[tokio::test]
+async fn delivered_events_expire_by_themselves() {
+    let mut rig = Rig::new();
+    rig.settings.keep_delivered = HOUR;
+    let spool = rig.open();
+    for key in ["old", "new", "pending"] {
+        spool.append(event(key, "body")).await.unwrap();
+    }
+    spool.done(spool.next().await);
+    let now = Attempt { at: crate::clock::now(), ..attempt(200) };
+    spool.settle(spool.next().await, now, Verdict::Done);
+    until(|| rig.ask("SELECT count(*) FROM events") == 2).await;
+    assert_eq!(rig.ask("SELECT count(*) FROM bodies"), 2);
+    assert_eq!(rig.ask("SELECT count(*) FROM events WHERE state = 1"), 1);
+}
+
+#[tokio::test]
+async fn delivered_events_stay_for_the_longer_window() {
+    let mut rig = Rig::new();
+    rig.settings.keep_delivered = Duration::ZERO;
+    rig.settings.dedup_window = HOUR * 24 * 36_500;
+    let spool = rig.open();
+    spool.append(event("a", "body")).await.unwrap();
+    spool.done(spool.next().await);
+    spool.close().await;
+    assert_eq!(rig.ask("SELECT count(*) FROM events WHERE state = 1"), 1);
+    let (spool, faults) = rig.open_faulty();
+    until(|| faults.batches.load(Ordering::SeqCst) > 0).await;
+    spool.close().await;
+    assert_eq!(rig.ask("SELECT count(*) FROM events"), 1);
+}

@@ -1,0 +1,241 @@
+//! The spool as a whole, on a real file.
+
+mod delivery;
+mod faults;
+mod limits;
+mod opening;
+mod repeats;
+mod restart;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::store::{Applied, Batch, Census, Pending};
+use super::*;
+use crate::clock::Timestamp;
+
+/// A moment that has passed.
+const NOON: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const HOUR: Duration = Duration::from_hours(1);
+
+fn route() -> RouteName {
+    RouteName::from("actions")
+}
+
+/// A folder of its own for each test, and settings that forbid nothing.
+struct Rig {
+    folder: tempfile::TempDir,
+    settings: SpoolSettings,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = SpoolSettings {
+            path: folder.path().join("spool.db"),
+            max_bytes: 1 << 30,
+            keep_delivered: HOUR * 24 * 36_500,
+            dedup_window: HOUR,
+        };
+        Self { folder, settings }
+    }
+
+    fn open(&self) -> Spool {
+        Spool::open(&self.settings, Arc::default()).unwrap()
+    }
+
+    /// Opens with an engine that fails on demand.
+    fn open_faulty(&self) -> (Spool, Arc<Faults>) {
+        let faults = Arc::new(Faults::default());
+        let (store, bodies, _) = sqlite::open(&self.settings.path).unwrap();
+        let store = Faulty { inner: Box::new(store), faults: Arc::clone(&faults) };
+        let bodies = FaultyBodies { inner: Box::new(bodies), faults: Arc::clone(&faults) };
+        let started =
+            Spool::start(Box::new(store), Arc::new(bodies), &self.settings, Arc::default());
+        (started.unwrap(), faults)
+    }
+
+    /// Asks the file one question, from outside.
+    fn ask(&self, sql: &str) -> i64 {
+        let connection = rusqlite::Connection::open(&self.settings.path).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Changes the file from outside.
+    fn tamper(&self, sql: &str) {
+        let connection = rusqlite::Connection::open(&self.settings.path).unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+}
+
+fn event_at(key: Option<&str>, body: &str, at: Timestamp) -> Accepted {
+    Accepted {
+        id: EventId::new(at),
+        route: route(),
+        key: key.map(str::to_owned),
+        at,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
+}
+
+fn event(key: &str, body: &str) -> Accepted {
+    event_at(Some(key), body, NOON)
+}
+
+fn malformed(body: &str) -> Malformed {
+    Malformed {
+        id: EventId::new(NOON),
+        route: route(),
+        at: NOON,
+        reason: "neither this nor that".to_owned(),
+        method: "POST".to_owned(),
+        content_type: None,
+        query: Some(Bytes::from_static(b"a=b")),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
+}
+
+/// How an attempt went that ended at noon.
+fn attempt(status: u16) -> Attempt {
+    Attempt { at: NOON, status: Some(status), outcome: "as it goes".to_owned() }
+}
+
+impl Spool {
+    /// The next event, which must be there.
+    async fn next(&self) -> Lease {
+        self.lease(&route()).await.unwrap()
+    }
+
+    fn done(&self, lease: Lease) {
+        self.settle(lease, attempt(200), Verdict::Done);
+    }
+
+    /// Whether the metrics, as text, have this line.
+    fn shows(&self, line: &str) -> bool {
+        self.shared.telemetry.encode().lines().any(|shown| shown == line)
+    }
+
+    /// The next event that needs no waiting.
+    fn now(&self) -> Option<Lease> {
+        poll_once(self.lease(&route())).flatten()
+    }
+}
+
+/// What the future answers at its first poll.
+fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(ready) => Some(ready),
+        Poll::Pending => None,
+    }
+}
+
+/// Looks again until it is so. The test's own time limit ends it otherwise.
+async fn until(so: impl Fn() -> bool) {
+    while !so() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// What is wrong with the engine just now.
+#[derive(Default)]
+struct Faults {
+    writes_fail: AtomicBool,
+    reads_fail: AtomicBool,
+    panics: AtomicBool,
+    /// Claimed instead of the real size when it is not zero.
+    bytes: AtomicU64,
+    /// Batches tried.
+    batches: AtomicU64,
+    /// Reads tried.
+    reads: AtomicU64,
+    held: Mutex<bool>,
+    let_go: Condvar,
+}
+
+impl Faults {
+    fn fail_writes(&self, fail: bool) {
+        self.writes_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Keeps the writer thread inside of its next batch, and readers inside of their next read.
+    fn hold(&self) {
+        *self.held.lock().unwrap() = true;
+    }
+
+    fn let_go(&self) {
+        *self.held.lock().unwrap() = false;
+        self.let_go.notify_all();
+    }
+
+    fn wait(&self) {
+        let held = self.held.lock().unwrap();
+        drop(self.let_go.wait_while(held, |held| *held).unwrap());
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.wait();
+        assert!(!self.panics.load(Ordering::SeqCst), "a bug, as ordered by the test");
+        if self.writes_fail.load(Ordering::SeqCst) {
+            return Err(StoreError::Write("the disk is gone".into()));
+        }
+        Ok(())
+    }
+}
+
+struct Faulty {
+    inner: Box<dyn Store>,
+    faults: Arc<Faults>,
+}
+
+impl Store for Faulty {
+    fn census(&mut self) -> Result<Census, StoreError> {
+        self.inner.census()
+    }
+
+    fn pending(&mut self, visit: &mut dyn FnMut(Pending)) -> Result<(), StoreError> {
+        self.inner.pending(visit)
+    }
+
+    fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
+        self.faults.batches.fetch_add(1, Ordering::SeqCst);
+        self.faults.check()?;
+        self.inner.apply(batch)
+    }
+
+    fn bytes(&mut self) -> Result<u64, StoreError> {
+        match self.faults.bytes.load(Ordering::SeqCst) {
+            0 => self.inner.bytes(),
+            claimed => Ok(claimed),
+        }
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.faults.check()?;
+        self.inner.probe()
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.inner.close()
+    }
+}
+
+struct FaultyBodies {
+    inner: Box<dyn Bodies>,
+    faults: Arc<Faults>,
+}
+
+impl Bodies for FaultyBodies {
+    fn load(&self, wanted: &[store::Seq]) -> Result<Vec<(store::Seq, store::Stored)>, StoreError> {
+        self.faults.reads.fetch_add(1, Ordering::SeqCst);
+        self.faults.wait();
+        if self.faults.reads_fail.load(Ordering::SeqCst) {
+            return Err(StoreError::Read("the disk is gone".into()));
+        }
+        self.inner.load(wanted)
+    }
+}

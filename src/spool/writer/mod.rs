@@ -1,0 +1,341 @@
+//! The one thread that writes: many events, one commit.
+//!
+//! It takes what has come, writes it in one transaction, and answers when the disk has it.
+//! Settlements alone do not ask for a commit of their own: they ride on the next or wait a moment,
+//! because losing one costs only a second delivery.
+
+mod room;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::board::Board;
+use super::error::AppendError;
+use super::event::Receipt;
+use super::status::Health;
+use super::store::{
+    Applied, Arrival, Batch, Expiry, History, Order, Pending, Settlement, Store, StoreError,
+    Stored, Written,
+};
+use crate::clock::{self, Timestamp};
+use crate::telemetry::{SpoolMetrics, SpoolNumbers, Telemetry};
+
+/// Most commands of one commit: above this a longer batch no longer makes an event cheaper.
+const BATCH_COMMANDS: usize = 512;
+/// Most bytes of one commit, so that no answer waits for a large batch of others.
+const BATCH_BYTES: u64 = 4 << 20;
+/// How long settlements wait for company.
+const SETTLE_PAUSE: Duration = Duration::from_millis(20);
+/// How often a failing store is tried by itself, and delivered events are looked through.
+const TICK: Duration = Duration::from_secs(1);
+/// Delivered events deleted with one commit: as many as a full batch, so that deleting keeps up
+/// with any rate of arrival.
+const EXPIRE_AT_ONCE: u32 = 512;
+/// How soon the next are looked for when there were that many and nothing else comes.
+const EXPIRE_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Keep(Arrival, Ticket),
+    Settle(Settlement),
+    Close,
+}
+
+/// Whom to answer, and the place in the queue that is free after that.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pub(super) answer: oneshot::Sender<Result<Receipt, AppendError>>,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// The limits of the settings that concern writing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_bytes: u64,
+    /// How long a delivered event is kept: for the list, and to recognise repeats.
+    pub(super) keep_delivered: Duration,
+}
+
+/// The thread's state.
+pub(super) struct Writer {
+    store: Box<dyn Store>,
+    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
+    limits: Limits,
+    commands: Receiver<Command>,
+    arrivals: Vec<Arrival>,
+    /// One for each arrival.
+    tickets: Vec<Ticket>,
+    settlements: Vec<Settlement>,
+    /// When the settlements must be written; meaningless without any.
+    settle_by: Instant,
+    next_tick: Instant,
+    /// The last deletion left more to delete.
+    expire_more: bool,
+}
+
+/// Whether commands may still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Commands {
+    Open,
+    Ended,
+}
+
+impl Writer {
+    pub(super) fn new(
+        store: Box<dyn Store>,
+        board: Arc<Board>,
+        telemetry: Arc<Telemetry>,
+        limits: Limits,
+        commands: Receiver<Command>,
+    ) -> Self {
+        let now = clock::instant();
+        Self {
+            store,
+            board,
+            telemetry,
+            limits,
+            commands,
+            arrivals: Vec::with_capacity(BATCH_COMMANDS),
+            tickets: Vec::with_capacity(BATCH_COMMANDS),
+            settlements: Vec::with_capacity(BATCH_COMMANDS),
+            settle_by: now,
+            next_tick: now,
+            expire_more: false,
+        }
+    }
+
+    /// Writes until it is told to close, or until nobody is left who could tell it.
+    pub(super) fn run(mut self) {
+        while self.gather() == Commands::Open {
+            self.work(clock::instant());
+        }
+        self.finish();
+    }
+
+    /// Waits for a command or for something to fall due, then takes all that is there.
+    fn gather(&mut self) -> Commands {
+        let wait = self.next_deadline().saturating_duration_since(clock::instant());
+        let mut next = match self.commands.recv_timeout(wait) {
+            Ok(command) => command,
+            Err(RecvTimeoutError::Timeout) => return Commands::Open,
+            Err(RecvTimeoutError::Disconnected) => return Commands::Ended,
+        };
+        let (mut commands, mut bytes) = (1, 0_u64);
+        loop {
+            match next {
+                Command::Keep(arrival, ticket) => {
+                    bytes = bytes.saturating_add(arrival.bytes());
+                    self.arrivals.push(arrival);
+                    self.tickets.push(ticket);
+                }
+                Command::Settle(settlement) => self.remember(settlement),
+                Command::Close => return Commands::Ended,
+            }
+            if commands >= BATCH_COMMANDS || bytes >= BATCH_BYTES {
+                return Commands::Open;
+            }
+            next = match self.commands.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return Commands::Open,
+                Err(TryRecvError::Disconnected) => return Commands::Ended,
+            };
+            commands += 1;
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        if self.settlements.is_empty() {
+            self.next_tick
+        } else {
+            self.settle_by.min(self.next_tick)
+        }
+    }
+
+    fn remember(&mut self, settlement: Settlement) {
+        if self.settlements.is_empty() {
+            self.settle_by = clock::instant() + SETTLE_PAUSE;
+        }
+        self.settlements.push(settlement);
+    }
+
+    fn work(&mut self, now: Instant) {
+        let tick = now >= self.next_tick;
+        let good = self.board.status.health() == Health::Good;
+        let settle = !self.settlements.is_empty()
+            && (now >= self.settle_by || (good && self.settlements.len() >= BATCH_COMMANDS));
+        let expire = good && (tick || (self.expire_more && !self.arrivals.is_empty()));
+        if !self.arrivals.is_empty() || settle || expire {
+            self.make_room();
+            self.commit(expire.then(|| self.expiry()));
+        } else if tick && !good {
+            let probed = self.store.probe();
+            self.note_health(probed.as_ref().err());
+        }
+        if tick {
+            self.next_tick = now + if self.expire_more { EXPIRE_PAUSE } else { TICK };
+            self.measure();
+            self.look_for_room();
+            self.show_numbers();
+        }
+    }
+
+    /// What is past its time by now.
+    fn expiry(&self) -> Expiry {
+        let keep = u64::try_from(self.limits.keep_delivered.as_millis()).unwrap_or(u64::MAX);
+        let now = clock::now().as_millis();
+        Expiry {
+            delivered_by: Timestamp::from_millis(now.saturating_sub(keep)),
+            at_most: EXPIRE_AT_ONCE,
+        }
+    }
+
+    fn commit(&mut self, expiry: Option<Expiry>) {
+        let began = clock::instant();
+        let applied = self.store.apply(&Batch {
+            settlements: &self.settlements,
+            arrivals: &self.arrivals,
+            expiry,
+            history: self.history(),
+        });
+        self.note_health(applied.as_ref().err());
+        match applied {
+            Ok(applied) => {
+                if !self.arrivals.is_empty() || !self.settlements.is_empty() {
+                    let arrivals = u32::try_from(self.arrivals.len()).unwrap_or(u32::MAX);
+                    self.metrics().committed(began.elapsed(), arrivals);
+                }
+                if expiry.is_some() {
+                    self.expire_more = applied.expired == EXPIRE_AT_ONCE;
+                    self.metrics().expired(applied.expired);
+                }
+                self.settlements.clear();
+                self.publish(&applied);
+            }
+            Err(_) => self.keep_settlements(),
+        }
+    }
+
+    /// History yields to events: past half of the limit no failed attempt is kept one by one.
+    fn history(&self) -> History {
+        if self.board.status.bytes() < self.limits.max_bytes / 2 {
+            History::Keep
+        } else {
+            History::Skip
+        }
+    }
+
+    /// Lets delivery have what is durable, then answers.
+    fn publish(&mut self, applied: &Applied) {
+        let mut receipts = Vec::with_capacity(self.arrivals.len());
+        let mut stored = Vec::with_capacity(self.arrivals.len());
+        for (arrival, written) in self.arrivals.drain(..).zip(&applied.written) {
+            let id = arrival.id();
+            receipts.push(match *written {
+                Written::Stored(_) => Receipt::Stored(id),
+                Written::Repeat(first) | Written::Known(first) => Receipt::Repeat(first),
+                Written::Quarantined => {
+                    self.board.status.add_quarantined();
+                    Receipt::Stored(id)
+                }
+            });
+            stored.extend(queued(arrival, *written));
+        }
+        self.board.push(stored.into_iter());
+        for (ticket, receipt) in self.tickets.drain(..).zip(receipts) {
+            answer(ticket, Ok(receipt));
+        }
+    }
+
+    /// After a failed commit: the senders of the arrivals send again, but nobody repeats a
+    /// settlement. The last of each event says all; so the list cannot outgrow the backlog.
+    fn keep_settlements(&mut self) {
+        self.arrivals.clear();
+        for ticket in self.tickets.drain(..) {
+            answer(ticket, Err(AppendError::Failed));
+        }
+        self.settlements.reverse();
+        self.settlements.sort_by_key(|settlement| settlement.seq);
+        self.settlements.dedup_by_key(|settlement| settlement.seq);
+        self.settle_by = clock::instant() + TICK;
+    }
+
+    /// Writes what is left and closes the file.
+    fn finish(&mut self) {
+        if !self.arrivals.is_empty() || !self.settlements.is_empty() {
+            self.make_room();
+            self.commit(None);
+        }
+        if !self.settlements.is_empty() {
+            // Once more: the first failure may have been caused by the arrivals.
+            self.commit(None);
+        }
+        if !self.settlements.is_empty() {
+            self.metrics().settlements_lost(self.settlements.len());
+        }
+        self.measure();
+        self.show_numbers();
+        match self.store.close() {
+            Ok(()) => self.metrics().closed(),
+            Err(error) => self.metrics().close_failed(&error),
+        }
+    }
+
+    fn measure(&mut self) {
+        match self.store.bytes() {
+            Ok(bytes) => self.board.status.set_bytes(bytes),
+            Err(error) => self.note_health(Some(&error)),
+        }
+    }
+
+    fn note_health(&self, failed: Option<&StoreError>) {
+        let health = if failed.is_some() { Health::Failing } else { Health::Good };
+        let changed = self.board.status.set_healthy(health);
+        match failed {
+            Some(error) => self.metrics().commit_failed(error, changed),
+            None if changed => self.metrics().recovered(),
+            None => {}
+        }
+    }
+
+    fn show_numbers(&self) {
+        let status = self.board.status.read(self.board.pending());
+        self.metrics().numbers(SpoolNumbers {
+            pending: status.pending,
+            dead: status.dead,
+            quarantined: status.quarantined,
+            bytes: status.bytes,
+        });
+    }
+
+    fn metrics(&self) -> &SpoolMetrics {
+        &self.telemetry.spool
+    }
+}
+
+/// What the queue gets of an arrival: new events only.
+fn queued(arrival: Arrival, written: Written) -> Option<(Pending, Stored)> {
+    let (Arrival::Event(event), Written::Stored(seq)) = (arrival, written) else {
+        return None;
+    };
+    let pending = Pending {
+        seq,
+        route: event.route,
+        key: (event.order == Order::Keyed).then_some(event.key),
+        attempts: 0,
+        due: Timestamp::default(),
+    };
+    let stored = Stored { id: event.id, accepted: event.at, body: event.body };
+    Some((pending, stored))
+}
+
+/// Nobody waits any more when the sender has left; the event is kept all the same.
+fn answer(ticket: Ticket, result: Result<Receipt, AppendError>) {
+    // First, so that whoever has the answer finds the place free.
+    drop(ticket.place);
+    ticket.answer.send(result).unwrap_or_else(drop);
+}

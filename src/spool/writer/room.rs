@@ -1,0 +1,91 @@
+//! `spool.max_bytes`: making room for a batch, and refusing what does not fit.
+
+use super::super::error::AppendError;
+use super::super::status::Room;
+use super::super::store::{Arrival, Batch, Expiry, History};
+use super::{Writer, answer};
+use crate::clock::Timestamp;
+
+/// Slices of delivered events deleted to make room before a batch is refused, and their size.
+const ROOM_SLICES: usize = 4;
+const ROOM_AT_ONCE: u32 = 256;
+/// A full spool has room again when this part of its size is free, so that the log does not tell
+/// of every single event that came and went.
+const ROOM_PART: u64 = 16;
+
+impl Writer {
+    /// Refuses the arrivals that do not fit, after deleting delivered events for them.
+    pub(super) fn make_room(&mut self) {
+        if self.arrivals.is_empty() {
+            return;
+        }
+        let wanted: u64 = self.arrivals.iter().map(Arrival::bytes).sum();
+        for slice in 0..=ROOM_SLICES {
+            self.measure();
+            let used = self.board.status.bytes();
+            if used.saturating_add(wanted) <= self.limits.max_bytes {
+                self.note_room(Room::Enough);
+                return;
+            }
+            if slice == ROOM_SLICES || !self.expire_for_room() {
+                break;
+            }
+        }
+        self.refuse_overflow();
+    }
+
+    /// Deletes the oldest delivered events, whatever their age: they are only history.
+    fn expire_for_room(&mut self) -> bool {
+        let applied = self.store.apply(&Batch {
+            // What has just been delivered may be what makes the room.
+            settlements: &self.settlements,
+            arrivals: &[],
+            expiry: Some(Expiry {
+                delivered_by: Timestamp::from_millis(u64::MAX),
+                at_most: ROOM_AT_ONCE,
+            }),
+            history: History::Skip,
+        });
+        self.note_health(applied.as_ref().err());
+        let Ok(applied) = applied else {
+            return false;
+        };
+        self.settlements.clear();
+        self.metrics().expired(applied.expired);
+        applied.expired > 0
+    }
+
+    /// Keeps the arrivals that fit, in their order, and refuses the rest.
+    fn refuse_overflow(&mut self) {
+        let mut room = self.limits.max_bytes.saturating_sub(self.board.status.bytes());
+        let fits = self.arrivals.iter().take_while(|arrival| {
+            let fits = arrival.bytes() <= room;
+            room = room.saturating_sub(arrival.bytes());
+            fits
+        });
+        let fits = fits.count();
+        self.note_room(Room::Full);
+        self.arrivals.truncate(fits);
+        for ticket in self.tickets.drain(fits..) {
+            answer(ticket, Err(AppendError::Full));
+        }
+    }
+
+    /// Ends the alarm when delivery has freed a good part of the spool.
+    pub(super) fn look_for_room(&self) {
+        let free = self.limits.max_bytes.saturating_sub(self.board.status.bytes());
+        if free >= self.limits.max_bytes / ROOM_PART {
+            self.note_room(Room::Enough);
+        }
+    }
+
+    fn note_room(&self, room: Room) {
+        if self.board.status.set_room(room) {
+            let bytes = self.board.status.bytes();
+            match room {
+                Room::Full => self.metrics().became_full(bytes, self.limits.max_bytes),
+                Room::Enough => self.metrics().has_room(bytes),
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The commands, by the real binary.
+
+use crate::support::config::Folder;
+use crate::support::process::{Process, output};
+use crate::support::upstream::Upstream;
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_demo_shows_that_everything_arrives() {
+    let demo = output(&["demo"], b"");
+    let out = text(&demo.stdout);
+    assert!(demo.status.success(), "{out}\n{}", text(&demo.stderr));
+    assert!(out.contains("28 of 28 postbacks arrived."), "{out}");
+    assert!(out.contains("7 of 7 kinds gave the same bytes in all four formats."), "{out}");
+    assert!(out.contains(r#"{"event":"action","action_id":"1000.4636.158133""#), "{out}");
+    assert!(!out.contains('\u{1b}'), "colours are for terminals only");
+}
+
+#[test]
+fn convert_reads_stdin_or_a_file_and_explains_what_it_cannot_read() {
+    let good = output(&["convert"], b"<a><Payout>0.10</Payout></a>");
+    assert_eq!(text(&good.stdout), "{\"event\":\"action\",\"payout\":\"0.10\"}\n");
+    assert!(good.status.success());
+
+    let query = output(&["convert", "--format", "query"], b"ActionId=1.2&SubId4={SubId4}\n");
+    assert!(text(&query.stdout).starts_with(r#"{"event":"action","action_id":"1.2""#));
+    assert!(text(&query.stderr).contains("warning"), "{}", text(&query.stderr));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.json");
+    std::fs::write(&file, "{\n\"payout\": ,}").unwrap();
+    let bad = output(&["convert", file.to_str().unwrap()], b"");
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(text(&bad.stderr).contains("line 2"), "{}", text(&bad.stderr));
+    assert!(bad.stdout.is_empty());
+
+    let missing = output(&["convert", "/nowhere/at/all"], b"");
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("/nowhere/at/all"));
+}
+
+#[test]
+fn convert_follows_a_route() {
+    let more = r#"
+[[routes]]
+name = "mine"
+path = "/mine"
+kind = "inquiry"
+fields = { ticket = "inquiry_id" }
+"#;
+    let folder = Folder::new("127.0.0.1:9".parse().unwrap(), more);
+    let config = folder.config();
+    let config = config.to_str().unwrap();
+    let done = output(&["convert", "--config", config, "--route", "mine"], br#"{"ticket":7}"#);
+    assert_eq!(text(&done.stdout), "{\"event\":\"inquiry\",\"inquiry_id\":\"7\"}\n");
+    let unknown = output(&["convert", "--config", config, "--route", "yours"], b"{}");
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).contains("mine"), "{}", text(&unknown.stderr));
+}
+
+#[test]
+fn check_lists_ten_mistakes_at_once() {
+    let folder = Folder::with_route("127.0.0.1:9".parse().unwrap());
+    folder.write(
+        r#"
+[listen]
+address = "somewhere"
+prot = 1
+[tls]
+mode = "file"
+[allowlist]
+ranges = ["10.0.0.0/33"]
+[upstream]
+url = "ftp://127.0.0.1/"
+timeout = "soon"
+[retry]
+factor = 0.5
+[limits]
+depth = 0
+[[routes]]
+name = "actions"
+path = "postback"
+kind = "actoin"
+"#,
+    );
+    let check = output(&["check", "--config", folder.config().to_str().unwrap()], b"");
+    assert_eq!(check.status.code(), Some(78));
+    let out = format!("{}{}", text(&check.stdout), text(&check.stderr));
+    for key in [
+        "listen.address",
+        "listen.prot",
+        "tls.mode",
+        "allowlist.ranges",
+        "upstream.url",
+        "upstream.timeout",
+        "retry.factor",
+        "limits.depth",
+        "routes[0].path",
+        "routes[0].kind",
+    ] {
+        assert!(out.contains(key), "{key} is not in\n{out}");
+    }
+    let run = output(&["run", "--config", folder.config().to_str().unwrap()], b"");
+    assert_eq!(run.status.code(), Some(78), "run refuses the same file");
+}
+
+#[test]
+fn check_sums_up_a_good_configuration() {
+    let folder = Folder::with_route("127.0.0.1:9".parse().unwrap());
+    let check = output(&["check", "--config", folder.config().to_str().unwrap()], b"");
+    let out = text(&check.stdout);
+    assert!(check.status.success(), "{out}{}", text(&check.stderr));
+    for word in ["/postback/actions", "127.0.0.1/32", "spool.db"] {
+        assert!(out.contains(word), "{word} is not in\n{out}");
+    }
+}
+
+#[tokio::test]
+async fn healthcheck_tells_a_running_gateway_from_none() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let gateway = Process::run(&folder.config());
+    // The port was chosen by the kernel; the command reads it from the configuration.
+    let admin = format!("[admin]\naddress = \"{}\"", gateway.admin);
+    let file = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&file.replace("[admin]\naddress = \"127.0.0.1:0\"", &admin));
+    let config = folder.config();
+    let arguments = ["healthcheck", "--config", config.to_str().unwrap()];
+    assert_eq!(output(&arguments, b"").status.code(), Some(0));
+    gateway.kill();
+    let dead = output(&arguments, b"");
+    assert_eq!(dead.status.code(), Some(1));
+    assert!(!dead.stderr.is_empty());
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_a_wrong_configuration() {
+    assert_eq!(output(&["run", "--no-such-flag"], b"").status.code(), Some(2));
+    let missing = output(&["run", "--config", "/nowhere/config.toml"], b"");
+    assert_eq!(missing.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("/nowhere/config.toml"));
+}

@@ -1,0 +1,141 @@
+//! An upstream that records what it is sent, answers as it is told, and can be away.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::client::whole;
+
+/// One request as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) head: Arc<Parts>,
+    pub(crate) body: Bytes,
+}
+
+impl Received {
+    /// The text of a header, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.head.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// An upstream at a fixed address, up or down.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    state: Arc<State>,
+    up: Option<CancellationToken>,
+    tasks: TaskTracker,
+}
+
+#[derive(Default)]
+struct State {
+    received: Mutex<Vec<Received>>,
+    /// Answers to give before the usual 204: status, and headers as text.
+    answers: Mutex<VecDeque<Response<Full<Bytes>>>>,
+    changed: Notify,
+}
+
+impl Upstream {
+    /// Chooses a free port and starts to listen there.
+    pub(crate) async fn start() -> Self {
+        let mut upstream = Self::away().await;
+        upstream.up();
+        upstream
+    }
+
+    /// Chooses a free port where nobody answers until [`Upstream::up`].
+    pub(crate) async fn away() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { address, state: Arc::default(), up: None, tasks: TaskTracker::new() }
+    }
+
+    /// Starts to answer.
+    pub(crate) fn up(&mut self) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.address).unwrap();
+        let listener = socket.listen(1024).unwrap();
+        let stop = CancellationToken::new();
+        self.up = Some(stop.clone());
+        let (state, tasks) = (Arc::clone(&self.state), self.tasks.clone());
+        self.tasks.spawn(async move {
+            while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
+                let state = Arc::clone(&state);
+                let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+                let stop = stop.clone();
+                tasks.spawn(async move {
+                    let http = hyper::server::conn::http1::Builder::new();
+                    let connection = http.serve_connection(TokioIo::new(stream), service);
+                    drop(stop.run_until_cancelled(connection).await);
+                });
+            }
+        });
+    }
+
+    /// Drops the listener and every connection.
+    pub(crate) async fn down(&mut self) {
+        if let Some(up) = self.up.take() {
+            up.cancel();
+            self.tasks.close();
+            self.tasks.wait().await;
+            self.tasks.reopen();
+        }
+    }
+
+    /// The next request is answered so, before the usual 204.
+    pub(crate) fn then(&self, answer: http::response::Builder) {
+        self.state.answers.lock().unwrap().push_back(answer.body(Full::default()).unwrap());
+    }
+
+    /// Waits until `count` requests have arrived, and answers with all that have.
+    pub(crate) async fn received(&self, count: usize) -> Vec<Received> {
+        super::within(&format!("{count} deliveries"), async {
+            loop {
+                let changed = self.state.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                let received = self.so_far();
+                if received.len() >= count {
+                    return received;
+                }
+                changed.await;
+            }
+        })
+        .await
+    }
+
+    /// What has arrived until now.
+    pub(crate) fn so_far(&self) -> Vec<Received> {
+        self.state.received.lock().unwrap().clone()
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    state: Arc<State>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let Some(body) = whole(body).await else {
+        return Ok(Response::builder().status(400).body(Full::default()).unwrap());
+    };
+    let received = Received { head: Arc::new(head), body };
+    let answer = state.answers.lock().unwrap().pop_front();
+    state.received.lock().unwrap().push(received);
+    state.changed.notify_waiters();
+    Ok(answer.unwrap_or_else(|| Response::builder().status(204).body(Full::default()).unwrap()))
+}
