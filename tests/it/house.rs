@@ -76,6 +76,13 @@ fn every_dependency_has_its_reason_on_the_map() {
     none(papers::dependencies(&file("Cargo.toml"), &file("ARCHITECTURE.md")).into_iter());
 }
 
+#[test]
+fn every_key_stands_in_the_readme() {
+    let defaults = file("config.toml");
+    assert!(papers::keys(&defaults.text).len() > 50, "the keys are found");
+    none(papers::undocumented(&defaults, &file("README.md")).into_iter());
+}
+
 /// Panics with the whole list, so that one run mends all.
 fn none(offences: impl Iterator<Item = Offence>) {
     let list: Vec<String> = offences.map(|offence| offence.to_string()).collect();

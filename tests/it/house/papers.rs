@@ -24,6 +24,34 @@ pub(super) fn dependencies(manifest: &Source, map: &Source) -> Vec<Offence> {
     unexplained.chain(gone).collect()
 }
 
+/// Every key that the defaults show needs its place in the README, written in full: `spool.path`.
+pub(super) fn undocumented(defaults: &Source, readme: &Source) -> Vec<Offence> {
+    let missing = keys(&defaults.text)
+        .into_iter()
+        .filter(|(_, key)| !readme.text.contains(&format!("`{key}`")));
+    missing
+        .map(|(line, key)| {
+            Offence::new(defaults, line, format!("`{key}` is not in {}", readme.path))
+        })
+        .collect()
+}
+
+/// The keys that stand in a configuration, with their lines.
+pub(super) fn keys(text: &str) -> Vec<(usize, String)> {
+    let mut table = String::new();
+    let mut keys = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        if text.starts_with('[') {
+            text.trim_matches(['[', ']']).clone_into(&mut table);
+        } else if !text.starts_with('#')
+            && let Some((key, _)) = text.split_once('=')
+        {
+            keys.push((line, format!("{table}.{}", key.trim())));
+        }
+    }
+    keys
+}
+
 /// The keys of every table of dependencies, with their lines.
 fn used(manifest: &str) -> Vec<(usize, &str)> {
     let mut names = Vec::new();
@@ -100,5 +128,15 @@ mod tests {
     fn a_reason_for_what_is_gone_is_found() {
         let map = "# Dependencies\n* `http`: a\n* `hyper`: b\n* `tower`: c\n* `proptest`: d\n";
         assert_eq!(found(map), ["ARCHITECTURE.md:4: `tower` is explained but not a dependency"]);
+    }
+
+    #[test]
+    fn finds_a_key_without_a_place_in_the_readme() {
+        let defaults =
+            Source::planted("config.toml", "# a = 1\n[one]\nkey = 1\n[[two]]\nother = 2\n");
+        let readme = Source::planted("README.md", "| `one.key` | and two.other |");
+        let found: Vec<String> =
+            undocumented(&defaults, &readme).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["config.toml:5: `two.other` is not in README.md"]);
     }
 }
