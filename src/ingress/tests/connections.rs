@@ -47,7 +47,7 @@ async fn whoever_says_nothing_is_not_waited_for() {
         assert!(bytes.len() < 64, "{read:?} {bytes:?}");
     }
     let silent = "postgate_connections_broken_total{reason=\"silent\"}";
-    house.served_until(|| house.metric(silent).as_deref() == Some("2")).await;
+    house.holds(|| house.metric(silent).as_deref() == Some("2")).await;
     house.close().await;
 }
 
@@ -103,22 +103,10 @@ async fn stopping_answers_what_is_under_way_and_waits_for_nobody_else() {
     within("100 Continue", busy.read_exact(&mut asked)).await.unwrap();
     assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     house.stop.cancel();
-    house.served_until(|| house.metric("postgate_connections_open").as_deref() == Some("1")).await;
+    house.holds(|| house.metric("postgate_connections_open").as_deref() == Some("1")).await;
     assert!(TcpStream::connect(house.address).await.is_err(), "nothing more is accepted");
 
     busy.write_all(body.as_bytes()).await.unwrap();
     assert_eq!(status(&said(&mut busy).await), 200);
     house.close().await;
-}
-
-impl House {
-    /// Waits, giving way to the tasks of the house, until something holds that they bring about.
-    async fn served_until(&self, holds: impl Fn() -> bool) {
-        within("what was expected", async {
-            while !holds() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-    }
 }

@@ -35,7 +35,7 @@ struct House {
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
     served: TaskTracker,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// How a [`House`] is built.
@@ -107,7 +107,7 @@ impl House {
             telemetry,
             stop: CancellationToken::new(),
             served: TaskTracker::new(),
-            _folder: folder,
+            folder,
         };
         house.served.spawn(serve(listener, tls, front, house.stop.clone()));
         house.served.close();
@@ -147,11 +147,22 @@ impl House {
         lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(' ')?.to_owned()))
     }
 
-    /// Stops, and waits until the last connection has ended.
-    async fn close(self) {
+    /// Waits, giving way to the tasks of the house, until something holds that they bring about.
+    async fn holds(&self, what: impl Fn() -> bool) {
+        within("what was expected", async {
+            while !what() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// Stops, and waits until the last connection has ended. What is left is the spool's folder.
+    async fn close(self) -> TempDir {
         self.stop.cancel();
         within("the end of all connections", self.served.wait()).await;
         self.spool.close().await;
+        self.folder
     }
 }
 

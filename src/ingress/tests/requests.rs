@@ -2,6 +2,9 @@
 
 use std::sync::Mutex;
 
+use http_body_util::Full;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -81,6 +84,37 @@ async fn a_body_ends_at_its_limit() {
         ("POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n".to_owned(), 413),
     ] {
         assert_eq!(status(&house.say(&text).await), expected, "{text}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_same_limits_hold_in_http2() {
+    let mut plan = plan();
+    plan.tls = TlsMode::SelfSigned;
+    plan.front.limits.header_bytes = 1024;
+    plan.front.limits.headers = 3;
+    plan.front.limits.body_bytes = EVENT.len();
+    let house = House::build(plan);
+    let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    TaskTracker::new().spawn(connection);
+    // The client adds a content-length of its own.
+    for (lines, value, body, expected) in [
+        (2, "x".to_owned(), EVENT.to_owned(), 200),
+        (3, "x".to_owned(), EVENT.to_owned(), 431),
+        (1, "x".repeat(1024), EVENT.to_owned(), 431),
+        (1, "x".to_owned(), format!("{EVENT} "), 413),
+        (2, "x".to_owned(), EVENT.to_owned(), 200),
+    ] {
+        let mut request = http::Request::post("https://localhost/in");
+        for _ in 0..lines {
+            request = request.header("a", &value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let reply = client.send_request(request).await.unwrap();
+        assert_eq!(reply.status(), expected, "{lines} lines of {} bytes", value.len());
+        assert!(!reply.headers().contains_key("connection"));
     }
     house.close().await;
 }
@@ -176,6 +210,24 @@ async fn the_address_is_decided_before_anything_else_of_a_head() {
     house.close().await;
 }
 
+#[tokio::test]
+async fn a_secret_is_not_kept_with_what_was_not_understood() {
+    let mut plan = plan();
+    let place = SecretPlace::Query("token".to_owned());
+    plan.front.routes[0].secret = Some(RouteSecret { place, value: "s3cret".into() });
+    plan.front.routes[0].on_malformed = OnMalformed::Accept;
+    let house = House::build(plan);
+    let said = house.say(request("POST /in?note=kept&token=s3cret", "", "{")).await;
+    assert_eq!(status(&said), 200);
+    assert_eq!(status(&house.say(request("POST /in?note=kept", "", "{")).await), 401);
+
+    let folder = house.close().await;
+    let stored = std::fs::read(folder.path().join("spool.db")).unwrap();
+    let holds = |text: &str| stored.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("note=kept"));
+    assert!(!holds("s3cret"));
+}
+
 fn direct(forward: impl Fn(ForwardedEvent) -> Forwarding + Send + Sync + 'static) -> Plan {
     let mut plan = plan();
     plan.front.routes[0].delivery = Delivery::Direct;
@@ -203,7 +255,7 @@ async fn a_forward_goes_on_when_its_sender_leaves() {
     let (release, released) = oneshot::channel::<()>();
     let (finished, ends) = oneshot::channel();
     let once = Mutex::new(Some((started, released, finished)));
-    let house = House::build(direct(move |event| {
+    let mut plan = direct(move |event| {
         let (started, released, finished) = once.lock().unwrap().take().unwrap();
         Box::pin(async move {
             started.send(()).unwrap();
@@ -211,12 +263,21 @@ async fn a_forward_goes_on_when_its_sender_leaves() {
             finished.send(event.body).unwrap();
             Forwarded::Delivered
         })
-    }));
-    let mut stream = house.connect().await;
-    stream.write_all(request("POST /in", "", EVENT).as_bytes()).await.unwrap();
-    within("the forward", begins).await.unwrap();
-    stream.set_zero_linger().unwrap();
-    drop(stream);
+    });
+    // In HTTP/2 a sender that leaves takes its request with it at once.
+    plan.tls = TlsMode::SelfSigned;
+    let house = House::build(plan);
+    let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let request = http::Request::post("https://localhost/in");
+    let request = request.body(Full::new(Bytes::from(EVENT))).unwrap();
+    tokio::select! {
+        _ = client.send_request(request) => panic!("answered too early"),
+        _ = connection => panic!("ended too early"),
+        begun = begins => begun.unwrap(),
+    }
+    // Both were dropped; the gateway sees that the sender has left.
+    house.holds(|| house.metric("postgate_connections_open").as_deref() == Some("0")).await;
     // Stopping waits for the forward, though nobody waits for its answer any more.
     house.stop.cancel();
     release.send(()).unwrap();
