@@ -77,7 +77,7 @@ impl Api {
         match endpoint {
             Endpoint::Livez => reply(StatusCode::OK, JSON, r#"{"live":true}"#),
             Endpoint::Readyz => self.ready(),
-            Endpoint::Metrics => reply(StatusCode::OK, OPENMETRICS, self.state.telemetry.encode()),
+            Endpoint::Metrics => reply(StatusCode::OK, OPENMETRICS, self.metrics()),
         }
     }
 
@@ -95,6 +95,13 @@ impl Api {
                 format!(r#"{{"ready":false,"reason":"{reason}"}}"#),
             ),
         }
+    }
+
+    /// The gauges are set when somebody looks: an alarm must not wait for a timer.
+    fn metrics(&self) -> String {
+        let telemetry = &self.state.telemetry;
+        telemetry.spool.numbers((self.state.spool_status)().numbers());
+        telemetry.encode()
     }
 
     /// The first reason not to be sent postbacks. The words need no escaping in JSON.

@@ -40,7 +40,7 @@ use self::store::{Arrival, Bodies, NewEvent, Order, Store};
 use self::writer::{Command, Limits, Ticket, Writer};
 
 use crate::clock;
-use crate::telemetry::{SpoolNumbers, SpoolRefusal, Telemetry};
+use crate::telemetry::{SpoolRefusal, Telemetry};
 
 /// Arrivals that may wait for the disk, in places of [`PLACE_BYTES`]: as many events, or 64 MiB.
 /// At 30,000 events a second that is 130 ms, longer than a commit of any healthy disk; what waits
@@ -100,7 +100,7 @@ impl Spool {
             telemetry.spool.folder_made(&settings.path);
         }
         let spool = Self::start(Box::new(store), Arc::new(bodies), settings, telemetry)?;
-        let numbers = spool.numbers();
+        let numbers = spool.status().numbers();
         let metrics = &spool.shared.telemetry.spool;
         metrics.opened(&settings.path, numbers, began.elapsed());
         Ok(spool)
@@ -251,16 +251,6 @@ impl Spool {
         let sent = self.shared.commands.send(Command::Keep(arrival, ticket));
         sent.map_err(|_| AppendError::Closed)?;
         Ok(answered)
-    }
-
-    fn numbers(&self) -> SpoolNumbers {
-        let status = self.status();
-        SpoolNumbers {
-            pending: status.pending,
-            dead: status.dead,
-            quarantined: status.quarantined,
-            bytes: status.bytes,
-        }
     }
 }
 

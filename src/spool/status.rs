@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::store::Census;
+use crate::telemetry::SpoolNumbers;
 
 /// Numbers for readiness and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub struct SpoolStatus {
     /// Bytes of the file that hold something, at the last commit. The write-ahead log beside it
     /// is not counted.
     pub bytes: u64,
+}
+
+impl SpoolStatus {
+    /// What the gauges show of it.
+    #[must_use]
+    pub const fn numbers(self) -> SpoolNumbers {
+        let Self { pending, dead, quarantined, bytes, .. } = self;
+        SpoolNumbers { pending, dead, quarantined, bytes }
+    }
 }
 
 /// The same numbers where they change.

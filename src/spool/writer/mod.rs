@@ -21,7 +21,7 @@ use super::store::{
     Stored, Written,
 };
 use crate::clock::{self, Timestamp};
-use crate::telemetry::{SpoolMetrics, SpoolNumbers, Telemetry};
+use crate::telemetry::{SpoolMetrics, Telemetry};
 
 /// Most commands of one commit: above this a longer batch no longer makes an event cheaper.
 const BATCH_COMMANDS: usize = 512;
@@ -180,7 +180,6 @@ impl Writer {
             self.next_tick = now + if self.expire_more { EXPIRE_PAUSE } else { TICK };
             self.measure();
             self.look_for_room();
-            self.show_numbers();
         }
     }
 
@@ -278,7 +277,6 @@ impl Writer {
             self.metrics().settlements_lost(self.settlements.len());
         }
         self.measure();
-        self.show_numbers();
         match self.store.close() {
             Ok(()) => self.metrics().closed(),
             Err(error) => self.metrics().close_failed(&error),
@@ -300,16 +298,6 @@ impl Writer {
             None if changed => self.metrics().recovered(),
             None => {}
         }
-    }
-
-    fn show_numbers(&self) {
-        let status = self.board.status.read(self.board.pending());
-        self.metrics().numbers(SpoolNumbers {
-            pending: status.pending,
-            dead: status.dead,
-            quarantined: status.quarantined,
-            bytes: status.bytes,
-        });
     }
 
     fn metrics(&self) -> &SpoolMetrics {
