@@ -32,6 +32,15 @@ pub(super) enum Claim {
     ByHead(IpAddr),
 }
 
+impl Claim {
+    /// The other end of the connection.
+    pub(super) const fn peer(self) -> IpAddr {
+        match self {
+            Self::Decided(peer) | Self::ByHead(peer) => peer,
+        }
+    }
+}
+
 /// Why a request is refused although its connection was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeadRefusal {

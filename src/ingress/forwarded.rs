@@ -27,19 +27,19 @@ pub(super) fn client(
 ) -> Result<IpAddr, Unreadable> {
     let mut client = peer;
     for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
-        let text = value.to_str().map_err(|_| Unreadable)?;
-        for element in text.rsplit(',') {
+        for element in value.as_bytes().rsplit(|byte| *byte == b',') {
             if !trusted.contains(client) {
                 return Ok(client);
             }
-            client = address(element.trim_matches([' ', '\t'])).ok_or(Unreadable)?;
+            client = address(element).ok_or(Unreadable)?;
         }
     }
     Ok(client)
 }
 
 /// `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`.
-fn address(text: &str) -> Option<IpAddr> {
+fn address(element: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(element).ok()?.trim_matches([' ', '\t']);
     let bracketed = || {
         let inner = text.strip_prefix('[')?.strip_suffix(']')?;
         inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
@@ -58,7 +58,8 @@ mod tests {
         let trusted = Ranges::new(&["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(X_FORWARDED_FOR, line.parse().unwrap());
+            let value = http::HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            headers.append(X_FORWARDED_FOR, value);
         }
         let peer = "10.0.0.1".parse().unwrap();
         client(&headers, peer, &trusted).map(|address| address.to_string())
@@ -124,6 +125,9 @@ mod tests {
 
     #[test]
     fn garbage_to_the_left_of_the_client_is_the_forgers_own_business() {
-        assert_eq!(told(&["garbage, 192.0.2.7"]).as_deref(), Ok("192.0.2.7"));
+        for line in ["garbage, 192.0.2.7", "\u{e4}, 192.0.2.7"] {
+            assert_eq!(told(&[line]).as_deref(), Ok("192.0.2.7"), "{line}");
+        }
+        assert_eq!(told(&["192.0.2.7, \u{e4}"]), Err(Unreadable));
     }
 }

@@ -32,7 +32,7 @@ use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, Version};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
 use self::admit::Claim;
@@ -115,16 +115,24 @@ impl Front {
     }
 
     /// Answers one request.
-    async fn answer(&self, claim: Claim, request: Request<Incoming>) -> Reply {
+    async fn answer<B>(&self, claim: Claim, request: Request<B>) -> Reply
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let (head, mut body) = request.into_parts();
-        match self.receive(claim, &head, &mut body).await {
+        let (client, answered) = match self.gate.admit_head(claim, &head.headers) {
+            Ok(client) => (client, self.receive(&head, &mut body).await),
+            Err(refusal) => (claim.peer(), Err(nowhere(Refusal::Address(refusal)))),
+        };
+        match answered {
             Ok(reply) => reply,
             Err(Refused { route, refusal }) => {
                 let (status, reason) = refusal.status();
                 let name = route.map(|route| &route.name);
-                self.telemetry.front.request_refused(name, reason, status.as_u16());
+                self.telemetry.front.request_refused(client, name, reason, status.as_u16());
                 let mut reply = refuse(&refusal, route.map(|route| &route.replies));
-                if !body.is_end_stream() && head.version != Version::HTTP_2 {
+                let unread = refusal.leaves_body() && !body.is_end_stream();
+                if unread && head.version != Version::HTTP_2 {
                     // What was not read of the body must not be taken for the next request.
                     reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -133,18 +141,13 @@ impl Front {
         }
     }
 
-    /// The way of one request, from its head to the promise.
-    async fn receive(
-        &self,
-        claim: Claim,
-        head: &Parts,
-        body: &mut Incoming,
-    ) -> Result<Reply, Refused<'_>> {
+    /// The way of one admitted request, from its head to the promise.
+    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<Reply, Refused<'_>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let began = clock::instant();
         check_head(head, self.limits.headers).map_err(nowhere)?;
-        let admitted = self.gate.admit_head(claim, &head.headers);
-        admitted.map_err(|refusal| nowhere(Refusal::Address(refusal)))?;
-
         let route = self.routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
         let refused = |refusal| Refused { route: Some(route), refusal };
         if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
@@ -243,7 +246,7 @@ impl Front {
             reason: malformed.to_string(),
             method: head.method.to_string(),
             content_type: head.headers.get(CONTENT_TYPE).map(|value| copy(value.as_bytes())),
-            query: head.uri.query().map(|query| copy(query.as_bytes())),
+            query: head.uri.query().and_then(|query| route.kept_query(query)),
             body,
         });
         let id = kept.await.map_err(Refusal::Spool)?;
@@ -326,3 +329,6 @@ fn input<'a>(head: &'a Parts, body: &'a Bytes) -> Input<'a> {
 fn copy(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 //! secret, no path of ours.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
@@ -20,6 +22,12 @@ const ID: &str = "{id}";
 /// Seconds after which the sender may try again: long enough for a disk to be tidied or a restart, short enough that
 /// nobody waits for it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("30");
+/// RFC 9110, 11.6.1, wants a challenge with every 401. The scheme is our own: no browser asks a person for it.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Postback-Token");
+/// The only coding that a body may have (RFC 9110, 15.5.16).
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+/// A postback by GET must reach us every time: no cache on the way may answer it.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Why a request gets an error.
@@ -88,6 +96,24 @@ impl Refusal {
         text.to_owned()
     }
 
+    /// It came before the body was read to its end.
+    pub(super) const fn leaves_body(&self) -> bool {
+        match self {
+            Self::Malformed(_)
+            | Self::Spool(_)
+            | Self::UpstreamRefused
+            | Self::UpstreamUnavailable => false,
+            Self::Address(_)
+            | Self::Host
+            | Self::TooManyHeaders
+            | Self::UnknownPath
+            | Self::UnknownMethod { .. }
+            | Self::Secret
+            | Self::Encoded
+            | Self::Body(_) => true,
+        }
+    }
+
     fn may_be_tried_again(&self) -> bool {
         matches!(self, Self::Spool(_) | Self::UpstreamUnavailable)
     }
@@ -121,6 +147,7 @@ impl Replies {
         };
         let mut reply = Response::new(Full::from(body));
         *reply.status_mut() = self.success_status;
+        reply.headers_mut().insert(CACHE_CONTROL, NO_STORE);
         if let Some(content_type) = &self.success_type {
             reply.headers_mut().insert(CONTENT_TYPE, content_type.clone());
         }
@@ -142,15 +169,19 @@ pub(super) fn refuse(refusal: &Refusal, replies: Option<&Replies>) -> Reply {
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
+    headers.insert(CACHE_CONTROL, NO_STORE);
     if let Some(content_type) = content_type {
         headers.insert(CONTENT_TYPE, content_type);
     }
     if refusal.may_be_tried_again() {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
-    if let Refusal::UnknownMethod { allow } = refusal {
-        headers.insert(ALLOW, allow.clone());
-    }
+    match refusal {
+        Refusal::UnknownMethod { allow } => headers.insert(ALLOW, allow.clone()),
+        Refusal::Secret => headers.insert(WWW_AUTHENTICATE, CHALLENGE),
+        Refusal::Encoded => headers.insert(ACCEPT_ENCODING, IDENTITY),
+        _ => None,
+    };
     reply
 }
 
@@ -237,6 +268,9 @@ mod tests {
             assert_eq!(reply.status().as_u16(), status, "{what}");
             assert_eq!(reply.headers().contains_key(RETRY_AFTER), again, "{what}");
             assert_eq!(reply.headers().contains_key(ALLOW), status == 405, "{what}");
+            assert_eq!(reply.headers().contains_key(WWW_AUTHENTICATE), status == 401, "{what}");
+            assert_eq!(reply.headers().contains_key(ACCEPT_ENCODING), status == 415, "{what}");
+            assert_eq!(reply.headers()[CACHE_CONTROL], "no-store", "{what}");
             assert_eq!(reply.headers()[CONTENT_TYPE], "application/problem+json", "{what}");
             let problem: serde_json::Value = serde_json::from_str(&text(reply)).unwrap();
             assert_eq!(problem["status"], status, "{what}");

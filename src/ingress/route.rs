@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method};
 
 use super::Forward;
@@ -48,6 +49,16 @@ impl Route {
             forward,
             metrics: metrics.route(&settings.name, &Format::ALL.map(Format::as_str)),
             methods: settings.methods.clone(),
+        }
+    }
+}
+
+impl Route {
+    /// A query as it may be kept: without the secret.
+    pub(super) fn kept_query(&self, query: &str) -> Option<Bytes> {
+        match &self.secret {
+            Some(secret) => secret.taken_out(query).map(Bytes::from),
+            None => Some(Bytes::copy_from_slice(query.as_bytes())),
         }
     }
 }

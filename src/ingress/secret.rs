@@ -43,6 +43,19 @@ impl Secret {
         }
     }
 
+    /// The query without the secret, and otherwise as it was sent. `None`: nothing else was in it.
+    pub(super) fn taken_out(&self, query: &str) -> Option<String> {
+        let SecretPlace::Query(name) = &self.place else {
+            return Some(query.to_owned());
+        };
+        let is_secret = |pair: &&str| {
+            let mut decoded = form_urlencoded::parse(pair.as_bytes());
+            decoded.next().is_some_and(|(key, _)| key == name.as_str())
+        };
+        let rest: Vec<&str> = query.split('&').filter(|pair| !is_secret(pair)).collect();
+        (!rest.is_empty()).then(|| rest.join("&"))
+    }
+
     fn is(&self, given: &[u8]) -> bool {
         digest::digest(&SHA256, given).as_ref().ct_eq(self.expected.as_ref()).into()
     }
@@ -98,5 +111,21 @@ mod tests {
             let (head, ()) = request.body(()).unwrap().into_parts();
             assert_eq!(secret.is_in(&head), good, "{query}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_query_is_all_but_the_secret() {
+        let in_query = secret(SecretPlace::Query("token".to_owned()));
+        for (query, kept) in [
+            ("token=s3+cret%2B", None),
+            ("a=1&token=s3+cret%2B&b=2&b=%zz", Some("a=1&b=2&b=%zz")),
+            ("t%6Fken=s3+cret%2B&&a", Some("&a")),
+            ("Token=1&a=token", Some("Token=1&a=token")),
+            ("", Some("")),
+        ] {
+            assert_eq!(in_query.taken_out(query).as_deref(), kept, "{query}");
+        }
+        let in_header = secret(SecretPlace::Header(HeaderName::from_static("token")));
+        assert_eq!(in_header.taken_out("token=1&a").as_deref(), Some("token=1&a"));
     }
 }

@@ -1,184 +1,265 @@
 //! Connections: accepted, admitted, handshaken, served, and ended in order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
+use super::reply::Reply;
 use super::{Front, RequestLimits};
-use crate::net::{Conn, Listener, Protocol, Tls};
-use crate::telemetry::ConnectionRefusal;
+use crate::net::{Conn, Listener, Protocol, Stream, Tls};
+use crate::telemetry::{BrokenConnection, ConnectionRefusal};
 
-/// Requests at once on one HTTP/2 connection; more wait at the sender (RFC 9113, 5.1.2 recommends no fewer).
+/// Requests at once on one HTTP/2 connection; more wait at the sender (RFC 9113, 5.1.2 recommends no fewer). Times
+/// `limits.body_bytes` it bounds what one connection can make us hold.
 const HTTP2_STREAMS: u32 = 100;
 /// Streams that the sender has reset and we still work on, before the connection is closed (CVE-2023-44487).
 const HTTP2_RESETS: usize = 20;
-/// How often a silent HTTP/2 connection is asked whether it is still there.
-const HTTP2_PING: Duration = Duration::from_secs(20);
+/// Bytes of replies that wait for a peer which does not read them. Replies are small.
+const HTTP2_SEND_BUFFER: usize = 64 << 10;
 /// hyper's least buffer for an HTTP/1 head.
 const LEAST_BUFFER: usize = 8 << 10;
+/// How much later than hyper's own time-out for a head ours strikes, so that in HTTP/1 hyper's always comes first.
+const SLACK: Duration = Duration::from_millis(100);
+/// How long a connection that was asked to end, and has no request under way, may take for it.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` is cancelled, then accepts nothing more and returns when every request under way is answered.
+/// How long to wait for that is the caller's decision: a body may take `limits.body_time`, a forward its own time-out.
 pub async fn serve(mut listener: Listener, tls: Tls, front: Front, stop: CancellationToken) {
-    let (tls, front) = (Arc::new(tls), Arc::new(front));
-    let http = Arc::new(Http::new(&front.limits));
-    let connections = TaskTracker::new();
-    while let Some(conn) = stop.run_until_cancelled(listener.accept()).await {
+    let tasks = TaskTracker::new();
+    let door = Arc::new(Door { http: Http::new(&front.limits, tasks.clone()), tls, front, stop });
+    let front = &door.front;
+    while let Some(conn) = door.stop.run_until_cancelled(listener.accept()).await {
         let peer = conn.peer;
         let Some(admitted) = front.gate.admit(peer, conn) else {
             front.telemetry.front.connection_refused(peer, ConnectionRefusal::Address);
             continue;
         };
-        let (tls, http, front) = (Arc::clone(&tls), Arc::clone(&http), Arc::clone(&front));
-        let stop = stop.clone();
-        connections.spawn(async move { connection(admitted, &tls, &http, front, stop).await });
+        tasks.spawn(Arc::clone(&door).connection(admitted));
     }
     drop(listener);
-    connections.close();
-    connections.wait().await;
+    tasks.close();
+    tasks.wait().await;
     front.forwards.close();
     front.forwards.wait().await;
 }
 
-/// Serves one connection to its end.
-async fn connection(
-    admitted: Admitted<Conn>,
-    tls: &Tls,
-    http: &Http,
-    front: Arc<Front>,
+/// What every connection goes through.
+struct Door {
+    http: Http,
+    tls: Tls,
+    front: Front,
     stop: CancellationToken,
-) {
-    let claim = admitted.claim();
-    let Conn { io, peer, place } = admitted.into_inner();
-    // Held until the connection ends.
-    let _held = (place, front.telemetry.front.connection_admitted());
+}
 
-    let stream = match stop.run_until_cancelled(tls.accept(io)).await {
-        Some(Ok(stream)) => stream,
-        Some(Err(error)) => return front.telemetry.front.handshake_failed(peer, &error),
-        None => return,
-    };
-    let http = match stream.protocol() {
-        Protocol::Http1 => &http.one,
-        Protocol::Http2 => &http.two,
-    };
+impl Door {
+    /// Serves one connection to its end. Its place is free again when this returns.
+    async fn connection(self: Arc<Self>, admitted: Admitted<Conn>) {
+        let telemetry = &self.front.telemetry.front;
+        let claim = admitted.claim();
+        let Conn { io, peer, place } = admitted.into_inner();
+        let _held = (place, telemetry.connection_admitted());
 
-    let activity = Arc::new(Activity::default());
-    let header_time = front.limits.header_time;
-    let service = service_fn(|request: Request<Incoming>| {
-        let (front, active) = (Arc::clone(&front), activity.begin());
-        async move {
-            let reply = front.answer(claim, request).await;
-            drop(active);
-            Ok::<_, std::convert::Infallible>(reply)
-        }
-    });
-    let mut served = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        () = over(&stop, &activity, header_time) => {
-            served.as_mut().graceful_shutdown();
-            // A request under way is answered; whoever only holds the connection has one more period.
-            tokio::select! {
-                ended = served.as_mut() => ended,
-                () = activity.idle(header_time) => return,
+        let stream = match self.stop.run_until_cancelled(self.tls.accept(io)).await {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => return telemetry.handshake_failed(peer, &error),
+            None => return,
+        };
+        let handle = |request| {
+            let door = Arc::clone(&self);
+            async move { door.front.answer(claim, request).await }
+        };
+        match self.http.serve(stream, handle, &self.stop).await {
+            End::Closed => {}
+            End::Silent => telemetry.connection_broken(peer, BrokenConnection::Silent, None),
+            End::NotHttp(error) => {
+                telemetry.connection_broken(peer, BrokenConnection::NotHttp, Some(&error));
+            }
+            End::Cut(error) => {
+                telemetry.connection_broken(peer, BrokenConnection::Cut, Some(&error));
             }
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "a connection broke off");
     }
 }
 
-/// Resolves when the connection should take no further request.
-async fn over(stop: &CancellationToken, activity: &Activity, header_time: Duration) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = activity.idle(header_time) => {}
-    }
-}
-
-/// hyper, set up for each protocol. ALPN has chosen one, so nothing has to be guessed from the first bytes.
+/// hyper, set up for each protocol.
 struct Http {
-    one: Builder<TokioExecutor>,
-    two: Builder<TokioExecutor>,
+    one: http1::Builder,
+    two: http2::Builder<Tasks>,
+    /// A connection without a request for so long is closed.
+    quiet: Duration,
 }
 
 impl Http {
-    fn new(limits: &RequestLimits) -> Self {
-        Self { one: http1(limits), two: http2(limits) }
+    /// `tasks`: where the requests of HTTP/2 run.
+    fn new(limits: &RequestLimits, tasks: TaskTracker) -> Self {
+        let mut one = http1::Builder::new();
+        // Without a timer the time-out never fires.
+        one.timer(TokioTimer::new())
+            .header_read_timeout(limits.header_time)
+            .max_header_size(limits.header_bytes)
+            .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
+            .max_headers(limits.headers)
+            // A sender that has closed its half still reads the answer.
+            .half_close(true);
+        let mut two = http2::Builder::new(Tasks(tasks));
+        two.timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+            .max_concurrent_streams(HTTP2_STREAMS)
+            .max_pending_accept_reset_streams(HTTP2_RESETS)
+            .max_send_buf_size(HTTP2_SEND_BUFFER);
+        Self { one, two, quiet: limits.header_time.saturating_add(SLACK) }
+    }
+
+    /// Answers the requests of one connection until either end closes it, it falls silent, or `stop`. ALPN has chosen
+    /// the protocol: to guess it from the first bytes would be a read that no time-out covers.
+    async fn serve<F, A>(&self, stream: Stream, handle: F, stop: &CancellationToken) -> End
+    where
+        F: Fn(Request<Incoming>) -> A,
+        A: Future<Output = Reply> + Send + 'static,
+    {
+        let activity = Arc::new(Activity::default());
+        let service = service_fn(|request| {
+            let active = activity.begin();
+            let answer = handle(request);
+            async move {
+                let reply = answer.await;
+                drop(active);
+                Ok::<_, std::convert::Infallible>(reply)
+            }
+        });
+        let protocol = stream.protocol();
+        let io = TokioIo::new(stream);
+        match protocol {
+            Protocol::Http1 => {
+                self.drive(self.one.serve_connection(io, service), &activity, stop).await
+            }
+            Protocol::Http2 => {
+                self.drive(self.two.serve_connection(io, service), &activity, stop).await
+            }
+        }
+    }
+
+    /// Beside hyper's time-out for a head of HTTP/1 stands ours, which sees what that one does not: HTTP/2 without a
+    /// preface or without requests, and a peer that does not read its replies.
+    async fn drive<C>(&self, connection: C, activity: &Activity, stop: &CancellationToken) -> End
+    where
+        C: GracefulConnection<Error = hyper::Error>,
+    {
+        let mut connection = std::pin::pin!(connection);
+        let mut stopped = std::pin::pin!(stop.cancelled());
+        let mut sleep = std::pin::pin!(tokio::time::sleep(self.quiet));
+        let mut closing = false;
+        let mut seen = 0;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    return ended.map_or_else(|error| End::of(error, activity), |()| End::Closed);
+                }
+                () = stopped.as_mut(), if !closing => {}
+                () = sleep.as_mut() => {
+                    let quiet = activity.is_quiet(&mut seen);
+                    if quiet && activity.is_unused() && !stop.is_cancelled() {
+                        return End::Silent;
+                    }
+                    if quiet && closing {
+                        return End::Closed;
+                    }
+                    if !quiet {
+                        let pause = if closing { CLOSE_TIME } else { self.quiet };
+                        sleep.set(tokio::time::sleep(pause));
+                        continue;
+                    }
+                }
+            }
+            closing = true;
+            connection.as_mut().graceful_shutdown();
+            sleep.set(tokio::time::sleep(CLOSE_TIME));
+        }
     }
 }
 
-fn http1(limits: &RequestLimits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        // Without a timer the time-out never fires.
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
-        .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
-        .max_headers(limits.headers)
-        // A sender that has closed its half still reads the answer.
-        .half_close(true);
-    builder
+/// How a connection ended.
+#[derive(Debug)]
+enum End {
+    /// As connections do.
+    Closed,
+    /// Without a request in the time for one.
+    Silent,
+    /// By a head that cannot be read, or is too large.
+    NotHttp(hyper::Error),
+    /// Before its first request was whole.
+    Cut(hyper::Error),
 }
 
-fn http2(limits: &RequestLimits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new()).http2_only();
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .max_concurrent_streams(HTTP2_STREAMS)
-        .max_pending_accept_reset_streams(HTTP2_RESETS)
-        .keep_alive_interval(HTTP2_PING)
-        .keep_alive_timeout(limits.header_time);
-    builder
+impl End {
+    fn of(error: hyper::Error, activity: &Activity) -> Self {
+        if error.is_parse() {
+            Self::NotHttp(error)
+        } else if !activity.is_unused() {
+            // A peer that has its replies leaves as it likes; many do it without TLS's good-bye.
+            Self::Closed
+        } else if error.is_timeout() {
+            Self::Silent
+        } else {
+            Self::Cut(error)
+        }
+    }
 }
 
-/// Whether anything goes on on a connection. hyper's own time-out sees a slow head on HTTP/1; this one also sees who
-/// never sends a request, in either protocol.
+/// Whether anything goes on on a connection: its requests so far, and those of them that have ended.
 #[derive(Debug, Default)]
 struct Activity {
     begun: AtomicU64,
-    under_way: AtomicUsize,
+    ended: AtomicU64,
 }
 
-/// A request under way, until dropped.
+/// A request under way, until dropped: answered, or left by its sender.
 struct Active(Arc<Activity>);
 
 impl Activity {
     fn begin(self: &Arc<Self>) -> Active {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        self.under_way.fetch_add(1, Ordering::Relaxed);
         Active(Arc::clone(self))
     }
 
-    /// Returns when no request was under way or begun for `time`, and before twice of it.
-    async fn idle(&self, time: Duration) {
-        let mut seen = self.begun.load(Ordering::Relaxed);
-        loop {
-            tokio::time::sleep(time).await;
-            let begun = self.begun.load(Ordering::Relaxed);
-            if begun == seen && self.under_way.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-            seen = begun;
-        }
+    /// Nothing is under way, and nothing was since this was last asked with the same `seen`.
+    fn is_quiet(&self, seen: &mut u64) -> bool {
+        let ended = self.ended.load(Ordering::Relaxed);
+        let before = std::mem::replace(seen, ended);
+        ended == before && ended == self.begun.load(Ordering::Relaxed)
+    }
+
+    fn is_unused(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) == 0
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Where hyper runs the requests of HTTP/2: among our own tasks, so that stopping waits for them.
+#[derive(Clone)]
+struct Tasks(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
     }
 }

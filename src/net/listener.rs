@@ -110,12 +110,14 @@ impl Listener {
 
     async fn connection(&self) -> (TcpStream, SocketAddr) {
         let mut pause = FIRST_PAUSE;
+        let mut streak: u32 = 0;
         loop {
             match self.socket.accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    self.telemetry.front.accept_failed(&error, pause);
+                    streak = streak.saturating_add(1);
+                    self.telemetry.front.accept_failed(&error, streak);
                     tokio::time::sleep(pause).await;
                     pause = LONGEST_PAUSE.min(pause * 2);
                 }

@@ -161,6 +161,9 @@ impl Identity {
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         // Our order of ciphers is the considered one; a client's may be anything.
         config.ignore_client_order = true;
+        // A sender opens a connection for nearly every event; a resumed one costs no signature. The keys of tickets
+        // change by themselves. Early data stays off: it can be replayed.
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::Pair)?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate })
     }
 }
@@ -190,4 +193,193 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
 fn unreadable(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> TlsError {
     let path = path.to_owned();
     move |source| TlsError::Pem { what, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use rustls::pki_types::ServerName;
+    use rustls::version::{TLS12, TLS13};
+    use rustls::{ClientConfig, ProtocolVersion, SupportedProtocolVersion};
+    use tempfile::TempDir;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::net::Protocol;
+
+    /// A certificate in PEM files, as an operator has it.
+    struct Files {
+        folder: TempDir,
+        made: rcgen::CertifiedKey<rcgen::KeyPair>,
+    }
+
+    impl Files {
+        fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            std::fs::write(folder.path().join("tls.crt"), made.cert.pem()).unwrap();
+            std::fs::write(folder.path().join("tls.key"), made.signing_key.serialize_pem())
+                .unwrap();
+            Self { folder, made }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn mode(&self, client_ca: Option<PathBuf>) -> TlsMode {
+            let (certificate, private_key) = (self.path("tls.crt"), self.path("tls.key"));
+            TlsMode::Files { certificate, private_key, client_ca }
+        }
+
+        fn identity(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+            let key = PrivatePkcs8KeyDer::from(self.made.signing_key.serialize_der());
+            (vec![self.made.cert.der().clone()], key.into())
+        }
+    }
+
+    fn tls(mode: TlsMode, handshake_time: Duration) -> Result<Tls, TlsError> {
+        Tls::new(&TlsSettings { mode, handshake_time })
+    }
+
+    /// A client that trusts `tls`, and shows a certificate where it has one.
+    fn client(
+        tls: &Tls,
+        versions: &[&'static SupportedProtocolVersion],
+        alpn: &[&[u8]],
+        identity: Option<&Files>,
+    ) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(tls.certificate().unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match identity.map(Files::identity) {
+            Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+            None => config.with_no_client_auth(),
+        };
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        TlsConnector::from(Arc::new(config))
+    }
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (client.unwrap(), server.unwrap().0)
+    }
+
+    /// Both ends of one handshake; what the server made of it.
+    async fn shake(tls: &Tls, client: &TlsConnector) -> Result<Stream, HandshakeError> {
+        let (near, far) = pair().await;
+        let name = ServerName::try_from("localhost").unwrap();
+        let (server, client) = tokio::join!(tls.accept(far), client.connect(name, near));
+        // A client of TLS 1.3 is done before the server has looked at its certificate.
+        assert!(client.is_ok() || server.is_err(), "only the client found a fault: {client:?}");
+        server
+    }
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    #[tokio::test]
+    async fn both_versions_and_both_protocols_are_spoken() {
+        let files = Files::new();
+        for mode in [files.mode(None), TlsMode::SelfSigned] {
+            let tls = tls(mode, PATIENCE).unwrap();
+            for version in [&TLS12, &TLS13] {
+                for (alpn, expected) in [
+                    (&[&b"h2"[..], b"http/1.1"][..], Protocol::Http2),
+                    (&[b"http/1.1", b"h2"], Protocol::Http2),
+                    (&[b"http/1.1"], Protocol::Http1),
+                    (&[], Protocol::Http1),
+                ] {
+                    let client = client(&tls, &[version], alpn, None);
+                    let stream = shake(&tls, &client).await.unwrap();
+                    assert_eq!(stream.protocol(), expected, "{version:?} {alpn:?}");
+                    let Stream::Tls(stream) = stream else { panic!("no TLS") };
+                    assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+                }
+                let unknown = client(&tls, &[version], &[b"spdy/3"], None);
+                assert!(matches!(shake(&tls, &unknown).await, Err(HandshakeError::Failed(_))));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newer_version_is_preferred() {
+        let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
+        let client = client(&tls, &[&TLS12, &TLS13], &[], None);
+        let Ok(Stream::Tls(stream)) = shake(&tls, &client).await else { panic!("no TLS") };
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+    }
+
+    #[tokio::test]
+    async fn with_a_client_authority_a_certificate_must_be_shown() {
+        let (files, friend, stranger) = (Files::new(), Files::new(), Files::new());
+        let tls = tls(files.mode(Some(friend.path("tls.crt"))), PATIENCE).unwrap();
+        for version in [&TLS12, &TLS13] {
+            let shown = client(&tls, &[version], &[], Some(&friend));
+            assert!(shake(&tls, &shown).await.is_ok(), "{version:?}");
+            for identity in [None, Some(&stranger)] {
+                let refused = client(&tls, &[version], &[], identity);
+                let failed = shake(&tls, &refused).await;
+                assert!(matches!(failed, Err(HandshakeError::Failed(_))), "{version:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_does_not_come_is_not_waited_for() {
+        let tls = tls(TlsMode::SelfSigned, Duration::from_millis(20)).unwrap();
+        let (mut near, far) = pair().await;
+        near.write_all(b"\x16\x03\x01").await.unwrap();
+        assert!(matches!(tls.accept(far).await, Err(HandshakeError::TooSlow)));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_tls_fails_at_once() {
+        let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
+        let (mut near, far) = pair().await;
+        near.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert!(matches!(tls.accept(far).await, Err(HandshakeError::Failed(_))));
+    }
+
+    #[tokio::test]
+    async fn without_tls_a_connection_passes_as_it_is() {
+        let tls = tls(TlsMode::Off, PATIENCE).unwrap();
+        assert!(tls.certificate().is_none());
+        let (_near, far) = pair().await;
+        let stream = tls.accept(far).await.unwrap();
+        assert_eq!(stream.protocol(), Protocol::Http1);
+        assert!(matches!(stream, Stream::Plain(_)));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_named() {
+        let (files, other) = (Files::new(), Files::new());
+        std::fs::write(files.path("empty"), "# nothing\n").unwrap();
+        let (certificate, private_key) = (files.path("tls.crt"), files.path("tls.key"));
+        for (certificate, private_key, client_ca, named) in [
+            (files.path("none"), private_key.clone(), None, "none"),
+            (files.path("empty"), private_key.clone(), None, "empty"),
+            (certificate.clone(), files.path("none"), None, "none"),
+            (certificate.clone(), files.path("empty"), None, "empty"),
+            (certificate.clone(), certificate.clone(), None, "tls.crt"),
+            (certificate.clone(), private_key.clone(), Some(files.path("none")), "none"),
+            (certificate.clone(), private_key.clone(), Some(files.path("empty")), "empty"),
+        ] {
+            let mode = TlsMode::Files { certificate, private_key, client_ca };
+            let what = format!("{mode:?}");
+            let error = tls(mode, PATIENCE).unwrap_err();
+            assert!(error.to_string().contains(named), "{error} for {what}");
+        }
+        let private_key = other.path("tls.key");
+        let mode = TlsMode::Files { certificate, private_key, client_ca: None };
+        assert!(matches!(tls(mode, PATIENCE), Err(TlsError::Pair(_))));
+    }
 }

@@ -1,5 +1,6 @@
 //! What the front door tells: connections, refusals, acceptances.
 
+use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,12 +16,16 @@ use prometheus_client::registry::Registry;
 /// The route of a refusal that came before a route was found.
 const NO_ROUTE: &str = "";
 
+/// A failing accept is logged the first time, and then about every half minute: its pause grows to a second.
+const ACCEPT_LOG_EVERY: u32 = 32;
+
 /// The front door's metrics.
 #[derive(Debug)]
 pub struct FrontMetrics {
     connections: Counter,
     connections_open: Gauge,
     connections_refused: Family<ReasonLabel, Counter>,
+    connections_broken: Family<ReasonLabel, Counter>,
     accept_failures: Counter,
     handshake_failures: Counter,
     refusals: Family<RefusalLabel, Counter>,
@@ -38,6 +43,17 @@ pub enum ConnectionRefusal {
     Address,
     /// `limits.connections_per_address` is reached.
     TooMany,
+}
+
+/// How a connection ended that was let in and brought no request, or no HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BrokenConnection {
+    /// Nothing whole came within `limits.header_time`.
+    Silent,
+    /// The head of a request cannot be read, or is too large.
+    NotHttp,
+    /// It was cut off before its first request was whole.
+    Cut,
 }
 
 /// One route's counters, looked up once.
@@ -84,6 +100,7 @@ impl FrontMetrics {
             connections: Counter::default(),
             connections_open: Gauge::default(),
             connections_refused: Family::default(),
+            connections_broken: Family::default(),
             accept_failures: Counter::default(),
             handshake_failures: Counter::default(),
             refusals: Family::default(),
@@ -107,6 +124,8 @@ impl FrontMetrics {
         registry.register("connections_open", "Admitted connections that are open", open);
         let refused = self.connections_refused.clone();
         registry.register("connections_refused", "Connections closed at once", refused);
+        let broken = self.connections_broken.clone();
+        registry.register("connections_broken", "Connections that brought no request", broken);
         let failures = self.accept_failures.clone();
         registry.register(
             "accept_failures",
@@ -165,23 +184,48 @@ impl FrontMetrics {
         tracing::info!(%peer, reason, "connection refused");
     }
 
-    /// No connection could be accepted; the next try is after `pause`.
-    pub fn accept_failed(&self, error: &io::Error, pause: Duration) {
+    /// No connection could be accepted, for the `streak`th time in a row.
+    pub fn accept_failed(&self, error: &io::Error, streak: u32) {
         self.accept_failures.inc();
-        tracing::error!(%error, ?pause, "cannot accept connections; is the limit of open files reached?");
+        if streak % ACCEPT_LOG_EVERY == 1 {
+            tracing::error!(%error, streak, "cannot accept connections; is the limit of open files reached?");
+        }
     }
 
     /// A handshake did not end well.
-    pub fn handshake_failed(&self, peer: IpAddr, error: &dyn std::error::Error) {
+    pub fn handshake_failed(&self, peer: IpAddr, error: &dyn Error) {
         self.handshake_failures.inc();
         let cause = error.source().map(ToString::to_string);
         tracing::debug!(%peer, %error, cause, "no TLS");
     }
 
+    /// A connection ended before its first request was whole, or by something that is not HTTP.
+    pub fn connection_broken(
+        &self,
+        peer: IpAddr,
+        broken: BrokenConnection,
+        error: Option<&dyn Error>,
+    ) {
+        let reason = match broken {
+            BrokenConnection::Silent => "silent",
+            BrokenConnection::NotHttp => "not_http",
+            BrokenConnection::Cut => "cut",
+        };
+        self.connections_broken.get_or_create(&ReasonLabel { reason }).inc();
+        let error = error.map(tracing::field::display);
+        tracing::debug!(%peer, reason, error, "connection broken");
+    }
+
     /// A request was answered with an error.
-    pub fn request_refused(&self, route: Option<&Arc<str>>, reason: &'static str, status: u16) {
+    pub fn request_refused(
+        &self,
+        client: IpAddr,
+        route: Option<&Arc<str>>,
+        reason: &'static str,
+        status: u16,
+    ) {
         let route = route.cloned().unwrap_or_else(|| Arc::from(NO_ROUTE));
-        tracing::info!(%route, reason, status, "request refused");
+        tracing::warn!(%route, %client, reason, status, "request refused");
         self.refusals.get_or_create(&RefusalLabel { route, reason }).inc();
     }
 }
@@ -220,5 +264,55 @@ impl RouteMetrics {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_counted_under_its_labels() {
+        let mut registry = Registry::with_prefix("postgate");
+        let front = FrontMetrics::new(&mut registry);
+        let peer = IpAddr::from([192, 0, 2, 1]);
+        let name = Arc::from("in");
+
+        let open = front.connection_admitted();
+        let route = front.route(&name, &["json", "xml"]);
+        route.accepted(&"id", 1, Duration::from_millis(1));
+        route.repeated(&"id", Duration::from_millis(1));
+        route.quarantined(&"id", &"why");
+        front.request_refused(peer, Some(&name), "secret", 401);
+        front.request_refused(peer, None, "path", 404);
+        front.connection_refused(peer, ConnectionRefusal::TooMany);
+        front.connection_broken(peer, BrokenConnection::Silent, None);
+        front.accept_failed(&io::ErrorKind::Other.into(), 1);
+
+        let text = encoded(&registry);
+        for line in [
+            "postgate_connections_open 1",
+            "postgate_connections_total 1",
+            "postgate_events_accepted_total{route=\"in\",format=\"xml\"} 1",
+            "postgate_events_accepted_total{route=\"in\",format=\"json\"} 0",
+            "postgate_events_repeated_total{route=\"in\"} 1",
+            "postgate_events_quarantined_total{route=\"in\"} 1",
+            "postgate_requests_refused_total{route=\"in\",reason=\"secret\"} 1",
+            "postgate_requests_refused_total{route=\"\",reason=\"path\"} 1",
+            "postgate_connections_refused_total{reason=\"too_many\"} 1",
+            "postgate_connections_broken_total{reason=\"silent\"} 1",
+            "postgate_accept_failures_total 1",
+            "postgate_accept_seconds_count{route=\"in\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        drop(open);
+        assert!(encoded(&registry).contains("postgate_connections_open 0"));
+    }
+
+    fn encoded(registry: &Registry) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+        text
     }
 }

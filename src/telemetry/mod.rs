@@ -10,7 +10,7 @@ mod operator;
 mod spooling;
 
 pub use delivery::{Attempted, DeliveryMetrics, InFlight, RouteDelivery};
-pub use front::{ConnectionRefusal, FrontMetrics, OpenConnection, RouteMetrics};
+pub use front::{BrokenConnection, ConnectionRefusal, FrontMetrics, OpenConnection, RouteMetrics};
 pub use log::{LogFormat, LogSettings, start_log};
 pub use operator::{AdminMetrics, AdminRefusal};
 pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal};

@@ -1,0 +1,112 @@
+//! Who is let in, and how connections end.
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use super::*;
+
+const EVENT: &str = r#"{"action_id":"1.2.3"}"#;
+
+/// Short, because tests wait for it to pass.
+const HEADER_TIME: Duration = Duration::from_millis(100);
+
+fn impatient(tls: TlsMode) -> House {
+    let mut plan = plan();
+    plan.tls = tls;
+    plan.front.limits.header_time = HEADER_TIME;
+    House::build(plan)
+}
+
+#[tokio::test]
+async fn a_stranger_sees_no_byte_of_a_handshake() {
+    let mut plan = plan();
+    plan.tls = TlsMode::SelfSigned;
+    plan.front.allowlist.ranges = vec!["192.0.2.0/24".parse().unwrap()];
+    let house = House::build(plan);
+
+    assert_eq!(said(&mut house.connect().await).await, "");
+    assert!(house.connect_tls(b"http/1.1").await.is_err());
+    let refused = "postgate_connections_refused_total{reason=\"address\"}";
+    assert_eq!(house.metric(refused).as_deref(), Some("2"));
+    assert_eq!(house.metric("postgate_connections_total").as_deref(), Some("0"));
+    assert_eq!(house.metric("postgate_handshake_failures_total").as_deref(), Some("0"));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whoever_says_nothing_is_not_waited_for() {
+    let house = impatient(TlsMode::SelfSigned);
+    for alpn in [&b"http/1.1"[..], b"h2"] {
+        let mut silent = house.connect_tls(alpn).await.unwrap();
+        let mut bytes = Vec::new();
+        let read = within("the end", silent.read_to_end(&mut bytes)).await;
+        // HTTP/2 begins with the server's settings; more than them is not said.
+        assert!(bytes.len() < 64, "{read:?} {bytes:?}");
+    }
+    let silent = "postgate_connections_broken_total{reason=\"silent\"}";
+    house.holds(|| house.metric(silent).as_deref() == Some("2")).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_not_waited_for() {
+    let house = impatient(TlsMode::Off);
+    assert_eq!(house.say("").await, "");
+    assert_eq!(house.say("POST /in HTTP/1.1\r\nHost: local").await, "");
+
+    // The same for a second request of a connection, whose first was answered.
+    let mut stream = house.connect().await;
+    let first = request("POST /in", "", EVENT).replace("close", "keep-alive");
+    stream.write_all(first.as_bytes()).await.unwrap();
+    stream.write_all(b"POST /in HTTP/1.1\r\n").await.unwrap();
+    let said = said(&mut stream).await;
+    assert_eq!(status(&said), 200);
+    assert_eq!(said.matches("HTTP/1.1").count(), 1);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_is_ended_after_its_replies() {
+    let house = impatient(TlsMode::SelfSigned);
+    let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let connection = TaskTracker::new().spawn(connection);
+    let request =
+        Request::post("https://localhost/in").body(Full::new(Bytes::from(EVENT))).unwrap();
+    assert_eq!(client.send_request(request).await.unwrap().status(), StatusCode::OK);
+    within("the end of the connection", connection).await.unwrap().unwrap();
+    assert_eq!(house.metric("postgate_connections_broken_total{reason=\"silent\"}"), None);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn stopping_answers_what_is_under_way_and_waits_for_nobody_else() {
+    let mut plan = plan();
+    plan.tls = TlsMode::SelfSigned;
+    let house = House::build(plan);
+    // None of these has anything under way; with the usual header time each would hold up the end.
+    let _shaking = house.connect().await;
+    let _silent = house.connect_tls(b"http/1.1").await.unwrap();
+    let _silent_http2 = house.connect_tls(b"h2").await.unwrap();
+    let mut partial = house.connect_tls(b"http/1.1").await.unwrap();
+    partial.write_all(b"POST /in HTTP/1.1\r\n").await.unwrap();
+
+    let mut busy = house.connect_tls(b"http/1.1").await.unwrap();
+    let whole = request("POST /in", "Expect: 100-continue\r\n", EVENT);
+    let (head, body) = whole.split_at(whole.len() - EVENT.len());
+    busy.write_all(head.as_bytes()).await.unwrap();
+    // The gateway asks for the body: the request is under way.
+    let mut asked = [0; 25];
+    within("100 Continue", busy.read_exact(&mut asked)).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    house.stop.cancel();
+    house.holds(|| house.metric("postgate_connections_open").as_deref() == Some("1")).await;
+    assert!(TcpStream::connect(house.address).await.is_err(), "nothing more is accepted");
+
+    busy.write_all(body.as_bytes()).await.unwrap();
+    assert_eq!(status(&said(&mut busy).await), 200);
+    house.close().await;
+}
