@@ -154,7 +154,7 @@ fn read<'a>(input: &Input<'a>, rules: &Rules, format: Format) -> Result<Event<'a
     let secret = rules.secret_parameter.as_deref();
     let body = match format {
         Format::Json => json::parse(detect::text(input.body)?, &mut budget)?,
-        Format::Xml => xml::parse(detect::text(input.body)?, &mut budget)?,
+        Format::Xml => xml::parse(input, &mut budget)?,
         Format::Form => form::parse(input.body, secret, &mut budget)?,
         Format::Query => Vec::new(),
     };

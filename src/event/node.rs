@@ -30,6 +30,21 @@ impl Node<'_> {
         }
     }
 
+    /// The same, borrowing nothing. Recursion is bounded by [`Limits::DEEPEST`].
+    pub(super) fn into_owned(self) -> Node<'static> {
+        match self {
+            Self::Null => Node::Null,
+            Self::Text(text) => Node::Text(Cow::Owned(text.into_owned())),
+            Self::Object(members) => {
+                let members = members.into_iter();
+                let owned =
+                    members.map(|(name, node)| (name.into_owned().into(), node.into_owned()));
+                Node::Object(owned.collect())
+            }
+            Self::List(entries) => Node::List(entries.into_iter().map(Node::into_owned).collect()),
+        }
+    }
+
     pub(super) fn is_scalar(&self) -> bool {
         matches!(self, Self::Null | Self::Text(_))
     }

@@ -99,6 +99,8 @@ fn escaped(text: &str) -> String {
         match character {
             '<' => escaped.push_str("&lt;"),
             '&' => escaped.push_str("&amp;"),
+            // `]]>` is not allowed in text.
+            '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\t' | '\n' | '\r' => write!(escaped, "&#{};", u32::from(character)).unwrap(),
             other => escaped.push(other),
