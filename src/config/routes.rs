@@ -132,6 +132,7 @@ fn rules(
         key: ordered,
         secret_parameter,
         limits: limits?,
+        template: None,
     })
 }
 

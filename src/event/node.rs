@@ -73,6 +73,14 @@ impl Budget {
         Ok(())
     }
 
+    /// Counts so many at once.
+    pub(super) fn take(&mut self, number: usize) -> Result<(), Malformed> {
+        for _ in 0..number {
+            self.field()?;
+        }
+        Ok(())
+    }
+
     /// One level down.
     pub(super) fn enter(&mut self) -> Result<(), Malformed> {
         let Some(left) = self.depth.checked_sub(1) else {

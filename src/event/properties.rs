@@ -22,6 +22,7 @@ fn rules(kind: Kind) -> Rules {
         key: None,
         secret_parameter: Some("token".to_owned()),
         limits: Limits { depth: 32, fields: 1000 },
+        template: None,
     }
 }
 

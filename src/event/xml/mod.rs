@@ -36,7 +36,10 @@ pub(super) fn parse<'a>(
     }
 }
 
-fn document<'a>(text: &'a str, budget: &mut Budget) -> Result<Vec<Member<'a>>, Malformed> {
+pub(super) fn document<'a>(
+    text: &'a str,
+    budget: &mut Budget,
+) -> Result<Vec<Member<'a>>, Malformed> {
     let placed = |malformed: Malformed, at| Malformed::at(malformed.reason, text.as_bytes(), at);
     if let Some(at) = grammar::forbidden(text) {
         return Err(placed(Malformed::new("a character that XML does not allow"), at));
