@@ -16,6 +16,8 @@ mod golden;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod support;
