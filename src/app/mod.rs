@@ -1,24 +1,36 @@
-//! The wiring. In: typed settings. Out: a running gateway. Never: logic of a stage; this is the only file that knows
+//! The wiring. In: typed settings. Out: a running gateway. Never: logic of a stage; this is the only place that knows
 //! them all.
 
+mod delivery;
+mod fixed;
+mod marks;
+mod reload;
 mod shutdown;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::delivery::Deliveries;
+use self::marks::Marks;
+use self::reload::Live;
 use crate::admin::{self, AdminServer, AdminState, Readiness};
-use crate::config::{self, Settings};
-use crate::deliver::{BuildError, DirectOutcome, Outgoing, Route, Upstream, UpstreamSettings};
-use crate::ingress::{self, Delivery, Forward, Forwarded, ForwardedEvent, Front, FrontSettings};
+use crate::config::Settings;
+use crate::deliver::BuildError;
+use crate::ingress::{self, Front};
 use crate::net::{self, Listener, Tls};
-use crate::spool::{OpenError, RouteName, Spool, SpoolSettings};
+use crate::spool::{OpenError, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
+
+/// How often a running gateway looks whether its files have changed. Certificates are renewed days before their end and
+/// addresses announced before their use, so seconds do not matter; an operator who waits for it should not have to long.
+pub const WATCH_EVERY: Duration = Duration::from_secs(5);
 
 /// Why the gateway did not start, after its configuration was found good.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +62,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Gateway {
     address: SocketAddr,
-    certificate: Option<CertificateDer<'static>>,
+    tls: Tls,
     spool: Spool,
     readiness: Readiness,
     admin: AdminServer,
@@ -60,6 +72,9 @@ pub struct Gateway {
     stop: CancellationToken,
     front: TaskTracker,
     deliveries: TaskTracker,
+    /// Gone once somebody watches.
+    live: Option<Live>,
+    reload: Arc<Notify>,
 }
 
 /// Starts everything, in an order in which nothing is accepted before it can be kept and nobody is told "ready" too
@@ -72,11 +87,12 @@ pub struct Gateway {
 /// Outside of a tokio runtime.
 pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
     let telemetry = Arc::new(Telemetry::new());
+    let marks = Marks::of(&settings.watched);
     let tls = Tls::new(&settings.tls)?;
     let listener = Listener::bind(&settings.listen, Arc::clone(&telemetry))?;
-    let routes = routes(&settings, &telemetry)?;
+    let upstreams = delivery::upstreams(&settings, &[])?;
     let spool = open_spool(settings.spool.clone(), &telemetry).await?;
-    warn_of_orphans(&spool, &routes);
+    warn_of_orphans(&spool, &settings);
 
     let readiness = Readiness::new();
     let watched = spool.clone();
@@ -84,23 +100,34 @@ pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
         AdminState::new(readiness.clone(), Arc::clone(&telemetry), move || watched.status());
     let admin = admin::start(&settings.admin, state)?;
 
-    let front =
-        Front::new(&front(&settings), forwards(&settings, &routes), spool.clone(), telemetry);
+    let tasks = TaskTracker::new();
+    let mut deliveries = Deliveries::new(spool.clone(), Arc::clone(&telemetry), tasks.clone());
+    deliveries.take(&settings, upstreams);
+    tasks.close();
+    let forwards = deliveries.forwards(&settings);
+    let front = reload::front(&settings);
+    let front = Arc::new(Front::new(&front, forwards, spool.clone(), Arc::clone(&telemetry)));
     let gateway = Gateway {
         address: listener.local_addr(),
-        certificate: tls.certificate(),
+        tls: tls.clone(),
         spool,
         readiness,
         admin,
         shutdown_time: settings.shutdown_time,
         stop: CancellationToken::new(),
         front: TaskTracker::new(),
-        deliveries: TaskTracker::new(),
+        deliveries: tasks,
+        live: Some(Live {
+            started: settings.clone(),
+            current: settings,
+            marks,
+            tls: tls.clone(),
+            front: Arc::clone(&front),
+            deliveries,
+            telemetry,
+        }),
+        reload: Arc::new(Notify::new()),
     };
-    for route in routes.into_values() {
-        gateway.deliveries.spawn(route.run(gateway.spool.clone()));
-    }
-    gateway.deliveries.close();
     gateway.front.spawn(ingress::serve(listener, tls, front, gateway.stop.clone()));
     gateway.front.close();
     gateway.readiness.ready();
@@ -124,7 +151,22 @@ impl Gateway {
     /// Our own certificate; `None` where TLS is off.
     #[must_use]
     pub fn certificate(&self) -> Option<CertificateDer<'static>> {
-        self.certificate.clone()
+        self.tls.certificate()
+    }
+
+    /// From now on, takes over the configuration at `path` when one of its files has changed, which is looked at this
+    /// often, or when [`Gateway::reload`] asks for it. One that has problems changes nothing. The first call counts.
+    pub fn watch(&mut self, path: PathBuf, every: Duration) {
+        if let Some(live) = self.live.take() {
+            let (asked, stop) = (Arc::clone(&self.reload), self.stop.clone());
+            self.front.spawn(reload::watch(live, path, every, asked, stop));
+        }
+    }
+
+    /// Asks for the configuration to be taken over now; whether it could be is told by log and metrics. Does nothing
+    /// before [`Gateway::watch`].
+    pub fn reload(&self) {
+        self.reload.notify_one();
     }
 
     /// Resolves when the gateway can no longer do its work: the spool's writer has died, by a bug. Nothing that was
@@ -146,68 +188,10 @@ async fn open_spool(
     opened.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
 }
 
-/// Every route's way to its upstream. Routes with equal upstreams share one: one pool, one `max_in_flight`.
-fn routes(
-    settings: &Settings,
-    telemetry: &Telemetry,
-) -> Result<HashMap<RouteName, Route>, StartError> {
-    let mut upstreams: Vec<(&UpstreamSettings, Arc<Upstream>)> = Vec::new();
-    let mut routes = HashMap::new();
-    for route in &settings.routes {
-        let route = &route.deliver;
-        let known = upstreams.iter().find(|(settings, _)| **settings == route.upstream);
-        let upstream = if let Some((_, upstream)) = known {
-            Arc::clone(upstream)
-        } else {
-            let failed = |cause| StartError::Upstream { route: route.name.to_string(), cause };
-            let upstream = Arc::new(Upstream::new(&route.upstream).map_err(failed)?);
-            upstreams.push((&route.upstream, Arc::clone(&upstream)));
-            upstream
-        };
-        routes.insert(RouteName::clone(&route.name), Route::new(route, upstream, telemetry));
-    }
-    Ok(routes)
-}
-
-fn front(settings: &Settings) -> FrontSettings {
-    FrontSettings {
-        allowlist: settings.allowlist.clone(),
-        limits: settings.limits,
-        routes: settings.routes.iter().map(|route| route.ingress.clone()).collect(),
-    }
-}
-
-/// How each `direct` route reaches its upstream: the one thing that the front door and delivery share besides the spool.
-fn forwards(
-    settings: &Settings,
-    routes: &HashMap<RouteName, Route>,
-) -> HashMap<RouteName, Forward> {
-    let direct = settings.routes.iter().filter(|route| route.ingress.delivery == Delivery::Direct);
-    let forward = |route: &config::Route| {
-        let name = &route.ingress.name;
-        routes.get(name).map(|route| (RouteName::clone(name), forward(route.clone())))
-    };
-    direct.filter_map(forward).collect()
-}
-
-fn forward(route: Route) -> Forward {
-    Forward::new(move |ForwardedEvent { id, accepted, body }| {
-        let route = route.clone();
-        Box::pin(async move {
-            let event = Outgoing { id, accepted, attempt: 1, body };
-            match route.forward(event).await {
-                DirectOutcome::Delivered => Forwarded::Delivered,
-                DirectOutcome::Refused(_) => Forwarded::Refused,
-                DirectOutcome::Unavailable => Forwarded::Unavailable,
-            }
-        })
-    })
-}
-
 /// Says which events nobody will deliver, because their route is gone from the configuration.
-fn warn_of_orphans(spool: &Spool, routes: &HashMap<RouteName, Route>) {
+fn warn_of_orphans(spool: &Spool, settings: &Settings) {
     for (route, events) in spool.backlog() {
-        if !routes.contains_key(&route) {
+        if !settings.routes.iter().any(|configured| configured.deliver.name == route) {
             tracing::error!(
                 %route,
                 events,

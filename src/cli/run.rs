@@ -11,7 +11,7 @@ use crate::config;
 use crate::telemetry;
 
 /// Runs until SIGTERM or SIGINT, then shuts down in order; a second signal ends the process at once. Nothing that was
-/// acknowledged depends on an orderly end.
+/// acknowledged depends on an orderly end. SIGHUP takes the configuration over again.
 pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = config::load(config)?;
     telemetry::start_log(&settings.log).context("cannot start the log")?;
@@ -23,21 +23,26 @@ pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
         .thread_name("data")
         .build()
         .context("cannot start the runtime")?;
-    let code = runtime.block_on(serve(settings));
+    let code = runtime.block_on(serve(settings, config));
     // Whatever still runs was given its time, or a second signal said not to wait for it.
     runtime.shutdown_background();
     code
 }
 
-async fn serve(settings: config::Settings) -> anyhow::Result<ExitCode> {
+async fn serve(settings: config::Settings, config: &Path) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    let gateway = app::start(settings).await?;
-    let failed = tokio::select! {
-        name = signals.next() => {
-            tracing::info!(signal = name, "stopping; a second signal ends it at once");
-            false
+    let mut reload = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let mut gateway = app::start(settings).await?;
+    gateway.watch(config.to_owned(), app::WATCH_EVERY);
+    let failed = loop {
+        tokio::select! {
+            Some(()) = reload.recv() => gateway.reload(),
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopping; a second signal ends it at once");
+                break false;
+            }
+            () = gateway.failed() => break true,
         }
-        () = gateway.failed() => true,
     };
     tokio::select! {
         () = gateway.stop() => {}

@@ -128,6 +128,7 @@ fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<IpNet> {
         return Vec::new();
     }
 
+    let problems = report.problems.len();
     let mut ranges = Vec::new();
     let mut refused = 0;
     for (number, line) in (1..).zip(text.lines()) {
@@ -144,6 +145,11 @@ fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<IpNet> {
             }
             Err(_) => break,
         }
+    }
+    if ranges.is_empty() && report.problems.len() == problems {
+        // A file that somebody is writing, or a download that failed, must not shut anybody out in silence.
+        let what = format!("{} holds no range", path.display());
+        report.problem(key, what, "fill it, or take it out of allowlist.files");
     }
     ranges
 }
@@ -229,6 +235,18 @@ mod tests {
         let settings = allowlist(&open, &mut report);
         assert!(settings.allow_any);
         assert_eq!((report.problems.len(), report.warnings.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_file_without_a_range_is_a_mistake() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for text in ["", "# nothing yet\n\n"] {
+            std::fs::write(folder.path().join("ranges"), text).expect("written");
+            let mut report = report_in(folder.path());
+            allowlist(&raw(&["192.0.2.0/24"], &["ranges"]), &mut report);
+            let keys: Vec<_> = report.problems.iter().map(|problem| &problem.key).collect();
+            assert_eq!(keys, ["allowlist.files[0]"], "{text:?}");
+        }
     }
 
     #[test]

@@ -108,6 +108,18 @@ pub fn load_from(
     parse(&text, path, variables, now)
 }
 
+/// Reads the configuration at `path` again, for a gateway that runs. Like [`load`], but leaves the spool's file alone:
+/// SQLite's locks on it are the process's, and end when the process closes *any* handle of that file.
+///
+/// # Errors
+/// Every mistake that can be found, in one list.
+pub fn reload(path: &Path) -> Result<Settings, Problems> {
+    let document = Document::parse(&read(path)?);
+    let mut report = Report::new(path, document, environment_variables().collect(), clock::now());
+    report.spool_is_open = true;
+    finish(report)
+}
+
 /// Where the admin listener is, whatever else is wrong with the configuration: a file that somebody
 /// is editing must not make a running gateway look unwell.
 ///
@@ -131,7 +143,10 @@ pub fn parse(
     variables: impl IntoIterator<Item = (String, String)>,
     now: Timestamp,
 ) -> Result<Settings, Problems> {
-    let mut report = Report::new(path, Document::parse(text), variables.into_iter().collect(), now);
+    finish(Report::new(path, Document::parse(text), variables.into_iter().collect(), now))
+}
+
+fn finish(mut report: Report) -> Result<Settings, Problems> {
     let settings = raw(&mut report).and_then(|raw| settings(raw, &mut report));
     report.faults();
     problem::sort(&mut report.warnings);

@@ -19,6 +19,8 @@ pub(super) struct Report {
     /// Files whose change is a reason to load the configuration again.
     pub(super) watched: Vec<PathBuf>,
     pub(super) now: Timestamp,
+    /// The spool's file is open in this process, and must not be touched.
+    pub(super) spool_is_open: bool,
     file: String,
     folder: PathBuf,
     document: Document,
@@ -41,6 +43,7 @@ impl Report {
             warnings: Vec::new(),
             watched: vec![path.to_owned()],
             now,
+            spool_is_open: false,
             file: path.display().to_string(),
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             document,

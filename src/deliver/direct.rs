@@ -12,7 +12,7 @@ impl Route {
     /// Forwards once, now, for a route with `delivery = "direct"`. Takes at most
     /// `upstream.timeout`, waiting for a place among `max_in_flight` included.
     pub async fn forward(&self, event: Outgoing) -> DirectOutcome {
-        let inner = &self.inner;
+        let inner = self.current();
         let deadline = Instant::now() + inner.upstream.timeout;
         let tried = match timeout_at(deadline, inner.upstream.permit()).await {
             Ok(_permit) => inner.attempt(&event, deadline).await,
@@ -123,7 +123,7 @@ mod tests {
         let (address, mut arrivals, _open) = gate().await;
         let (route, telemetry) =
             route(UpstreamSettings { max_in_flight: 1, timeout: SOON, ..fixture::http(address) });
-        let _held = route.inner.upstream.permit().await;
+        let _held = route.current().upstream.permit().await;
         assert_eq!(route.forward(event()).await, DirectOutcome::Unavailable);
         assert!(arrivals.try_recv().is_err(), "nothing was sent");
         assert!(counted(&telemetry, "unavailable"), "{}", telemetry.encode());

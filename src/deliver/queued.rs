@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use super::Outgoing;
 use super::policy::{self, Decision, Try};
 use super::route::{Inner, Route, Tried, attempted};
-use crate::spool::{Attempt, Lease, Spool};
+use crate::spool::{Attempt, Lease, RouteName, Spool};
 
 impl Route {
     /// Delivers the route's events until leasing stops; returns when every delivery under way has
@@ -17,11 +17,13 @@ impl Route {
     /// events would be missing to the routes that share the upstream.
     pub async fn run(self, spool: Spool) {
         let deliveries = TaskTracker::new();
-        while let Some(lease) = spool.lease(&self.inner.name).await {
-            let permit = self.inner.upstream.permit().await;
-            let (route, spool) = (self.clone(), spool.clone());
+        let name = RouteName::clone(&self.current().name);
+        while let Some(lease) = spool.lease(&name).await {
+            let route = self.current();
+            let permit = route.upstream.permit().await;
+            let spool = spool.clone();
             deliveries.spawn(async move {
-                route.inner.deliver(lease, &spool).await;
+                route.deliver(lease, &spool).await;
                 drop(permit);
             });
         }
@@ -78,6 +80,7 @@ mod tests {
     use bytes::Bytes;
     use tokio::sync::mpsc;
 
+    use super::super::Upstream;
     use super::super::fixture::{
         self, PATIENCE, SOON, Seen, counted, event, gate, route, serve, serve_status, status,
     };
@@ -97,9 +100,9 @@ mod tests {
             let (address, _requests) = serve_status(code).await;
             let (route, telemetry) = route(fixture::http(address));
             let event = event();
-            let tried = route.inner.attempt(&event, Instant::now() + PATIENCE).await;
-            let decision = route.inner.decide(&event, &tried);
-            route.inner.report(&event, &tried, decision);
+            let tried = route.current().attempt(&event, Instant::now() + PATIENCE).await;
+            let decision = route.current().decide(&event, &tried);
+            route.current().report(&event, &tried, decision);
             match decision {
                 Decision::Done => assert_eq!(code, 200),
                 Decision::Dead(_) => assert_eq!(code, 410),
@@ -196,6 +199,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn another_upstream_takes_the_next_event() {
+        let (first, mut at_first) = serve_status(200).await;
+        let (second, mut at_second) = serve_status(200).await;
+        let (route, telemetry) = route(fixture::http(first));
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = spool(&folder, &telemetry);
+        let tasks = TaskTracker::new();
+        let running = tasks.spawn(route.clone().run(spool.clone()));
+        append(&spool, "actions", "1").await;
+        assert_eq!(at_first.recv().await.expect("a request").body, "1");
+
+        let settings = fixture::route_settings(fixture::http(second));
+        let upstream = Upstream::new(&settings.upstream).expect("good settings");
+        route.replace(&settings, Arc::new(upstream), &telemetry);
+        append(&spool, "actions", "2").await;
+        assert_eq!(at_second.recv().await.expect("a request").body, "2");
+        spool.stop_leasing();
+        running.await.expect("no panic");
+        assert!(at_first.try_recv().is_err());
+        spool.close().await;
+    }
+
+    #[tokio::test]
     async fn a_route_without_events_takes_no_place_from_another() {
         let (address, mut requests) = serve_status(200).await;
         let narrow = UpstreamSettings { max_in_flight: 1, ..fixture::http(address) };
@@ -204,7 +230,7 @@ mod tests {
             name: "idle".into(),
             ..fixture::route_settings(fixture::http(address))
         };
-        let idle = Route::new(&idle, Arc::clone(&busy.inner.upstream), &telemetry);
+        let idle = Route::new(&idle, Arc::clone(&busy.current().upstream), &telemetry);
         let folder = tempfile::tempdir().expect("a folder");
         let spool = spool(&folder, &telemetry);
         let tasks = TaskTracker::new();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::outcome::Outcome;
@@ -13,10 +14,10 @@ use crate::clock::{self, Timestamp};
 use crate::spool::RouteName;
 use crate::telemetry::{Attempted, RouteDelivery, Telemetry};
 
-/// A route's delivery, queued and direct. Cheap to clone.
+/// A route's delivery, queued and direct. Cheap to clone, and all clones are one.
 #[derive(Clone, Debug)]
 pub struct Route {
-    pub(super) inner: Arc<Inner>,
+    inner: Arc<ArcSwap<Inner>>,
 }
 
 #[derive(Debug)]
@@ -41,19 +42,36 @@ impl Route {
     /// or of equal settings of another route.
     #[must_use]
     pub fn new(settings: &RouteSettings, upstream: Arc<Upstream>, telemetry: &Telemetry) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                name: Arc::clone(&settings.name),
-                template: Template::new(&upstream.target, &settings.path, settings.kind),
-                retry: settings.retry,
-                telemetry: telemetry.delivery.route(&settings.name),
-                upstream,
-            }),
-        }
+        Self { inner: Arc::new(ArcSwap::from_pointee(Inner::new(settings, upstream, telemetry))) }
+    }
+
+    /// Other settings for the route of this name, from the next attempt on; those under way end as they began.
+    pub fn replace(
+        &self,
+        settings: &RouteSettings,
+        upstream: Arc<Upstream>,
+        telemetry: &Telemetry,
+    ) {
+        self.inner.store(Arc::new(Inner::new(settings, upstream, telemetry)));
+    }
+
+    /// How an attempt that begins now is made.
+    pub(super) fn current(&self) -> Arc<Inner> {
+        self.inner.load_full()
     }
 }
 
 impl Inner {
+    fn new(settings: &RouteSettings, upstream: Arc<Upstream>, telemetry: &Telemetry) -> Self {
+        Self {
+            name: Arc::clone(&settings.name),
+            template: Template::new(&upstream.target, &settings.path, settings.kind),
+            retry: settings.retry,
+            telemetry: telemetry.delivery.route(&settings.name),
+            upstream,
+        }
+    }
+
     /// One attempt, over at `deadline` at the latest.
     pub(super) async fn attempt(&self, event: &Outgoing, deadline: Instant) -> Tried {
         let _in_flight = self.telemetry.begin();

@@ -18,27 +18,15 @@ pub struct Gate {
 
 /// Something whose peer may come in. Only [`Gate::admit`] makes one.
 #[derive(Debug)]
-pub struct Admitted<T> {
-    inner: T,
-    claim: Claim,
-}
+pub struct Admitted<T>(T);
 
-/// What is known of the client when its connection is admitted.
+/// What an admitted peer's address says of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Claim {
+enum Claim {
     /// The peer is the client, and is allowed.
     Decided(IpAddr),
     /// The peer is a trusted proxy: each request says who its client is.
     ByHead(IpAddr),
-}
-
-impl Claim {
-    /// The other end of the connection.
-    pub(super) const fn peer(self) -> IpAddr {
-        match self {
-            Self::Decided(peer) | Self::ByHead(peer) => peer,
-        }
-    }
 }
 
 /// Why a request is refused although its connection was admitted.
@@ -64,23 +52,17 @@ impl Gate {
     /// Admits what came from `peer`, or drops it. A trusted proxy is admitted for the sake of its clients, whether or not
     /// it is in the list itself.
     pub fn admit<T>(&self, peer: IpAddr, inner: T) -> Option<Admitted<T>> {
-        let claim = if self.trusted.contains(peer) {
-            Claim::ByHead(peer)
-        } else if self.allows(peer) {
-            Claim::Decided(peer)
-        } else {
-            return None;
-        };
-        Some(Admitted { inner, claim })
+        self.claim(peer).map(|_| Admitted(inner))
     }
 
-    /// The client of one request on an admitted connection.
+    /// The client of one request on an admitted connection of `peer`. The peer is asked for again: the connection may
+    /// be older than this list.
     pub(super) fn admit_head(
         &self,
-        claim: Claim,
+        peer: IpAddr,
         headers: &HeaderMap,
     ) -> Result<IpAddr, HeadRefusal> {
-        let peer = match claim {
+        let peer = match self.claim(peer).ok_or(HeadRefusal::NotAllowed)? {
             Claim::Decided(client) => return Ok(client),
             Claim::ByHead(peer) => peer,
         };
@@ -89,18 +71,22 @@ impl Gate {
         if self.allows(client) { Ok(client) } else { Err(HeadRefusal::NotAllowed) }
     }
 
+    fn claim(&self, peer: IpAddr) -> Option<Claim> {
+        if self.trusted.contains(peer) {
+            Some(Claim::ByHead(peer))
+        } else {
+            self.allows(peer).then_some(Claim::Decided(peer))
+        }
+    }
+
     fn allows(&self, address: IpAddr) -> bool {
         self.allow_any || self.allowed.contains(address)
     }
 }
 
 impl<T> Admitted<T> {
-    pub(super) fn claim(&self) -> Claim {
-        self.claim
-    }
-
     pub(super) fn into_inner(self) -> T {
-        self.inner
+        self.0
     }
 }
 
@@ -117,7 +103,10 @@ mod tests {
     }
 
     fn claim(gate: &Gate, peer: &str) -> Option<Claim> {
-        gate.admit(peer.parse().unwrap(), ()).map(|admitted| admitted.claim())
+        let peer = peer.parse().unwrap();
+        let claim = gate.claim(peer);
+        assert_eq!(gate.admit(peer, ()).is_some(), claim.is_some());
+        claim
     }
 
     fn head(gate: &Gate, peer: &str, forwarded: Option<&str>) -> Result<String, HeadRefusal> {
@@ -125,8 +114,7 @@ mod tests {
         if let Some(forwarded) = forwarded {
             headers.insert("x-forwarded-for", forwarded.parse().unwrap());
         }
-        let claim = claim(gate, peer).expect("the peer is admitted");
-        gate.admit_head(claim, &headers).map(|client| client.to_string())
+        gate.admit_head(peer.parse().unwrap(), &headers).map(|client| client.to_string())
     }
 
     #[test]
@@ -148,6 +136,12 @@ mod tests {
         assert_eq!(head(&gate, "10.0.0.1", Some("192.0.2.8, 203.0.113.9")), refused);
         assert_eq!(head(&gate, "10.0.0.1", None), refused, "the proxy itself is not in the list");
         assert_eq!(head(&gate, "10.0.0.1", Some("unknown")), Err(HeadRefusal::Unreadable));
+    }
+
+    #[test]
+    fn a_connection_older_than_the_list_is_asked_again() {
+        let refused = Err(HeadRefusal::NotAllowed);
+        assert_eq!(head(&gate(false), "203.0.113.9", Some("192.0.2.8")), refused);
     }
 
     #[test]

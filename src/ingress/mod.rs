@@ -23,10 +23,12 @@ pub use settings::{
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use http::request::Parts;
@@ -35,7 +37,6 @@ use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
-use self::admit::Claim;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Route, Routes};
 use crate::clock::{self, Timestamp};
@@ -75,13 +76,20 @@ pub enum Forwarded {
 /// The front door: everything that a request meets.
 #[derive(Debug)]
 pub struct Front {
-    gate: Gate,
+    /// A request meets one of them from its head to its reply.
+    rules: ArcSwap<HouseRules>,
     limits: RequestLimits,
-    routes: Routes,
     spool: Spool,
     telemetry: Arc<Telemetry>,
     /// Forwards under way: they go on when their sender leaves.
     forwards: TaskTracker,
+}
+
+/// Who comes in and what is received where: the part of the front door that can be exchanged while it is open.
+#[derive(Debug)]
+struct HouseRules {
+    gate: Gate,
+    routes: Routes,
 }
 
 /// A refusal, and on which route.
@@ -95,34 +103,40 @@ impl Front {
     #[must_use]
     pub fn new(
         settings: &FrontSettings,
-        mut forwards: HashMap<RouteName, Forward>,
+        forwards: HashMap<RouteName, Forward>,
         spool: Spool,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let mut routes = Routes::default();
-        for route in &settings.routes {
-            let forward = forwards.remove(&route.name);
-            routes.add(&route.path, Route::new(route, forward, &telemetry.front));
-        }
         Self {
-            gate: Gate::new(&settings.allowlist),
+            rules: ArcSwap::from_pointee(HouseRules::new(settings, forwards, &telemetry)),
             limits: settings.limits,
-            routes,
             spool,
             telemetry,
             forwards: TaskTracker::new(),
         }
     }
 
+    /// Exchanges the allowlist and the routes, both at once, for every request from now on. Requests under way end as
+    /// they began; the limits stay as they are.
+    pub fn replace(&self, settings: &FrontSettings, forwards: HashMap<RouteName, Forward>) {
+        self.rules.store(Arc::new(HouseRules::new(settings, forwards, &self.telemetry)));
+    }
+
+    /// Admits a connection of `peer`, or drops it.
+    fn admit<T>(&self, peer: IpAddr, inner: T) -> Option<Admitted<T>> {
+        self.rules.load().gate.admit(peer, inner)
+    }
+
     /// Answers one request.
-    async fn answer<B>(&self, claim: Claim, request: Request<B>) -> Reply
+    async fn answer<B>(&self, peer: IpAddr, request: Request<B>) -> Reply
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let (head, mut body) = request.into_parts();
-        let (client, answered) = match self.gate.admit_head(claim, &head.headers) {
-            Ok(client) => (client, self.receive(&head, &mut body).await),
-            Err(refusal) => (claim.peer(), Err(nowhere(Refusal::Address(refusal)))),
+        let rules = self.rules.load_full();
+        let (client, answered) = match rules.gate.admit_head(peer, &head.headers) {
+            Ok(client) => (client, self.receive(&rules.routes, &head, &mut body).await),
+            Err(refusal) => (peer, Err(nowhere(Refusal::Address(refusal)))),
         };
         match answered {
             Ok(reply) => reply,
@@ -142,13 +156,18 @@ impl Front {
     }
 
     /// The way of one admitted request, from its head to the promise.
-    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<Reply, Refused<'_>>
+    async fn receive<'a, B>(
+        &self,
+        routes: &'a Routes,
+        head: &Parts,
+        body: &mut B,
+    ) -> Result<Reply, Refused<'a>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let began = clock::instant();
         check_head(head, self.limits.headers).map_err(nowhere)?;
-        let route = self.routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
+        let route = routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
         let refused = |refusal| Refused { route: Some(route), refusal };
         if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
             return Err(refused(Refusal::Secret));
@@ -255,6 +274,21 @@ impl Front {
             OnMalformed::Quarantine => Err(Refusal::Malformed(malformed)),
             OnMalformed::Accept => Ok(route.replies.success(id)),
         }
+    }
+}
+
+impl HouseRules {
+    fn new(
+        settings: &FrontSettings,
+        mut forwards: HashMap<RouteName, Forward>,
+        telemetry: &Telemetry,
+    ) -> Self {
+        let mut routes = Routes::default();
+        for route in &settings.routes {
+            let forward = forwards.remove(&route.name);
+            routes.add(&route.path, Route::new(route, forward, &telemetry.front));
+        }
+        Self { gate: Gate::new(&settings.allowlist), routes }
     }
 }
 

@@ -35,13 +35,13 @@ const CLOSE_TIME: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` is cancelled, then accepts nothing more and returns when every request under way is answered.
 /// How long to wait for that is the caller's decision: a body may take `limits.body_time`, a forward its own time-out.
-pub async fn serve(mut listener: Listener, tls: Tls, front: Front, stop: CancellationToken) {
+pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: CancellationToken) {
     let tasks = TaskTracker::new();
     let door = Arc::new(Door { http: Http::new(&front.limits, tasks.clone()), tls, front, stop });
     let front = &door.front;
     while let Some(conn) = door.stop.run_until_cancelled(listener.accept()).await {
         let peer = conn.peer;
-        let Some(admitted) = front.gate.admit(peer, conn) else {
+        let Some(admitted) = front.admit(peer, conn) else {
             front.telemetry.front.connection_refused(peer, ConnectionRefusal::Address);
             continue;
         };
@@ -58,7 +58,7 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Front, stop: Cancell
 struct Door {
     http: Http,
     tls: Tls,
-    front: Front,
+    front: Arc<Front>,
     stop: CancellationToken,
 }
 
@@ -66,7 +66,6 @@ impl Door {
     /// Serves one connection to its end. Its place is free again when this returns.
     async fn connection(self: Arc<Self>, admitted: Admitted<Conn>) {
         let telemetry = &self.front.telemetry.front;
-        let claim = admitted.claim();
         let Conn { io, peer, place } = admitted.into_inner();
         let _held = (place, telemetry.connection_admitted());
 
@@ -77,7 +76,7 @@ impl Door {
         };
         let handle = |request| {
             let door = Arc::clone(&self);
-            async move { door.front.answer(claim, request).await }
+            async move { door.front.answer(peer, request).await }
         };
         match self.http.serve(stream, handle, &self.stop).await {
             End::Closed => {}

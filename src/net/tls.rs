@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -62,15 +63,14 @@ pub enum HandshakeError {
     Failed(#[source] io::Error),
 }
 
-/// How connections become streams.
+/// How connections become streams. All clones are one: what replaces the identity of one replaces it for all.
 #[derive(Clone)]
 pub struct Tls {
-    identity: Option<Identity>,
+    identity: Option<Arc<ArcSwap<Identity>>>,
     handshake_time: Duration,
 }
 
 /// Who we are.
-#[derive(Clone)]
 struct Identity {
     acceptor: TlsAcceptor,
     certificate: CertificateDer<'static>,
@@ -89,13 +89,23 @@ impl Tls {
             TlsMode::SelfSigned => Some(Identity::make()?),
             TlsMode::Off => None,
         };
+        let identity = identity.map(|identity| Arc::new(ArcSwap::from_pointee(identity)));
         Ok(Self { identity, handshake_time: settings.handshake_time })
+    }
+
+    /// Takes over the certificate, the key and the client authorities of `other`, for handshakes from now on. What is
+    /// open stays as it is; tickets for resumption end, so that nobody gets past new authorities with an old one.
+    /// Nothing happens where either of the two has no TLS.
+    pub fn replace(&self, other: &Self) {
+        if let (Some(ours), Some(theirs)) = (&self.identity, &other.identity) {
+            ours.store(theirs.load_full());
+        }
     }
 
     /// Our own certificate, where there is one.
     #[must_use]
     pub fn certificate(&self) -> Option<CertificateDer<'static>> {
-        self.identity.as_ref().map(|identity| identity.certificate.clone())
+        self.identity.as_ref().map(|identity| identity.load().certificate.clone())
     }
 
     /// Shakes hands, within the deadline.
@@ -106,7 +116,7 @@ impl Tls {
         let Some(identity) = &self.identity else {
             return Ok(Stream::Plain(io));
         };
-        let handshake = identity.acceptor.accept(io);
+        let handshake = identity.load().acceptor.accept(io);
         match tokio::time::timeout(self.handshake_time, handshake).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => Err(HandshakeError::Failed(error)),
@@ -331,6 +341,26 @@ mod tests {
                 assert!(matches!(failed, Err(HandshakeError::Failed(_))), "{version:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_new_identity_is_for_new_handshakes_of_every_clone() {
+        let (old, new) = (Files::new(), Files::new());
+        let tls = tls(old.mode(None), PATIENCE).unwrap();
+        let serving = tls.clone();
+        let before = client(&tls, &[&TLS13], &[], None);
+        shake(&serving, &before).await.unwrap();
+
+        let other = self::tls(new.mode(None), PATIENCE).unwrap();
+        tls.replace(&other);
+        assert_eq!(serving.certificate(), other.certificate());
+        assert!(shake(&serving, &client(&other, &[&TLS13], &[], None)).await.is_ok());
+        let untrusted = shake(&serving, &before).await;
+        assert!(untrusted.is_err(), "the old certificate is gone, and the old ticket with it");
+
+        let off = self::tls(TlsMode::Off, PATIENCE).unwrap();
+        tls.replace(&off);
+        assert_eq!(serving.certificate(), other.certificate(), "TLS is not switched off");
     }
 
     #[tokio::test]

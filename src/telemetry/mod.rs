@@ -7,12 +7,14 @@ mod delivery;
 mod front;
 mod log;
 mod operator;
+mod reload;
 mod spooling;
 
 pub use delivery::{Attempted, DeliveryMetrics, InFlight, RouteDelivery};
 pub use front::{BrokenConnection, ConnectionRefusal, FrontMetrics, OpenConnection, RouteMetrics};
 pub use log::{LogFormat, LogSettings, start_log};
 pub use operator::{AdminMetrics, AdminRefusal};
+pub use reload::ReloadMetrics;
 pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal};
 
 use prometheus_client::registry::Registry;
@@ -28,6 +30,8 @@ pub struct Telemetry {
     pub delivery: DeliveryMetrics,
     /// Refusals at the operator's listener.
     pub admin: AdminMetrics,
+    /// Configurations taken over or refused while running, and the certificate's end.
+    pub reload: ReloadMetrics,
     registry: Registry,
 }
 
@@ -41,6 +45,7 @@ impl Telemetry {
             spool: SpoolMetrics::new(&mut registry),
             delivery: DeliveryMetrics::new(&mut registry),
             admin: AdminMetrics::new(&mut registry),
+            reload: ReloadMetrics::new(&mut registry),
             registry,
         }
     }

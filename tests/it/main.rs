@@ -20,6 +20,8 @@ mod house;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod support;

@@ -242,6 +242,20 @@ fn named_files_are_watched() {
 }
 
 #[test]
+fn reading_again_leaves_the_open_spool_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config.toml");
+    // A folder where the file should be: whoever tries to open it finds a problem.
+    let text = changed(&[
+        ("spool.path", "\".\""),
+        ("routes[0].secret", "{ query = \"t\", value = \"v\" }"),
+    ]);
+    std::fs::write(&path, text).expect("written");
+    assert!(load_from(&path, [], Timestamp::default()).is_err());
+    assert!(reload(&path).is_ok());
+}
+
+#[test]
 fn a_missing_file_is_a_problem() {
     let path = PathBuf::from("/nonexistent/config.toml");
     let problems = load_from(&path, [], Timestamp::default()).expect_err("missing");

@@ -109,7 +109,7 @@ impl House {
             served: TaskTracker::new(),
             folder,
         };
-        house.served.spawn(serve(listener, tls, front, house.stop.clone()));
+        house.served.spawn(serve(listener, tls, Arc::new(front), house.stop.clone()));
         house.served.close();
         house
     }

@@ -1,0 +1,245 @@
+//! The configuration, taken over while the gateway runs: whole, or not at all.
+//!
+//! Files are looked at every few seconds, without the kernel's help: a look at a dozen files costs nothing, and works
+//! with the links that Kubernetes turns, with network file systems and with editors that put a new file in the old
+//! one's place, where notifications have a gap each.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::delivery::{self, Deliveries};
+use super::marks::Marks;
+use super::{StartError, fixed};
+use crate::clock::{self, Timestamp};
+use crate::config::{self, Problems, Settings};
+use crate::ingress::{Front, FrontSettings};
+use crate::net::{Tls, TlsMode};
+use crate::telemetry::{ReloadMetrics, Telemetry};
+
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// The parts that a new configuration reaches, and the one in force.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) started: Settings,
+    pub(super) current: Settings,
+    pub(super) marks: Marks,
+    pub(super) tls: Tls,
+    pub(super) front: Arc<Front>,
+    pub(super) deliveries: Deliveries,
+    pub(super) telemetry: Arc<Telemetry>,
+}
+
+/// What a look at the files has found.
+struct Look {
+    marks: Marks,
+    cause: String,
+    found: Result<Settings, Problems>,
+}
+
+/// Takes over what stands at `path` whenever a watched file changes, and when `asked`; until `stop`. While it cannot be
+/// used it is tried again at every look: what is missing may lie in a file that is not watched yet.
+pub(super) async fn watch(
+    mut live: Live,
+    path: PathBuf,
+    every: Duration,
+    asked: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let mut days = live.note_certificate(None);
+    let mut refused: Vec<String> = Vec::new();
+    loop {
+        let is_asked = tokio::select! {
+            () = stop.cancelled() => return,
+            () = asked.notified() => true,
+            () = tokio::time::sleep(every) => false,
+        };
+        days = live.note_certificate(days);
+        let must = is_asked || !refused.is_empty();
+        let Some(Look { marks, cause, found }) = live.look(&path, must).await else {
+            continue;
+        };
+        let cause = if is_asked { "SIGHUP" } else { cause.as_str() };
+        live.marks = marks;
+        match found.map_err(|problems| listed(&problems)).and_then(|settings| live.take(settings)) {
+            Ok(()) => {
+                refused.clear();
+                live.telemetry.reload.done(cause);
+            }
+            Err(problems) => {
+                if is_asked || problems != refused {
+                    live.telemetry.reload.refused(cause, &problems);
+                }
+                refused = problems;
+            }
+        }
+    }
+}
+
+/// Whole days until the moment, rounded down.
+pub(super) fn days_until(moment: Timestamp, now: Timestamp) -> i64 {
+    let millis = |moment: Timestamp| i64::try_from(moment.as_millis()).unwrap_or(i64::MAX);
+    millis(moment).saturating_sub(millis(now)).div_euclid(DAY_MILLIS)
+}
+
+impl Live {
+    /// Reads the configuration again if a file has changed or if it `must` be. The marks are taken first: what changes
+    /// in between is seen at the next look.
+    async fn look(&mut self, path: &Path, must: bool) -> Option<Look> {
+        let before = std::mem::take(&mut self.marks);
+        let path = path.to_owned();
+        let look = move || {
+            let marks = before.again();
+            let changed = marks.differing(&before).map(|file| file.display().to_string());
+            let changed = changed.collect::<Vec<_>>().join(", ");
+            if changed.is_empty() && !must {
+                return Err(marks);
+            }
+            let cause = if changed.is_empty() { "tried again".to_owned() } else { changed };
+            Ok(Look { marks, cause, found: config::reload(&path) })
+        };
+        let looked = tokio::task::spawn_blocking(look).await;
+        match looked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {
+            Ok(look) => Some(look),
+            Err(marks) => {
+                self.marks = marks;
+                None
+            }
+        }
+    }
+
+    /// Puts `settings` in force. Everything that can fail is done before anything is changed.
+    fn take(&mut self, settings: Settings) -> Result<(), Vec<String>> {
+        let tls = self.identity(&settings).map_err(|error| vec![chain(&error)])?;
+        let upstreams = delivery::upstreams(&settings, self.deliveries.upstreams());
+        let upstreams = upstreams.map_err(|error| vec![chain(&error)])?;
+
+        let before = self.tls.certificate();
+        if let Some(tls) = tls {
+            self.tls.replace(&tls);
+        }
+        self.deliveries.take(&settings, upstreams);
+        self.front.replace(&front(&settings), self.deliveries.forwards(&settings));
+        self.marks.watch(&settings.watched);
+
+        let log = &self.telemetry.reload;
+        if self.tls.certificate() != before {
+            log.certificate_replaced();
+        }
+        tell(log, &self.current, &settings);
+        let fixed = fixed::differing(&self.started, &settings);
+        if !fixed.is_empty() {
+            log.restart_needed(&fixed);
+        }
+        self.current = settings;
+        Ok(())
+    }
+
+    /// The certificate of `settings`, where it may take the place of ours.
+    fn identity(&self, settings: &Settings) -> Result<Option<Tls>, StartError> {
+        match (&self.started.tls.mode, &settings.tls.mode) {
+            (TlsMode::Files { .. }, TlsMode::Files { .. }) => Ok(Some(Tls::new(&settings.tls)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Sets the metric, and answers with the days that are left.
+    fn note_certificate(&self, last: Option<i64>) -> Option<i64> {
+        let certificate = self.current.certificate.as_ref()?;
+        let days = days_until(certificate.not_after, clock::now());
+        self.telemetry.reload.certificate_days(days, last);
+        Some(days)
+    }
+}
+
+/// What the front door is made of.
+pub(super) fn front(settings: &Settings) -> FrontSettings {
+    FrontSettings {
+        allowlist: settings.allowlist.clone(),
+        limits: settings.limits,
+        routes: settings.routes.iter().map(|route| route.ingress.clone()).collect(),
+    }
+}
+
+/// Logs what differs between two configurations.
+fn tell(log: &ReloadMetrics, before: &Settings, now: &Settings) {
+    for warning in &now.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    let (old, new) = (&before.allowlist, &now.allowlist);
+    for (list, old, new) in [
+        ("ranges", &old.ranges, &new.ranges),
+        ("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies),
+    ] {
+        let (added, removed) = difference(old.iter().copied(), new.iter().copied());
+        if !added.is_empty() || !removed.is_empty() {
+            log.allowlist(list, &added, &removed);
+        }
+    }
+    let names = |settings: &Settings| -> Vec<_> {
+        settings.routes.iter().map(|route| Arc::clone(&route.deliver.name)).collect()
+    };
+    let (added, removed) = difference(names(before), names(now));
+    if !added.is_empty() || !removed.is_empty() {
+        log.routes(&added, &removed);
+    }
+}
+
+/// What is in `new` alone, and what is in `old` alone.
+fn difference<T: Ord + Clone>(
+    old: impl IntoIterator<Item = T>,
+    new: impl IntoIterator<Item = T>,
+) -> (Vec<T>, Vec<T>) {
+    let old: BTreeSet<T> = old.into_iter().collect();
+    let new: BTreeSet<T> = new.into_iter().collect();
+    (new.difference(&old).cloned().collect(), old.difference(&new).cloned().collect())
+}
+
+fn listed(problems: &Problems) -> Vec<String> {
+    problems.iter().map(|problem| format!("{problem}; {}", problem.mend)).collect()
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_whole_and_negative_after_the_end() {
+        let day = u64::try_from(DAY_MILLIS).unwrap();
+        let end = Timestamp::from_millis(100 * day);
+        for (now, days) in [
+            (0, 100),
+            (99 * day, 1),
+            (99 * day + 1, 0),
+            (100 * day, 0),
+            (100 * day + 1, -1),
+            (101 * day, -1),
+            (101 * day + 1, -2),
+        ] {
+            assert_eq!(days_until(end, Timestamp::from_millis(now)), days, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_difference_has_two_sides() {
+        let (added, removed) = difference([1, 2, 3], [3, 4, 4]);
+        assert_eq!((added, removed), (vec![4], vec![1, 2]));
+    }
+}

@@ -1,0 +1,162 @@
+//! What happens when the configuration changes under a running gateway, and how long the certificate lasts.
+
+use std::fmt::Display;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Ranges named in one log line; the counts tell the rest.
+const MOST_NAMED: usize = 50;
+/// Let's Encrypt renews 30 days before the end; at 14 the renewal has failed for two weeks.
+const WARN_DAYS: i64 = 14;
+
+/// Reloads, and the certificate.
+#[derive(Debug)]
+pub struct ReloadMetrics {
+    failed: Gauge,
+    reloads: Family<Outcome, Counter>,
+    /// Absent where the certificate is not in a file.
+    certificate_days: Family<Certificate, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// Which certificate, by the key that names its file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Certificate {
+    key: &'static str,
+}
+
+impl ReloadMetrics {
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            failed: Gauge::default(),
+            reloads: Family::default(),
+            certificate_days: Family::default(),
+        };
+        let failed = metrics.failed.clone();
+        registry.register(
+            "reload_failed",
+            "1: the configuration on disk is not in force, because it has problems",
+            failed,
+        );
+        let reloads = metrics.reloads.clone();
+        registry.register("reloads", "Configurations read while running", reloads);
+        let days = metrics.certificate_days.clone();
+        registry.register(
+            "certificate_days",
+            "Whole days until the certificate expires; negative afterwards",
+            days,
+        );
+        metrics
+    }
+
+    /// The configuration on disk is in force. `cause` is what made us read it: the files that changed, or a signal.
+    pub fn done(&self, cause: &str) {
+        self.failed.set(0);
+        self.reloads.get_or_create(&Outcome { outcome: "done" }).inc();
+        tracing::info!(cause, "configuration reloaded");
+    }
+
+    /// The configuration on disk cannot be used; what was in force stays so.
+    pub fn refused<P: Display>(&self, cause: &str, problems: impl IntoIterator<Item = P>) {
+        self.failed.set(1);
+        self.reloads.get_or_create(&Outcome { outcome: "failed" }).inc();
+        for problem in problems {
+            tracing::error!(cause, %problem, "configuration not reloaded; the last good one stays in force");
+        }
+    }
+
+    /// Others may send, or speak for others, than before.
+    pub fn allowlist<R: Display>(&self, list: &'static str, added: &[R], removed: &[R]) {
+        tracing::info!(
+            list,
+            added = added.len(),
+            removed = removed.len(),
+            added_ranges = named(added),
+            removed_ranges = named(removed),
+            "allowlist changed"
+        );
+    }
+
+    /// Routes came or went.
+    pub fn routes(&self, added: &[impl Display], removed: &[impl Display]) {
+        tracing::info!(added = named(added), removed = named(removed), "routes changed");
+        if !removed.is_empty() {
+            tracing::warn!(
+                routes = named(removed),
+                "routes removed: nothing more is received; what they have left is delivered until the next start"
+            );
+        }
+    }
+
+    /// A new certificate is shown from now on.
+    pub fn certificate_replaced(&self) {
+        tracing::info!("certificate replaced");
+    }
+
+    /// Keys whose new value is not in force before the next start.
+    pub fn restart_needed(&self, keys: &[&'static str]) {
+        tracing::warn!(keys = keys.join(", "), "changed, and needs a restart");
+    }
+
+    /// How many whole days the certificate has left. Called again and again; `last` is what it was called with before,
+    /// so that the log says it once a day.
+    pub fn certificate_days(&self, days: i64, last: Option<i64>) {
+        self.certificate_days.get_or_create(&Certificate { key: "tls.certificate" }).set(days);
+        if last == Some(days) {
+            return;
+        }
+        if days < 0 {
+            tracing::error!(days, "the certificate has expired; senders may refuse it");
+        } else if days < WARN_DAYS {
+            tracing::warn!(days, "the certificate expires soon; renew it");
+        }
+    }
+}
+
+fn named<R: Display>(all: &[R]) -> String {
+    let mut names: Vec<String> = all.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    if all.len() > MOST_NAMED {
+        names.push("...".to_owned());
+    }
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gauge_tells_whether_the_disk_is_in_force() {
+        let mut registry = Registry::with_prefix("postgate");
+        let metrics = ReloadMetrics::new(&mut registry);
+        let has = |line: &str| {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            text.lines().any(|found| found == line)
+        };
+        assert!(has("postgate_reload_failed 0"));
+        metrics.refused("SIGHUP", ["one", "two"]);
+        assert!(has("postgate_reload_failed 1"));
+        assert!(has("postgate_reloads_total{outcome=\"failed\"} 1"));
+        metrics.done("SIGHUP");
+        assert!(has("postgate_reload_failed 0"));
+        assert!(has("postgate_reloads_total{outcome=\"done\"} 1"));
+        metrics.certificate_days(-1, None);
+        assert!(has("postgate_certificate_days{key=\"tls.certificate\"} -1"));
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let numbers: Vec<usize> = (0..=MOST_NAMED).collect();
+        assert!(named(&numbers).ends_with("49, ..."));
+        assert!(named(&numbers[1..]).ends_with(", 50"));
+    }
+}

@@ -1,0 +1,200 @@
+//! The configuration, changed under a running gateway: by a signal to the real binary, and by the watch.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use rustls::pki_types::CertificateDer;
+
+use crate::support::client::{Client, ask, handshake, id_in, metric, post};
+use crate::support::config::{Folder, ROUTE};
+use crate::support::gateway::TestGateway;
+use crate::support::process::Process;
+use crate::support::upstream::Upstream;
+use crate::support::{certs, within};
+
+const BODY: &str = r#"{"action_id":"1.2.3"}"#;
+static EVENTS: AtomicU64 = AtomicU64::new(1);
+/// Short, because the tests wait for it.
+const EVERY: Duration = Duration::from_millis(10);
+
+/// A gateway in this process that watches its files.
+async fn watching(folder: Folder) -> TestGateway {
+    let mut gateway = TestGateway::start(folder).await;
+    gateway.gateway.watch(gateway.folder.config(), EVERY);
+    gateway
+}
+
+/// Waits until a handshake with this certificate succeeds, or no longer does.
+async fn until(address: SocketAddr, trusted: &CertificateDer<'static>, succeeds: bool) {
+    within("a change of handshakes", async {
+        while handshake(address, trusted, b"http/1.1").await.is_ok() != succeeds {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_brings_the_new_certificate_and_a_broken_pair_keeps_it() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let gateway = Process::run(&folder.config());
+    let mut old = Client::connect(gateway.address, &folder.certificate).await;
+    let metrics = ask(gateway.admin, "/metrics").await.1;
+    assert!(metrics.contains("postgate_certificate_days{key=\"tls.certificate\"} "), "{metrics}");
+    // Nothing has changed, so this is the signal's doing.
+    gateway.signal("HUP");
+    metric(gateway.admin, "postgate_reloads_total{outcome=\"done\"} 1").await;
+
+    let second = certs::write(folder.path("tls.crt").parent().unwrap());
+    gateway.signal("HUP");
+    until(gateway.address, &second, true).await;
+    assert!(handshake(gateway.address, &folder.certificate, b"http/1.1").await.is_err());
+    assert_eq!(old.post_json(BODY).await.status(), 200, "what was open stays open");
+    metric(gateway.admin, "postgate_reload_failed 0").await;
+
+    let stranger = tempfile::tempdir().unwrap();
+    let third = certs::write(stranger.path());
+    std::fs::copy(stranger.path().join("tls.crt"), folder.path("tls.crt")).unwrap();
+    gateway.signal("HUP");
+    metric(gateway.admin, "postgate_reload_failed 1").await;
+    let mut new = Client::connect(gateway.address, &second).await;
+    assert_eq!(new.post_json(BODY).await.status(), 200);
+    assert!(handshake(gateway.address, &third, b"http/1.1").await.is_err());
+    assert_eq!(ask(gateway.admin, "/readyz").await.0, 200);
+
+    std::fs::copy(stranger.path().join("tls.key"), folder.path("tls.key")).unwrap();
+    gateway.signal("HUP");
+    until(gateway.address, &third, true).await;
+    metric(gateway.admin, "postgate_reload_failed 0").await;
+    assert_eq!(old.post_json(BODY).await.status(), 200);
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+}
+
+/// The files of a Kubernetes secret: a link to a link to a folder, of which only the middle one is turned.
+#[tokio::test]
+async fn a_secret_of_kubernetes_is_followed() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let link = |to: &str, name: &str| {
+        let (new, path) = (folder.path("..new"), folder.path(name));
+        std::os::unix::fs::symlink(to, &new).unwrap();
+        std::fs::rename(new, path).unwrap();
+    };
+    let certificate = |version: &str| {
+        std::fs::create_dir(folder.path(version)).unwrap();
+        certs::write(&folder.path(version))
+    };
+    let first = certificate("..1");
+    link("..1", "..data");
+    link("..data/tls.crt", "tls.crt");
+    link("..data/tls.key", "tls.key");
+    let mut gateway = TestGateway::start(folder).await;
+    gateway.gateway.watch(gateway.folder.config(), EVERY);
+    let address = gateway.gateway.address();
+    until(address, &first, true).await;
+
+    let folder = &gateway.folder;
+    std::fs::create_dir(folder.path("..2")).unwrap();
+    let second = certs::write(&folder.path("..2"));
+    std::os::unix::fs::symlink("..2", folder.path("..new")).unwrap();
+    std::fs::rename(folder.path("..new"), folder.path("..data")).unwrap();
+    until(address, &second, true).await;
+    assert_eq!(gateway.gateway.certificate(), Some(second));
+    metric(gateway.admin(), "postgate_reload_failed 0").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_list_lets_in_and_keeps_out_and_an_empty_file_keeps_the_last_one() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&text.replace("ranges = [\"127.0.0.1/32\"]", "files = [\"impact.txt\"]"));
+    std::fs::write(folder.path("impact.txt"), "127.0.0.0/8\n").unwrap();
+    let gateway = watching(folder).await;
+    let (address, certificate) = (gateway.gateway.address(), &gateway.folder.certificate);
+    let write = |text: &str| std::fs::write(gateway.folder.path("impact.txt"), text).unwrap();
+    let mut open = gateway.client().await;
+
+    for broken in ["", "# gone\n", "127.0.0.0/8\nimpact.com\n"] {
+        write(broken);
+        metric(gateway.admin(), "postgate_reload_failed 1").await;
+        assert_eq!(gateway.client().await.post_json(BODY).await.status(), 200, "{broken:?}");
+        assert_eq!(ask(gateway.admin(), "/readyz").await.0, 200);
+        write("127.0.0.0/8\n");
+        metric(gateway.admin(), "postgate_reload_failed 0").await;
+    }
+
+    write("192.0.2.0/24\n");
+    until(address, certificate, false).await;
+    let refused = open.post_json(BODY).await;
+    assert_eq!(refused.status(), 403, "an open connection is no way in");
+
+    write("127.0.0.1\n");
+    until(address, certificate, true).await;
+    assert_eq!(gateway.client().await.post_json(BODY).await.status(), 200);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn routes_come_and_change_and_go_with_nothing_left_behind() {
+    let (first, second) = (Upstream::start().await, Upstream::start().await);
+    let mut away = Upstream::away().await;
+    let gateway = watching(Folder::new(away.address, ROUTE)).await;
+    let base = std::fs::read_to_string(gateway.folder.config()).unwrap();
+    let base = base.split("[[routes]]").next().unwrap().to_owned();
+    let route = |name: &str, to: SocketAddr| {
+        let head =
+            format!("[[routes]]\nname = \"{name}\"\npath = \"/{name}\"\nkind = \"action\"\n");
+        format!("{head}[routes.upstream]\nurl = \"http://{to}/\"\n")
+    };
+    let left = id_in(&gateway.client().await.post_json(BODY).await);
+
+    // The first route goes, another comes.
+    gateway.folder.write(&format!("{base}{}", route("new", first.address)));
+    let answer = accepted(&gateway, "/new").await;
+    assert_eq!(first.received(1).await[0].header("webhook-id"), id_in(&answer));
+    assert_eq!(gateway.client().await.post_json(BODY).await.status(), 404);
+
+    // Its upstream changes; a mistake changes nothing.
+    gateway.folder.write(&format!("{base}{}", route("new", second.address)));
+    within("the other upstream", async {
+        while second.so_far().is_empty() {
+            accepted(&gateway, "/new").await;
+        }
+    })
+    .await;
+    gateway.folder.write(&format!("{base}{}kind = 1\n", route("new", first.address)));
+    metric(gateway.admin(), "postgate_reload_failed 1").await;
+    let id = id_in(&accepted(&gateway, "/new").await);
+    within("delivery as before", async {
+        while !second.so_far().iter().any(|one| one.header("webhook-id") == id) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+
+    // What the removed route had left is delivered, once its upstream is there.
+    away.up();
+    assert_eq!(away.received(1).await[0].header("webhook-id"), left);
+    gateway.stop().await;
+}
+
+/// Sends events, each on a connection of its own, until the route takes one: a refusal ends a connection.
+async fn accepted(gateway: &TestGateway, path: &str) -> Response<Bytes> {
+    within("an accepted event", async {
+        loop {
+            // Another event each time, for a repeat would not be delivered.
+            let body = format!(r#"{{"action_id":"{}"}}"#, EVENTS.fetch_add(1, Ordering::Relaxed));
+            let request = post(path, "application/json", body);
+            let answer = gateway.client().await.send(request).await;
+            if answer.status() == 200 {
+                return answer;
+            }
+        }
+    })
+    .await
+}
