@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::super::node::{Budget, Member, Node};
 use super::super::{Format, Malformed, Rules, detect, dictionary, form};
+use super::gauge::Gauge;
 use super::macros::Target;
 use super::matching::Readings;
 use super::text::Slot;
@@ -46,10 +47,10 @@ impl Template {
             other => other,
         };
         match (self.recover(raw, rules), parsed) {
-            (Recovery::Members(members), parsed) => {
-                let warning = if parsed.is_ok() { REJOINED } else { RECOVERED };
-                Ok(Settled { members, warning: Some(warning) })
+            (Recovery::Values(values), Err(_)) => {
+                Ok(Settled { members: self.filled(&values), warning: Some(RECOVERED) })
             }
+            (Recovery::Values(values), Ok(members)) => self.rejoined(&values, members),
             (Recovery::Unlike, Ok(members)) => Ok(Settled { members, warning: Some(FOREIGN) }),
             (Recovery::Unlike, Err(malformed)) => {
                 Err(malformed.adding("; it does not match the template either"))
@@ -61,6 +62,35 @@ impl Template {
                 Err(malformed.adding("; the template can be read into it in several ways"))
             }
         }
+    }
+
+    /// An input that parsed into something else: a value that was split, or a template that has
+    /// changed at impact.com since it was written to the file.
+    fn rejoined<'a>(
+        &self,
+        values: &[String],
+        members: Vec<Member<'a>>,
+    ) -> Result<Settled<'a>, Malformed> {
+        let Ok(shape) = &self.shape else {
+            return Ok(Settled { members, warning: Some(FOREIGN) });
+        };
+        let mut typed = self
+            .slots
+            .iter()
+            .zip(values)
+            .filter_map(|(slot, value)| Some((Gauge::of(slot, is_pairs(self.format))?, value)));
+        // A payout that swallows its neighbour was not put in as one.
+        if !typed.all(|(gauge, value)| gauge.length(value) == Some(value.len())) {
+            return Ok(Settled { members, warning: Some(FOREIGN) });
+        }
+        let is_address = is_pairs(self.format) && values.iter().all(|value| is_split(value));
+        if !is_address && shape::extends(shape, &members, &self.slots) {
+            return Err(Malformed::new(
+                "there is a key that the template does not have, or a value that looks like one; \
+                 a key that was added at impact.com must be added to the template as well",
+            ));
+        }
+        Ok(Settled { members: self.filled(values), warning: Some(REJOINED) })
     }
 
     fn fits(&self, members: &[Member<'_>], raw: &[u8], rules: &Rules) -> bool {
@@ -101,17 +131,16 @@ impl Template {
                 (Readings::One(_) | Readings::Several, _) => return Recovery::Ambiguous,
             }
         }
-        found.map_or(Recovery::Unlike, |values| Recovery::Members(self.members(text, &values)))
+        found.map_or(Recovery::Unlike, |values| {
+            let value = |range: Range<usize>| text.get(range).unwrap_or_default().to_owned();
+            Recovery::Values(values.into_iter().map(value).collect())
+        })
     }
 
     /// What the template makes with these values in it.
-    fn members(&self, text: &str, values: &[Range<usize>]) -> Vec<Member<'static>> {
-        let values: Vec<Node<'static>> = self
-            .slots
-            .iter()
-            .zip(values)
-            .map(|(slot, range)| self.value(slot, text.get(range.clone()).unwrap_or_default()))
-            .collect();
+    fn filled(&self, values: &[String]) -> Vec<Member<'static>> {
+        let values: Vec<Node<'static>> =
+            self.slots.iter().zip(values).map(|(slot, raw)| self.value(slot, raw)).collect();
         let shape = self.shape.as_deref().unwrap_or_default();
         let (mut members, used) = shape::fill(shape, &values);
         // Where the template is no JSON or XML, a macro is all the name that a value has.
@@ -149,10 +178,17 @@ impl Template {
 }
 
 enum Recovery {
-    Members(Vec<Member<'static>>),
+    /// Of each slot, as it stands there.
+    Values(Vec<String>),
     Ambiguous,
     /// The literal text is not there.
     Unlike,
+}
+
+/// Whether a value with `&` in it is plainly one: an address with a query, or words. Elsewhere
+/// `&name=` may be a key of a newer template.
+fn is_split(value: &str) -> bool {
+    value.split_once('&').is_none_or(|(before, rest)| before.contains('?') || !rest.contains('='))
 }
 
 /// `text` without the pair of this name; `None`: there are several.

@@ -70,6 +70,27 @@ pub(super) fn fits(wanted: &[(String, Shape)], found: &[Member<'_>], slots: &[Sl
     rest.next().is_none()
 }
 
+/// Whether these members are what the template makes and more, under names of their own: as after
+/// a change of the template.
+pub(super) fn extends(wanted: &[(String, Shape)], found: &[Member<'_>], slots: &[Slot]) -> bool {
+    let mut wanted_next = wanted.iter().peekable();
+    for (name, node) in found {
+        match wanted_next.next_if(|(wanted, _)| wanted == name) {
+            Some((_, shape)) if extends_one(shape, node, slots) => {}
+            None if !wanted.iter().any(|(wanted, _)| wanted == name) => {}
+            _ => return false,
+        }
+    }
+    wanted_next.next().is_none()
+}
+
+fn extends_one(shape: &Shape, node: &Node<'_>, slots: &[Slot]) -> bool {
+    match (shape, node) {
+        (Shape::Object(wanted), Node::Object(found)) => extends(wanted, found, slots),
+        _ => fits_one(shape, node, slots),
+    }
+}
+
 fn fits_one(shape: &Shape, node: &Node<'_>, slots: &[Slot]) -> bool {
     match (shape, node) {
         (Shape::Object(wanted), Node::Object(found)) => fits(wanted, found, slots),
@@ -263,6 +284,20 @@ mod tests {
         assert!(!does_fit("<a><b>{Note}</b></a>", "<a><b><i>x</i></b></a>"));
         assert!(does_fit("a={Oid}&b={Note}", "a=&b=1"));
         assert!(!does_fit("a={Oid}&b={Note}", "a=1&x=2&b=1"));
+    }
+
+    #[test]
+    fn a_newer_template_has_more_keys_and_the_old_ones_once() {
+        let does_extend = |template: &str, input: &str| {
+            let (pieces, format) = pieces(template);
+            let wanted = members(&pieces, format).unwrap();
+            extends(&wanted, &parse(input, format).unwrap(), &pieces.slots)
+        };
+        assert!(does_extend("a={Oid}&b={Note}", "a=1&x=2&b=1&y="));
+        assert!(does_extend(r#"{"o":{"a":"{Oid}"}}"#, r#"{"o":{"z":0,"a":"1"}}"#));
+        assert!(!does_extend("a={Oid}&b={Note}", "a=1&b=2&b=1"));
+        assert!(!does_extend("a={Oid}&b={Note}", "a=1&x=1"));
+        assert!(!does_extend("<r><a>{Oid}</a></r>", "<r><a><i>x</i></a></r>"));
     }
 
     #[test]
