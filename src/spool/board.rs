@@ -99,6 +99,14 @@ impl Board {
         state.queue.push(lane, item(pending));
     }
 
+    /// Queues an event that is pending again, and rings for it.
+    pub(super) fn requeue(&self, pending: &Pending) {
+        self.load(pending);
+        let mut state = self.lock();
+        let lane = state.lane(&pending.route);
+        state.ring(lane);
+    }
+
     /// Queues events that have just become durable, and rings for them.
     pub(super) fn push(&self, events: impl Iterator<Item = (Pending, Stored)>) {
         let mut state = self.lock();

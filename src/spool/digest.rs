@@ -23,10 +23,15 @@ pub(super) fn of_event(event: &Accepted) -> (KeyHash, Fingerprint) {
     let fingerprint = Fingerprint(sha256(&[&event.body]));
     // The middle part keeps a key apart from a body that reads the same.
     let key = match &event.key {
-        Some(key) => sha256(&[event.route.as_bytes(), b"key", key.as_bytes()]),
-        None => sha256(&[event.route.as_bytes(), b"body", &fingerprint.0]),
+        Some(key) => of_key(&event.route, key),
+        None => KeyHash(sha256(&[event.route.as_bytes(), b"body", &fingerprint.0])),
     };
-    (KeyHash(key), fingerprint)
+    (key, fingerprint)
+}
+
+/// The hash of a key on a route.
+pub(super) fn of_key(route: &str, key: &str) -> KeyHash {
+    KeyHash(sha256(&[route.as_bytes(), b"key", key.as_bytes()]))
 }
 
 /// The hash of everything that was received.

@@ -14,7 +14,9 @@ mod error;
 mod event;
 mod lease;
 mod lending;
+mod operate;
 mod queue;
+mod record;
 mod sqlite;
 mod status;
 mod store;
@@ -25,6 +27,10 @@ mod writer;
 pub use self::error::{AppendError, OpenError};
 pub use self::event::{Accepted, EventId, Malformed, Receipt, RouteName};
 pub use self::lease::{Attempt, Lease, Verdict};
+pub use self::record::{
+    Contents, Convert, Filter, Inspection, NoPlace, OperateError, Operated, Page, Place, Record,
+    Reread, State, Story,
+};
 pub use self::status::SpoolStatus;
 pub use self::store::StoreError;
 

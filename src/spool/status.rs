@@ -81,16 +81,31 @@ impl Status {
         self.quarantined.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A dead letter was replayed or dropped. May come before its [`Status::add_dead`]: the number
+    /// then wraps, for that moment.
+    pub(super) fn remove_dead(&self) {
+        self.dead.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn remove_quarantined(&self) {
+        self.quarantined.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(super) fn read(&self, pending: u64) -> SpoolStatus {
         SpoolStatus {
             healthy: self.health() == Health::Good,
             full: self.full.load(Ordering::Relaxed),
             pending,
-            dead: self.dead.load(Ordering::Relaxed),
+            dead: unwrapped(self.dead.load(Ordering::Relaxed)),
             quarantined: self.quarantined.load(Ordering::Relaxed),
             bytes: self.bytes(),
         }
     }
+}
+
+/// A number that has wrapped below zero for a moment counts as zero.
+fn unwrapped(number: u64) -> u64 {
+    if i64::try_from(number).is_ok() { number } else { 0 }
 }
 
 /// Whether the last commit succeeded.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::digest::{Fingerprint, KeyHash};
 use super::event::{EventId, Malformed, RouteName};
 use super::lease::{Attempt, Verdict};
+use super::record::{Filter, Inspection, Page, Place, State, Story};
 use crate::clock::Timestamp;
 
 /// The place of an event in the order of acceptance.
@@ -176,6 +177,31 @@ pub(super) struct Census {
     pub(super) quarantined: u64,
 }
 
+/// What the operator wants changed. The id says which event was meant, in case it is another by
+/// now.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Make it pending again.
+    Revive(Seq, EventId),
+    /// Make this event of what is in quarantine there.
+    Admit(Seq, NewEvent),
+    /// Delete it.
+    Discard(Place, EventId),
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub(super) enum Changed {
+    /// To be queued; it was in this state.
+    Queued(Pending, State),
+    /// Deleted; it was in this state.
+    Dropped(State),
+    /// Left alone, because it is pending.
+    Undelivered,
+    /// Not there, or another by now.
+    Missing,
+}
+
 /// The writing side of an engine; owned by the writer thread.
 pub(super) trait Store: Send {
     /// Counts the records. Costs no more than the backlog, whatever the history.
@@ -186,6 +212,9 @@ pub(super) trait Store: Send {
 
     /// Writes all of the batch or nothing of it. When it returns `Ok`, power loss changes nothing.
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError>;
+
+    /// Carries out all changes or none, and answers for each. Durable as `apply` is.
+    fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError>;
 
     /// Bytes of the file that hold something; free pages do not count.
     fn bytes(&mut self) -> Result<u64, StoreError>;
@@ -201,6 +230,18 @@ pub(super) trait Store: Send {
 pub(super) trait Bodies: Send + Sync {
     /// Reads the bodies of these events. One that is missing is missing from the answer.
     fn load(&self, wanted: &[Seq]) -> Result<Vec<(Seq, Stored)>, StoreError>;
+
+    /// The first `limit` records after `after` that the filter means.
+    fn page(&self, filter: &Filter, after: Place, limit: u32) -> Result<Page, StoreError>;
+
+    /// Where these events are. One that is missing is missing from the answer.
+    fn places(&self, ids: &[EventId]) -> Result<Vec<(EventId, Place, State)>, StoreError>;
+
+    /// All of one record.
+    fn story(&self, place: Place) -> Result<Option<Story>, StoreError>;
+
+    /// Looks for damage.
+    fn inspect(&self) -> Result<Inspection, StoreError>;
 }
 
 /// What an engine cannot do; the cause is the engine's own.

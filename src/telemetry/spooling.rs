@@ -22,6 +22,7 @@ pub struct SpoolMetrics {
     commit_failures: Counter,
     read_failures: Counter,
     expired: Counter,
+    operated: Family<OperationLabel, Counter>,
 }
 
 /// Why an event was not accepted.
@@ -60,6 +61,11 @@ struct RefusalLabel {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabel {
+    operation: &'static str,
+}
+
 impl SpoolMetrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
@@ -73,6 +79,7 @@ impl SpoolMetrics {
             commit_failures: Counter::default(),
             read_failures: Counter::default(),
             expired: Counter::default(),
+            operated: Family::default(),
         };
         metrics.register(registry);
         metrics
@@ -98,6 +105,8 @@ impl SpoolMetrics {
         registry.register("read_failures", "Bodies that could not be read", failures);
         let expired = self.expired.clone();
         registry.register("expired", "Delivered events deleted", expired);
+        let operated = self.operated.clone();
+        registry.register("operated", "Events replayed or dropped by the operator", operated);
     }
 
     /// The spool is open.
@@ -211,6 +220,16 @@ impl SpoolMetrics {
     /// Delivered events were deleted.
     pub fn expired(&self, events: u32) {
         self.expired.inc_by(u64::from(events));
+    }
+
+    /// The operator replayed and dropped events.
+    pub fn operated(&self, replayed: u64, dropped: u64) {
+        for (operation, events) in [("replay", replayed), ("drop", dropped)] {
+            if events > 0 {
+                self.operated.get_or_create(&OperationLabel { operation }).inc_by(events);
+                tracing::info!(operation, events, "the operator changed the spool");
+            }
+        }
     }
 
     /// The body of an event could not be read; it is tried again.

@@ -1,23 +1,30 @@
 //! The reading side: bodies of events that are not in memory.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::event::EventId;
+use super::super::record::{Filter, Inspection, Page, Place, State, Story};
 use super::super::store::{Bodies, Seq, StoreError, Stored};
-use super::{read, timestamp};
+use super::{read, records, timestamp};
 
-/// One connection that cannot write; what it sees is committed.
+/// Two connections that cannot write; what they see is committed.
 #[derive(Debug)]
 pub(crate) struct SqliteBodies {
     connection: Mutex<Connection>,
+    /// For the operator.
+    records: Mutex<Connection>,
 }
 
 impl SqliteBodies {
-    pub(super) const fn new(connection: Connection) -> Self {
-        Self { connection: Mutex::new(connection) }
+    pub(super) const fn new(connection: Connection, records: Connection) -> Self {
+        Self { connection: Mutex::new(connection), records: Mutex::new(records) }
+    }
+
+    fn records(&self) -> MutexGuard<'_, Connection> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -31,6 +38,22 @@ impl Bodies for SqliteBodies {
             }
         }
         Ok(found)
+    }
+
+    fn page(&self, filter: &Filter, after: Place, limit: u32) -> Result<Page, StoreError> {
+        records::page(&self.records(), filter, after, limit).map_err(read)
+    }
+
+    fn places(&self, ids: &[EventId]) -> Result<Vec<(EventId, Place, State)>, StoreError> {
+        records::places(&self.records(), ids).map_err(read)
+    }
+
+    fn story(&self, place: Place) -> Result<Option<Story>, StoreError> {
+        records::story(&self.records(), place).map_err(read)
+    }
+
+    fn inspect(&self) -> Result<Inspection, StoreError> {
+        records::inspect(&self.records()).map_err(read)
     }
 }
 

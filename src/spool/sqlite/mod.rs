@@ -1,7 +1,9 @@
 //! The SQLite engine. One connection writes, owned by the writer thread; one reads bodies.
 
 mod bodies;
+mod change;
 mod file;
+mod records;
 mod schema;
 mod write;
 
@@ -15,7 +17,7 @@ use self::schema::{Refused, state};
 use super::digest::KeyHash;
 use super::error::OpenError;
 use super::event::RouteName;
-use super::store::{Applied, Batch, Census, Pending, Seq, Store, StoreError};
+use super::store::{Applied, Batch, Census, Change, Changed, Pending, Seq, Store, StoreError};
 use crate::clock::Timestamp;
 
 pub(super) use self::bodies::SqliteBodies;
@@ -43,8 +45,10 @@ pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Folder), O
         Refused::Engine(error) => engine(path, error),
     })?;
     let reader = schema::reader(path).map_err(|error| engine(path, error))?;
+    // A long look must not keep delivery from its bodies.
+    let records = schema::reader(path).map_err(|error| engine(path, error))?;
     let store = SqliteStore { connection, routes: HashMap::new(), _lock: lock };
-    Ok((store, SqliteBodies::new(reader), folder))
+    Ok((store, SqliteBodies::new(reader, records), folder))
 }
 
 fn engine(path: &Path, error: rusqlite::Error) -> OpenError {
@@ -84,6 +88,10 @@ impl Store for SqliteStore {
             self.routes.clear();
             StoreError::Write(Box::new(error))
         })
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError> {
+        self.alter(changes).map_err(|error| StoreError::Write(Box::new(error)))
     }
 
     fn bytes(&mut self) -> Result<u64, StoreError> {

@@ -21,6 +21,15 @@ pub(super) mod state {
     pub(in super::super) const PENDING: i64 = 0;
     pub(in super::super) const DELIVERED: i64 = 1;
     pub(in super::super) const DEAD: i64 = 2;
+
+    /// The state that is stored so. Only damage makes another number: `verify` tells.
+    pub(in super::super) const fn of(stored: i64) -> crate::spool::State {
+        match stored {
+            PENDING => crate::spool::State::Pending,
+            DELIVERED => crate::spool::State::Delivered,
+            _ => crate::spool::State::Dead,
+        }
+    }
 }
 
 /// Every number here is a time in milliseconds since the epoch, a count, or a foreign row id.
@@ -41,6 +50,7 @@ CREATE TABLE events (
     attempts INTEGER NOT NULL DEFAULT 0,
     due INTEGER NOT NULL DEFAULT 0,
     repeats INTEGER NOT NULL DEFAULT 0,
+    replays INTEGER NOT NULL DEFAULT 0,
     settled INTEGER,
     status INTEGER
 );

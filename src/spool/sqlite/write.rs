@@ -1,6 +1,6 @@
 //! One batch, one transaction.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::super::digest::Fingerprint;
 use super::super::event::{EventId, Malformed, RouteName};
@@ -48,7 +48,7 @@ impl SqliteStore {
     }
 }
 
-fn number_route(transaction: &Transaction<'_>, name: &RouteName) -> rusqlite::Result<i64> {
+pub(super) fn number_route(transaction: &Connection, name: &RouteName) -> rusqlite::Result<i64> {
     let name: &str = name;
     transaction.execute("INSERT OR IGNORE INTO routes (name) VALUES (?1)", [name])?;
     transaction.query_row("SELECT route FROM routes WHERE name = ?1", [name], |row| row.get(0))
@@ -172,7 +172,7 @@ fn cut(outcome: &str) -> &str {
 }
 
 /// The delivered events that have been so for longest.
-pub(super) const EXPIRED: &str = "SELECT seq, attempts FROM events
+pub(super) const EXPIRED: &str = "SELECT seq, attempts + replays FROM events
      WHERE state = 1 AND settled <= ?1 ORDER BY settled LIMIT ?2";
 
 fn expire(transaction: &Connection, expiry: Expiry) -> rusqlite::Result<u32> {
@@ -180,6 +180,7 @@ fn expire(transaction: &Connection, expiry: Expiry) -> rusqlite::Result<u32> {
     let chosen = select.query_map(params![millis(expiry.delivered_by), expiry.at_most], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?))
     })?;
+    // An event that was never replayed and went at once has no history.
     let chosen: Vec<(i64, u32)> = chosen.collect::<Result<_, _>>()?;
     let mut event = transaction.prepare_cached("DELETE FROM events WHERE seq = ?1")?;
     let mut body = transaction.prepare_cached("DELETE FROM bodies WHERE seq = ?1")?;

@@ -4,6 +4,7 @@ mod delivery;
 mod faults;
 mod limits;
 mod opening;
+mod operate;
 mod repeats;
 mod restart;
 
@@ -15,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::store::{Applied, Batch, Census, Pending};
+use super::store::{Applied, Batch, Census, Change, Changed, Pending};
 use super::*;
 use crate::clock::Timestamp;
 
@@ -207,6 +208,11 @@ impl Store for Faulty {
         self.inner.apply(batch)
     }
 
+    fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError> {
+        self.faults.check()?;
+        self.inner.change(changes)
+    }
+
     fn bytes(&mut self) -> Result<u64, StoreError> {
         match self.faults.bytes.load(Ordering::SeqCst) {
             0 => self.inner.bytes(),
@@ -237,5 +243,21 @@ impl Bodies for FaultyBodies {
             return Err(StoreError::Read("the disk is gone".into()));
         }
         self.inner.load(wanted)
+    }
+
+    fn page(&self, filter: &Filter, after: Place, limit: u32) -> Result<Page, StoreError> {
+        self.inner.page(filter, after, limit)
+    }
+
+    fn places(&self, ids: &[EventId]) -> Result<Vec<(EventId, Place, State)>, StoreError> {
+        self.inner.places(ids)
+    }
+
+    fn story(&self, place: Place) -> Result<Option<Story>, StoreError> {
+        self.inner.story(place)
+    }
+
+    fn inspect(&self) -> Result<Inspection, StoreError> {
+        self.inner.inspect()
     }
 }

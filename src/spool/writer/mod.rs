@@ -4,6 +4,7 @@
 //! Settlements alone do not ask for a commit of their own: they ride on the next or wait a moment,
 //! because losing one costs only a second delivery.
 
+mod change;
 mod room;
 
 use std::sync::Arc;
@@ -12,13 +13,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use self::change::Changes;
 use super::board::Board;
 use super::error::AppendError;
 use super::event::Receipt;
+use super::record::OperateError;
 use super::status::Health;
 use super::store::{
-    Applied, Arrival, Batch, Expiry, History, Order, Pending, Settlement, Store, StoreError,
-    Stored, Written,
+    Applied, Arrival, Batch, Change, Changed, Expiry, History, Order, Pending, Settlement, Store,
+    StoreError, Stored, Written,
 };
 use crate::clock::{self, Timestamp};
 use crate::telemetry::{SpoolMetrics, Telemetry};
@@ -42,6 +45,7 @@ const EXPIRE_PAUSE: Duration = Duration::from_millis(50);
 pub(super) enum Command {
     Keep(Arrival, Ticket),
     Settle(Settlement),
+    Change(Vec<Change>, oneshot::Sender<Result<Vec<Changed>, OperateError>>),
     Close,
 }
 
@@ -71,6 +75,8 @@ pub(super) struct Writer {
     /// One for each arrival.
     tickets: Vec<Ticket>,
     settlements: Vec<Settlement>,
+    /// What the operator asked for.
+    changes: Vec<Changes>,
     /// When the settlements must be written; meaningless without any.
     settle_by: Instant,
     next_tick: Instant,
@@ -103,6 +109,7 @@ impl Writer {
             arrivals: Vec::with_capacity(BATCH_COMMANDS),
             tickets: Vec::with_capacity(BATCH_COMMANDS),
             settlements: Vec::with_capacity(BATCH_COMMANDS),
+            changes: Vec::new(),
             settle_by: now,
             next_tick: now,
             expire_more: false,
@@ -134,6 +141,10 @@ impl Writer {
                     self.tickets.push(ticket);
                 }
                 Command::Settle(settlement) => self.remember(settlement),
+                Command::Change(changes, answer) => {
+                    self.changes.push((changes, answer));
+                    return Commands::Open;
+                }
                 Command::Close => return Commands::Ended,
             }
             if commands >= BATCH_COMMANDS || bytes >= BATCH_BYTES {
@@ -167,7 +178,9 @@ impl Writer {
         let tick = now >= self.next_tick;
         let good = self.board.status.health() == Health::Good;
         let settle = !self.settlements.is_empty()
-            && (now >= self.settle_by || (good && self.settlements.len() >= BATCH_COMMANDS));
+            && (!self.changes.is_empty()
+                || now >= self.settle_by
+                || (good && self.settlements.len() >= BATCH_COMMANDS));
         let expire = good && (tick || (self.expire_more && !self.arrivals.is_empty()));
         if !self.arrivals.is_empty() || settle || expire {
             self.make_room();
@@ -176,6 +189,7 @@ impl Writer {
             let probed = self.store.probe();
             self.note_health(probed.as_ref().err());
         }
+        self.change();
         if tick {
             self.next_tick = now + if self.expire_more { EXPIRE_PAUSE } else { TICK };
             self.measure();

@@ -1,0 +1,128 @@
+//! What the operator changes: one request, one transaction.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use super::super::event::{EventId, RouteName};
+use super::super::record::{Place, State};
+use super::super::store::{Change, Changed, NewEvent, Order, Pending, Seq};
+use super::write::number_route;
+use super::{SqliteStore, millis, pending, state};
+
+impl SqliteStore {
+    /// The transaction of a request; dropped half-way, it is rolled back.
+    pub(super) fn alter(&mut self, changes: &[Change]) -> rusqlite::Result<Vec<Changed>> {
+        let names = self.route_names()?;
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let done = changes.iter().map(|change| match change {
+            Change::Revive(seq, id) => revive(&transaction, *seq, *id, &names),
+            Change::Admit(seq, event) => admit(&transaction, *seq, event),
+            Change::Discard(Place::Event(seq), id) => discard(&transaction, Seq(*seq), *id),
+            Change::Discard(Place::Quarantine(seq), id) => {
+                let left = take_out(&transaction, *seq, *id)?.is_some();
+                Ok(if left { Changed::Dropped(State::Quarantined) } else { Changed::Missing })
+            }
+        });
+        let done = done.collect::<rusqlite::Result<_>>()?;
+        transaction.commit()?;
+        Ok(done)
+    }
+}
+
+/// What an event is now, when it is still the one that was meant.
+fn standing(transaction: &Connection, seq: Seq, id: EventId) -> rusqlite::Result<Option<State>> {
+    let sql = "SELECT state FROM events WHERE seq = ?1 AND id = ?2";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let stored = statement.query_row(params![seq.0, id.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(stored.map(state::of))
+}
+
+/// Moves an event to the end: it goes after everything that was accepted until now, as the queue
+/// in memory has it, and is the latest of its key, as the upstream will see it.
+fn revive(
+    transaction: &Connection,
+    seq: Seq,
+    id: EventId,
+    names: &HashMap<i64, RouteName>,
+) -> rusqlite::Result<Changed> {
+    let from = match standing(transaction, seq, id)? {
+        None => return Ok(Changed::Missing),
+        Some(State::Pending) => return Ok(Changed::Undelivered),
+        Some(state) => state,
+    };
+    let last: i64 = transaction.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
+    let moved = last.saturating_add(1);
+    let mut update = transaction.prepare_cached(
+        "UPDATE events SET seq = ?2, state = 0, attempts = 0, due = 0, settled = NULL,
+                           status = NULL, replays = replays + 1
+         WHERE seq = ?1",
+    )?;
+    update.execute([seq.0, moved])?;
+    for sql in
+        ["UPDATE bodies SET seq = ?2 WHERE seq = ?1", "UPDATE attempts SET seq = ?2 WHERE seq = ?1"]
+    {
+        transaction.prepare_cached(sql)?.execute([seq.0, moved])?;
+    }
+    let sql = "SELECT seq, route, key, ordered, attempts, due FROM events WHERE seq = ?1";
+    let mut select = transaction.prepare_cached(sql)?;
+    let pending = select.query_row([moved], |row| pending(row, names))?;
+    Ok(Changed::Queued(pending, from))
+}
+
+/// Makes an event of what was in quarantine.
+fn admit(transaction: &Connection, seq: Seq, event: &NewEvent) -> rusqlite::Result<Changed> {
+    let Some(repeats) = take_out(transaction, seq.0, event.id)? else {
+        return Ok(Changed::Missing);
+    };
+    let route = number_route(transaction, &event.route)?;
+    let ordered = event.order == Order::Keyed;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO events (id, route, key, ordered, fingerprint, accepted, repeats, replays)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)",
+    )?;
+    let stored = insert.insert(params![
+        event.id.as_bytes(),
+        route,
+        i64::from_be_bytes(event.key.0),
+        ordered,
+        event.fingerprint.0,
+        millis(event.at),
+        repeats
+    ])?;
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
+    insert.execute(params![stored, &event.body[..]])?;
+    let pending = Pending {
+        seq: Seq(stored),
+        route: RouteName::clone(&event.route),
+        key: ordered.then_some(event.key),
+        attempts: 0,
+        due: crate::clock::Timestamp::default(),
+    };
+    Ok(Changed::Queued(pending, State::Quarantined))
+}
+
+/// Deletes from quarantine; answers with its repeats.
+fn take_out(transaction: &Connection, seq: i64, id: EventId) -> rusqlite::Result<Option<i64>> {
+    let sql = "DELETE FROM quarantine WHERE seq = ?1 AND id = ?2 RETURNING repeats";
+    let mut delete = transaction.prepare_cached(sql)?;
+    delete.query_row(params![seq, id.as_bytes()], |row| row.get(0)).optional()
+}
+
+fn discard(transaction: &Connection, seq: Seq, id: EventId) -> rusqlite::Result<Changed> {
+    let from = match standing(transaction, seq, id)? {
+        None => return Ok(Changed::Missing),
+        Some(State::Pending) => return Ok(Changed::Undelivered),
+        Some(state) => state,
+    };
+    for sql in [
+        "DELETE FROM events WHERE seq = ?1",
+        "DELETE FROM bodies WHERE seq = ?1",
+        "DELETE FROM attempts WHERE seq = ?1",
+    ] {
+        transaction.prepare_cached(sql)?.execute([seq.0])?;
+    }
+    Ok(Changed::Dropped(from))
+}

@@ -1,0 +1,302 @@
+//! What the operator reads, on a connection of its own.
+
+use bytes::Bytes;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
+
+use super::super::digest;
+use super::super::event::{EventId, Malformed, RouteName};
+use super::super::lease::Attempt;
+use super::super::record::{Contents, Filter, Inspection, Page, Place, Record, State, Story};
+use super::super::store::Seq;
+use super::{millis, state, timestamp};
+
+/// Ids looked up with one statement, well below SQLite's limit of parameters.
+const IDS_AT_ONCE: usize = 500;
+
+const EVENT: &str = "SELECT e.seq, e.id, r.name, e.accepted, e.state, e.attempts, e.replays,
+    e.repeats, e.due, e.settled, e.status,
+    (SELECT length(body) FROM bodies b WHERE b.seq = e.seq),
+    (SELECT outcome FROM attempts a WHERE a.seq = e.seq ORDER BY a.at DESC, a.number DESC LIMIT 1)
+    FROM events e JOIN routes r USING (route)";
+
+const QUARANTINED: &str = "SELECT q.seq, q.id, r.name, q.at, q.repeats, length(q.body), q.reason,
+    q.method, q.content_type, q.query FROM quarantine q JOIN routes r USING (route)";
+
+pub(super) fn page(
+    connection: &Connection,
+    filter: &Filter,
+    after: Place,
+    limit: u32,
+) -> rusqlite::Result<Page> {
+    let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
+    let mut records = Vec::new();
+    // One more than asked for tells whether there is more.
+    let wanted = limit.saturating_add(1);
+    if let Place::Event(seq) = after {
+        events(connection, filter, seq, wanted, &mut records)?;
+    }
+    if records.len() < wanted && filter.wants(State::Quarantined) && filter.key.is_none() {
+        let seq = match after {
+            Place::Event(_) => i64::MIN,
+            Place::Quarantine(seq) => seq,
+        };
+        quarantined(connection, filter, seq, wanted, &mut records)?;
+    }
+    let more = records.len() > limit;
+    records.truncate(limit);
+    let next = more.then(|| records.last().map(|record| record.place)).flatten();
+    Ok(Page { records, next })
+}
+
+fn events(
+    connection: &Connection,
+    filter: &Filter,
+    after: i64,
+    wanted: usize,
+    records: &mut Vec<Record>,
+) -> rusqlite::Result<()> {
+    let states: Vec<i64> = [
+        (State::Pending, state::PENDING),
+        (State::Delivered, state::DELIVERED),
+        (State::Dead, state::DEAD),
+    ]
+    .into_iter()
+    .filter(|(state, _)| filter.wants(*state))
+    .map(|(_, stored)| stored)
+    .collect();
+    let keys = match &filter.key {
+        Some(key) => Some(hashes(connection, filter, key)?),
+        None => None,
+    };
+    let mut values = vec![Value::Integer(after), Value::Integer(millis(filter.since))];
+    let mut asked = vec!["e.seq > ? AND e.accepted >= ?".to_owned()];
+    asked.push(format!("e.state IN ({})", marks(states.len())));
+    values.extend(states.into_iter().map(Value::Integer));
+    if let Some(route) = &filter.route {
+        asked.push("r.name = ?".to_owned());
+        values.push(Value::Text(route.to_string()));
+    }
+    if let Some(keys) = keys {
+        asked.push(format!("e.ordered = 1 AND e.key IN ({})", marks(keys.len())));
+        values.extend(keys.into_iter().map(Value::Integer));
+    }
+    let asked = asked.join(" AND ");
+    let sql = format!("{EVENT} WHERE {asked} ORDER BY e.seq LIMIT {wanted}");
+    let mut statement = connection.prepare(&sql)?;
+    for record in statement.query_map(params_from_iter(values), event)? {
+        records.push(record?);
+    }
+    Ok(())
+}
+
+/// The key's hash on each route that is meant: only hashes are stored.
+fn hashes(connection: &Connection, filter: &Filter, key: &str) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = connection.prepare("SELECT name FROM routes")?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let mut hashes = Vec::new();
+    for name in names {
+        let name = name?;
+        if filter.route.as_ref().is_none_or(|route| **route == *name) {
+            hashes.push(i64::from_be_bytes(digest::of_key(&name, key).0));
+        }
+    }
+    Ok(hashes)
+}
+
+fn quarantined(
+    connection: &Connection,
+    filter: &Filter,
+    after: i64,
+    wanted: usize,
+    records: &mut Vec<Record>,
+) -> rusqlite::Result<()> {
+    let mut values = vec![Value::Integer(after), Value::Integer(millis(filter.since))];
+    let mut on_route = "";
+    if let Some(route) = &filter.route {
+        on_route = "AND r.name = ?";
+        values.push(Value::Text(route.to_string()));
+    }
+    let wanted = wanted.saturating_sub(records.len());
+    let sql = format!(
+        "{QUARANTINED} WHERE q.seq > ? AND q.at >= ? {on_route} ORDER BY q.seq LIMIT {wanted}"
+    );
+    let mut statement = connection.prepare(&sql)?;
+    for record in statement.query_map(params_from_iter(values), malformed)? {
+        records.push(record?);
+    }
+    Ok(())
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let due = row.get(8)?;
+    let state = state::of(row.get(4)?);
+    Ok(Record {
+        place: Place::Event(row.get(0)?),
+        id: EventId::from_bytes(row.get(1)?),
+        state,
+        route: RouteName::from(row.get::<_, String>(2)?),
+        accepted: timestamp(row.get(3)?),
+        attempts: row.get(5)?,
+        replays: row.get(6)?,
+        repeats: row.get(7)?,
+        bytes: count(row, 11)?,
+        due: (state == State::Pending && due != 0).then(|| timestamp(due)),
+        settled: row.get::<_, Option<i64>>(9)?.map(timestamp),
+        status: row.get(10)?,
+        reason: if state == State::Delivered { None } else { row.get(12)? },
+    })
+}
+
+fn malformed(row: &Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        place: Place::Quarantine(row.get(0)?),
+        id: EventId::from_bytes(row.get(1)?),
+        state: State::Quarantined,
+        route: RouteName::from(row.get::<_, String>(2)?),
+        accepted: timestamp(row.get(3)?),
+        attempts: 0,
+        replays: 0,
+        repeats: row.get(4)?,
+        bytes: count(row, 5)?,
+        due: None,
+        settled: None,
+        status: None,
+        reason: row.get(6)?,
+    })
+}
+
+fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let count: Option<i64> = row.get(column)?;
+    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+}
+
+/// Where these events are; those that are nowhere are missing. Ids have no index, for the sake of
+/// writing: this reads all events once, without their bodies.
+pub(super) fn places(
+    connection: &Connection,
+    ids: &[EventId],
+) -> rusqlite::Result<Vec<(EventId, Place, State)>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(IDS_AT_ONCE) {
+        let marks = marks(some.len());
+        let values = || params_from_iter(some.iter().map(|id| id.as_bytes().as_slice()));
+        let sql = format!("SELECT seq, id, state FROM events WHERE id IN ({marks})");
+        let mut statement = connection.prepare(&sql)?;
+        let events = statement.query_map(values(), |row| {
+            let place = Place::Event(row.get(0)?);
+            Ok((EventId::from_bytes(row.get(1)?), place, state::of(row.get(2)?)))
+        })?;
+        found.extend(events.collect::<rusqlite::Result<Vec<_>>>()?);
+        let sql = format!("SELECT seq, id FROM quarantine WHERE id IN ({marks})");
+        let mut statement = connection.prepare(&sql)?;
+        let malformed = statement.query_map(values(), |row| {
+            let place = Place::Quarantine(row.get(0)?);
+            Ok((EventId::from_bytes(row.get(1)?), place, State::Quarantined))
+        })?;
+        found.extend(malformed.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    Ok(found)
+}
+
+pub(super) fn story(connection: &Connection, place: Place) -> rusqlite::Result<Option<Story>> {
+    match place {
+        Place::Event(seq) => {
+            let sql = format!("{EVENT} WHERE e.seq = ?1");
+            let record = connection.query_row(&sql, [seq], event).optional()?;
+            let Some(record) = record else { return Ok(None) };
+            let body = bytes(connection, "SELECT body FROM bodies WHERE seq = ?1", Seq(seq))?;
+            let attempts = attempts(connection, Seq(seq))?;
+            Ok(Some(Story { record, contents: Contents::Event { body, attempts } }))
+        }
+        Place::Quarantine(seq) => {
+            let sql = format!("{QUARANTINED} WHERE q.seq = ?1");
+            let body = bytes(connection, "SELECT body FROM quarantine WHERE seq = ?1", Seq(seq))?;
+            let story = connection.query_row(&sql, [seq], |row| {
+                let record = malformed(row)?;
+                let received = Malformed {
+                    id: record.id,
+                    route: RouteName::clone(&record.route),
+                    at: record.accepted,
+                    reason: row.get(6)?,
+                    method: row.get(7)?,
+                    content_type: row.get::<_, Option<Vec<u8>>>(8)?.map(Bytes::from),
+                    query: row.get::<_, Option<Vec<u8>>>(9)?.map(Bytes::from),
+                    body,
+                };
+                Ok(Story { record, contents: Contents::Malformed(received) })
+            });
+            story.optional()
+        }
+    }
+}
+
+fn bytes(connection: &Connection, sql: &str, seq: Seq) -> rusqlite::Result<Bytes> {
+    let body = connection.query_row(sql, [seq.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    Ok(Bytes::from(body.unwrap_or_default()))
+}
+
+fn attempts(connection: &Connection, seq: Seq) -> rusqlite::Result<Vec<(u32, Attempt)>> {
+    let mut statement = connection.prepare(
+        "SELECT number, at, status, outcome FROM attempts WHERE seq = ?1 ORDER BY at, number",
+    )?;
+    let attempts = statement.query_map([seq.0], |row| {
+        let at = timestamp(row.get(1)?);
+        Ok((row.get(0)?, Attempt { at, status: row.get(2)?, outcome: row.get(3)? }))
+    })?;
+    attempts.collect()
+}
+
+pub(super) fn inspect(connection: &Connection) -> rusqlite::Result<Inspection> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| count(row, 0));
+    let most = Inspection::MOST_PROBLEMS;
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({most})"))?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let mut problems = lines.collect::<rusqlite::Result<Vec<_>>>()?;
+    problems.retain(|line| line != "ok");
+    for (what, sql) in [
+        (
+            "events without a body",
+            "SELECT count(*) FROM events WHERE seq NOT IN (SELECT seq FROM bodies)",
+        ),
+        (
+            "bodies without an event",
+            "SELECT count(*) FROM bodies WHERE seq NOT IN (SELECT seq FROM events)",
+        ),
+        (
+            "attempts without an event",
+            "SELECT count(*) FROM attempts WHERE seq NOT IN (SELECT seq FROM events)",
+        ),
+        (
+            "events of no route",
+            "SELECT count(*) FROM events WHERE route NOT IN (SELECT route FROM routes)",
+        ),
+        ("events in no known state", "SELECT count(*) FROM events WHERE state NOT IN (0, 1, 2)"),
+        (
+            "settled events without a time",
+            "SELECT count(*) FROM events WHERE (state = 0) = (settled IS NOT NULL)",
+        ),
+    ] {
+        match number(sql)? {
+            0 => {}
+            found => problems.push(format!("{what}: {found}")),
+        }
+    }
+    problems.truncate(most);
+    let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
+    Ok(Inspection {
+        counts: [
+            number("SELECT count(*) FROM events WHERE state = 0")?,
+            number("SELECT count(*) FROM events WHERE state = 1")?,
+            number("SELECT count(*) FROM events WHERE state = 2")?,
+            number("SELECT count(*) FROM quarantine")?,
+        ],
+        bytes: pages.saturating_mul(number("PRAGMA page_size")?),
+        problems,
+    })
+}
+
+/// `?, ?, ?`
+fn marks(count: usize) -> String {
+    vec!["?"; count].join(", ")
+}

@@ -1,0 +1,203 @@
+//! The operator's hands on an open spool.
+
+use super::*;
+
+fn convert() -> Convert {
+    Convert::new(|malformed| match &malformed.body[..] {
+        b"mended" => Ok(Reread { key: Some("a".to_owned()), body: Bytes::from_static(b"{}") }),
+        _ => Err("still not".to_owned()),
+    })
+}
+
+fn states(states: &[State]) -> Filter {
+    Filter { states: states.to_vec(), ..Filter::default() }
+}
+
+impl Spool {
+    async fn all(&self, filter: Filter) -> Vec<Record> {
+        self.page(filter, Place::default(), 100).await.unwrap().records
+    }
+
+    async fn fail_for_good(&self) -> EventId {
+        let lease = self.next().await;
+        let id = lease.id;
+        self.settle(lease, attempt(404), Verdict::Dead);
+        id
+    }
+}
+
+/// One event in each state: delivered, dead, pending, quarantined.
+async fn filled(spool: &Spool) {
+    for key in ["delivered", "dead", "pending"] {
+        spool.append(event(key, key)).await.unwrap();
+    }
+    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.done(spool.next().await);
+    spool.fail_for_good().await;
+    // What is settled is written with the next commit.
+    spool.append(event("late", "late")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_list_has_each_event_in_its_state_and_goes_on_where_it_ended() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    filled(&spool).await;
+    let words = |records: &[Record]| {
+        let words: Vec<_> = records.iter().map(|record| record.state.as_str()).collect();
+        words.join(" ")
+    };
+    let all = spool.all(Filter::default()).await;
+    assert_eq!(words(&all), "delivered dead pending pending quarantined");
+    assert_eq!(all[1].reason.as_deref(), Some("as it goes"));
+    assert_eq!((all[1].status, all[1].bytes, all[1].settled), (Some(404), 4, Some(NOON)));
+
+    let mut after = Place::default();
+    let mut pages = Vec::new();
+    loop {
+        let page = spool.page(Filter::default(), after, 2).await.unwrap();
+        pages.push(words(&page.records));
+        let Some(next) = page.next else { break };
+        after = next;
+    }
+    assert_eq!(pages, ["delivered dead", "pending pending", "quarantined"]);
+    let exact = spool.page(Filter::default(), Place::default(), 5).await.unwrap();
+    assert!(exact.next.is_none(), "nothing follows a page that is just full");
+}
+
+#[tokio::test]
+async fn a_list_keeps_to_its_filter() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    filled(&spool).await;
+    let other = RouteName::from("clearings");
+    let foreign = Accepted { route: other.clone(), ..event("dead", "other") };
+    spool.append(foreign).await.unwrap();
+    let count = async |filter| spool.all(filter).await.len();
+    assert_eq!(count(states(&[State::Dead])).await, 1);
+    assert_eq!(count(states(&[State::Dead, State::Quarantined])).await, 2);
+    let key = Filter { key: Some("dead".to_owned()), ..Filter::default() };
+    assert_eq!(count(key.clone()).await, 2, "the same key on two routes");
+    assert_eq!(count(Filter { route: Some(route()), ..key.clone() }).await, 1);
+    assert_eq!(count(Filter { route: Some(RouteName::from("none")), ..key }).await, 0);
+    assert_eq!(count(Filter { route: Some(other), ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { since: NOON, ..Filter::default() }).await, 6);
+    let later = NOON.plus(Duration::from_millis(1));
+    assert_eq!(count(Filter { since: later, ..Filter::default() }).await, 0);
+}
+
+#[tokio::test]
+async fn an_event_tells_its_story() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    spool.append(event("a", "body")).await.unwrap();
+    let first = spool.next().await;
+    let id = first.id;
+    spool.settle(first, attempt(500), Verdict::RetryAt(NOON));
+    spool.fail_for_good().await;
+    spool.append(event("b", "late")).await.unwrap();
+    let story = spool.find(id).await.unwrap().unwrap();
+    assert_eq!(story.record.state, State::Dead);
+    let Contents::Event { body, attempts } = story.contents else { panic!("an event") };
+    assert_eq!(&body[..], b"body");
+    let told: Vec<_> = attempts.iter().map(|(number, a)| (*number, a.status)).collect();
+    assert_eq!(told, [(1, Some(500)), (2, Some(404))]);
+
+    let id = spool.quarantine(malformed("what?")).await.unwrap();
+    let story = spool.find(id).await.unwrap().unwrap();
+    let Contents::Malformed(received) = story.contents else { panic!("raw") };
+    assert_eq!((&received.body[..], received.query.as_deref()), (&b"what?"[..], Some(&b"a=b"[..])));
+    assert!(spool.find(EventId::new(NOON)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_replayed_event_keeps_its_id_counts_anew_and_is_no_repeat() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    spool.append(event("a", "one")).await.unwrap();
+    let dead = spool.fail_for_good().await;
+    spool.append(event("a", "two")).await.unwrap();
+    let held = spool.next().await;
+    assert_eq!(spool.replay(vec![dead], convert()).await.unwrap(), [Operated::Replayed]);
+    assert_eq!((spool.status().pending, spool.status().dead), (2, 0));
+    assert!(spool.now().is_none(), "it waits for the earlier one of its key");
+    spool.done(held);
+    let again = spool.next().await;
+    assert_eq!((again.id, again.attempt, &again.body[..]), (dead, 1, &b"one"[..]));
+    assert_eq!(
+        spool.replay(vec![dead, EventId::new(NOON)], convert()).await.unwrap(),
+        [Operated::Undelivered, Operated::Unknown]
+    );
+    spool.done(again);
+    // Delivered, and asked for once more.
+    assert_eq!(spool.replay(vec![dead], convert()).await.unwrap(), [Operated::Replayed]);
+    assert_eq!(spool.all(states(&[State::Pending])).await[0].replays, 2);
+    spool.close().await;
+    let spool = rig.open();
+    assert_eq!(spool.next().await.id, dead, "a restart changes nothing");
+}
+
+#[tokio::test]
+async fn what_is_in_quarantine_is_converted_again() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    let bad = spool.quarantine(malformed("bad")).await.unwrap();
+    let good = spool.quarantine(malformed("mended")).await.unwrap();
+    let outcomes = spool.replay(vec![bad, good], convert()).await.unwrap();
+    assert_eq!(outcomes, [Operated::NotUnderstood("still not".to_owned()), Operated::Replayed]);
+    assert_eq!((spool.status().pending, spool.status().quarantined), (1, 1));
+    let lease = spool.next().await;
+    assert_eq!((lease.id, &lease.body[..]), (good, &b"{}"[..]));
+}
+
+#[tokio::test]
+async fn dropping_deletes_all_of_an_event_but_nothing_undelivered() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    filled(&spool).await;
+    let ids: Vec<_> = spool.all(Filter::default()).await.iter().map(|record| record.id).collect();
+    let outcomes = spool.discard(ids).await.unwrap();
+    let (gone, left) = (Operated::Dropped, Operated::Undelivered);
+    assert_eq!(outcomes, [gone.clone(), gone.clone(), left.clone(), left, gone]);
+    let status = spool.status();
+    assert_eq!((status.pending, status.dead, status.quarantined), (2, 0, 0));
+    assert_eq!(rig.ask("SELECT count(*) FROM bodies"), 2);
+    assert_eq!(rig.ask("SELECT count(*) FROM attempts"), 0);
+    assert!(spool.shows("postgate_spool_operated_total{operation=\"drop\"} 3"));
+}
+
+#[tokio::test]
+async fn nothing_is_changed_while_the_disk_fails() {
+    let rig = Rig::new();
+    let (spool, faults) = rig.open_faulty();
+    spool.append(event("a", "body")).await.unwrap();
+    spool.append(event("b", "body")).await.unwrap();
+    let dead = spool.fail_for_good().await;
+    spool.append(event("c", "late")).await.unwrap();
+    let other = spool.next().await;
+    let delivered = other.id;
+    faults.fail_writes(true);
+    let failed = spool.replay(vec![dead], convert()).await;
+    assert!(matches!(failed, Err(OperateError::Store(_))), "{failed:?}");
+    spool.done(other);
+    let failed = spool.discard(vec![dead]).await;
+    assert!(matches!(failed, Err(OperateError::Failing)), "{failed:?}");
+    assert_eq!(spool.status().dead, 1);
+    faults.fail_writes(false);
+    assert_eq!(spool.discard(vec![dead]).await.unwrap(), [Operated::Dropped]);
+    spool.close().await;
+    let closed = spool.discard(vec![delivered]).await;
+    assert!(matches!(closed, Err(OperateError::Closed)), "{closed:?}");
+}
+
+#[tokio::test]
+async fn verifying_counts_and_finds_damage() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    filled(&spool).await;
+    let good = spool.verify().await.unwrap();
+    assert_eq!((good.counts, good.problems), ([2, 1, 1, 1], Vec::<String>::new()));
+    rig.tamper("DELETE FROM bodies WHERE seq = 3; INSERT INTO bodies VALUES (99, x'00')");
+    let bad = spool.verify().await.unwrap();
+    assert_eq!(bad.problems, ["events without a body: 1", "bodies without an event: 1"]);
+}
