@@ -6,6 +6,8 @@ mod admission;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod corpora;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod delivery;

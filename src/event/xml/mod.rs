@@ -79,7 +79,7 @@ struct Tree<'a, 'b> {
     scope: Scope<'a>,
     /// Those of the tag at hand. Kept for its memory.
     attributes: Vec<Attribute<'a>>,
-    root: Option<Vec<Member<'a>>>,
+    root: Option<Node<'a>>,
 }
 
 struct Element<'a> {
@@ -175,7 +175,7 @@ impl<'a> Tree<'a, '_> {
         };
         match self.open.last_mut() {
             Some(parent) => parent.members.push((Cow::Borrowed(name), node)),
-            None => self.root = Some(members_of_root(node)?),
+            None => self.root = Some(node),
         }
         Ok(())
     }
@@ -209,7 +209,8 @@ impl<'a> Tree<'a, '_> {
         if !self.open.is_empty() {
             return Err(at_end("not well-formed XML: an element is not closed"));
         }
-        self.root.ok_or_else(|| at_end("the XML has no root element"))
+        // Last, so that what is not XML is called that.
+        members_of_root(self.root.ok_or_else(|| at_end("the XML has no root element"))?)
     }
 }
 
