@@ -104,13 +104,13 @@ impl<'a> Tree<'a, '_> {
                 grammar::character_data(&piece)?;
                 self.text(piece.xml10_content())
             }
-            // [27] `Misc`: outside the root there are neither sections nor references.
+            // (27) `Misc`: outside the root there are neither sections nor references.
             Event::CData(_) | Event::GeneralRef(_) if self.open.is_empty() => {
                 Err(Malformed::new(OUTSIDE))
             }
             Event::CData(piece) => self.text(piece.xml10_content()),
             Event::GeneralRef(entity) => self.character(grammar::reference(&entity)?),
-            // [22] `prolog`: nothing before it.
+            // (22) `prolog`: nothing before it.
             Event::Decl(_) if start != 0 => {
                 Err(Malformed::new("the XML declaration is not at the beginning"))
             }
