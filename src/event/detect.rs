@@ -109,12 +109,61 @@ mod tests {
 
     #[test]
     fn the_content_type_decides_where_the_body_could_be_anything() {
-        assert_eq!(detected("application/json; charset=utf-8", "x"), Some(Format::Json));
-        assert_eq!(detected("application/vnd.x+JSON", "x"), Some(Format::Json));
-        assert_eq!(detected("text/xml", "x"), Some(Format::Xml));
-        assert_eq!(detected("application/x-www-form-urlencoded", "x"), Some(Format::Form));
-        assert_eq!(detected("text/plain", "x"), None);
-        assert_eq!(detected("multipart/form-data; boundary=x", "--x\r\n"), None);
+        for (content_type, format) in [
+            ("application/json", Some(Format::Json)),
+            ("application/json; charset=utf-8", Some(Format::Json)),
+            ("text/json", Some(Format::Json)),
+            ("application/vnd.x+JSON", Some(Format::Json)),
+            ("APPLICATION/XML", Some(Format::Xml)),
+            ("text/xml;charset=utf-16", Some(Format::Xml)),
+            ("image/svg+xml", Some(Format::Xml)),
+            ("application/x-www-form-urlencoded ; x=y", Some(Format::Form)),
+            ("text/plain", None),
+            ("multipart/form-data; boundary=x", None),
+            ("application/jsonp", None),
+            ("json", None),
+            ("", None),
+        ] {
+            assert_eq!(detected(content_type, "x"), format, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_something_is_that_under_any_content_type() {
+        let none = [None];
+        let types = ["application/json", "text/xml", "text/plain", "", "\u{0}", "a/b+json"];
+        for content_type in types.map(|text| Some(text.as_bytes())).into_iter().chain(none) {
+            for (body, found) in [
+                ("\r\n{}", Format::Json),
+                ("[", Format::Json),
+                ("<", Format::Xml),
+                ("a=", Format::Form),
+            ] {
+                let input = Input { content_type, query: None, body: body.as_bytes() };
+                assert_eq!(format(&input, None), Ok(found), "{content_type:?} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn utf16_is_seen_with_a_mark_and_without() {
+        for (body, found) in [
+            (&b"\xFF\xFE \0<\0"[..], Some(Format::Xml)),
+            (b"\xFE\xFF\0\n\0<", Some(Format::Xml)),
+            (b"<\0a\0", Some(Format::Xml)),
+            (b"\0<\0a", Some(Format::Xml)),
+            (b"\0{\0}", Some(Format::Json)),
+            (b"\xFF\xFE", None),
+            (b"\0\0", None),
+            (b"a\0=\0", None),
+        ] {
+            let input = Input { content_type: None, query: None, body };
+            assert_eq!(format(&input, None).ok(), found, "{body:?}");
+        }
+        for body in [&b"\xFF\xFE{\0}\0"[..], b"{\0}\0", b"\0{\0}"] {
+            assert!(text(body).unwrap_err().reason.contains("UTF-16"), "{body:?}");
+        }
+        assert!(text(b"{}").is_ok());
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod commands;
 #[cfg(test)]
 mod conservation;
 #[cfg(test)]
+mod corpora;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod delivery;

@@ -1,5 +1,5 @@
 //! Well-formedness: what the tokenizer lets through and XML 1.0 (fifth edition) or Namespaces in
-//! XML 1.0 does not. A number in brackets is that of the production.
+//! XML 1.0 does not. A number in parentheses is that of the production.
 //!
 //! Two readers that disagree about a document see two events. So a document is read exactly where
 //! the standards define how, and refused everywhere else.
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::super::Malformed;
 
-/// [2] `Char`: the offset of the first character that is none, in whatever part of a document.
+/// (2) `Char`: the offset of the first character that is none, in whatever part of a document.
 pub(super) fn forbidden(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let is_control = |&byte: &u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
@@ -21,7 +21,7 @@ pub(super) fn forbidden(text: &str) -> Option<usize> {
         .find(|&at| matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])))
 }
 
-/// [3] `S`.
+/// (3) `S`.
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -35,7 +35,7 @@ pub(super) struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// [5] `Name`, narrowed by Namespaces [7] `QName`: no colon but one between two parts.
+    /// (5) `Name`, narrowed by Namespaces (7) `QName`: no colon but one between two parts.
     pub(super) fn parse(name: &'a str) -> Result<Self, Malformed> {
         let (prefix, local) = match name.split_once(':') {
             Some((prefix, local)) => (Some(prefix), local),
@@ -48,13 +48,13 @@ impl<'a> Name<'a> {
     }
 }
 
-/// Namespaces [4] `NCName`: a name without a colon.
+/// Namespaces (4) `NCName`: a name without a colon.
 fn is_ncname(name: &str) -> bool {
     let mut characters = name.chars();
     characters.next().is_some_and(is_name_start) && characters.all(is_name_part)
 }
 
-/// [4] `NameStartChar` without the colon.
+/// (4) `NameStartChar` without the colon.
 fn is_name_start(character: char) -> bool {
     matches!(character,
         'a'..='z' | 'A'..='Z' | '_'
@@ -64,14 +64,14 @@ fn is_name_start(character: char) -> bool {
         | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}' | '\u{10000}'..='\u{EFFFF}')
 }
 
-/// [4a] `NameChar` without the colon.
+/// (4a) `NameChar` without the colon.
 fn is_name_part(character: char) -> bool {
     is_name_start(character)
         || matches!(character,
             '0'..='9' | '-' | '.' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
 
-/// [14] `CharData`: no end of a CDATA section outside of one.
+/// (14) `CharData`: no end of a CDATA section outside of one.
 pub(super) fn character_data(text: &str) -> Result<(), Malformed> {
     let bytes = text.as_bytes();
     let mut brackets = memchr::memchr_iter(b']', bytes);
@@ -81,7 +81,7 @@ pub(super) fn character_data(text: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// [15] `Comment`: no `--` inside, no `-` at the end.
+/// (15) `Comment`: no `--` inside, no `-` at the end.
 pub(super) fn comment(inside: &str) -> Result<(), Malformed> {
     if inside.contains("--") || inside.ends_with('-') {
         return Err(Malformed::new("a comment holds `--` or ends with `-`"));
@@ -89,7 +89,7 @@ pub(super) fn comment(inside: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// [16] `PI` and [17] `PITarget`; Namespaces section 7 allows it no colon.
+/// (16) `PI` and (17) `PITarget`; Namespaces section 7 allows it no colon.
 pub(super) fn instruction(target: &str) -> Result<(), Malformed> {
     if target.eq_ignore_ascii_case("xml") {
         return Err(Malformed::new("a processing instruction must not be called `xml`"));
@@ -100,11 +100,11 @@ pub(super) fn instruction(target: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// [23] `XMLDecl`, from behind `<?xml` to before `?>`: the encoding it names.
+/// (23) `XMLDecl`, from behind `<?xml` to before `?>`: the encoding it names.
 pub(super) fn declaration(inside: &str) -> Result<Option<&str>, Malformed> {
     let broken = || Malformed::new("the XML declaration is not as XML wants it");
     let mut attributes = Attributes::new(inside);
-    // [24] and [26]. XML 1.1 has other line ends and other characters, so it would be read wrongly.
+    // (24) and (26). XML 1.1 has other line ends and other characters, so it would be read wrongly.
     match attributes.next().transpose()? {
         Some(("version", "1.0")) => {}
         Some(("version", _)) => return Err(Malformed::new("only XML 1.0 is read")),
@@ -112,7 +112,7 @@ pub(super) fn declaration(inside: &str) -> Result<Option<&str>, Malformed> {
     }
     let mut next = attributes.next().transpose()?;
     let mut encoding = None;
-    // [80] and [81].
+    // (80) and (81).
     if let Some(("encoding", name)) = next {
         let mut bytes = name.bytes();
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -122,14 +122,14 @@ pub(super) fn declaration(inside: &str) -> Result<Option<&str>, Malformed> {
         encoding = Some(name);
         next = attributes.next().transpose()?;
     }
-    // [32].
+    // (32).
     if let Some(("standalone", "yes" | "no")) = next {
         next = attributes.next().transpose()?;
     }
     if next.is_some() { Err(broken()) } else { Ok(encoding) }
 }
 
-/// What stands behind the name in [40] `STag` and [44] `EmptyElemTag`: pairs of a name, which is
+/// What stands behind the name in (40) `STag` and (44) `EmptyElemTag`: pairs of a name, which is
 /// not looked at, and a raw value.
 pub(super) struct Attributes<'a> {
     rest: &'a str,
@@ -140,7 +140,7 @@ impl<'a> Attributes<'a> {
         Self { rest }
     }
 
-    /// [41] `Attribute`, [25] `Eq`, and the quotes of [10] `AttValue`.
+    /// (41) `Attribute`, (25) `Eq`, and the quotes of (10) `AttValue`.
     fn pair(&mut self, text: &'a str) -> Option<(&'a str, &'a str)> {
         let end = text.bytes().position(|byte| byte == b'=' || is_space(byte))?;
         let (name, rest) = text.split_at_checked(end)?;
@@ -169,7 +169,7 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// [10] `AttValue` without its quotes, normalized as section 3.3.3 says: a line break or a tab is a
+/// (10) `AttValue` without its quotes, normalized as section 3.3.3 says: a line break or a tab is a
 /// space, unless it is written as a reference.
 pub(super) fn attribute_value(raw: &str) -> Result<Cow<'_, str>, Malformed> {
     if memchr::memchr(b'<', raw.as_bytes()).is_some() {
@@ -201,7 +201,7 @@ pub(super) fn attribute_value(raw: &str) -> Result<Cow<'_, str>, Malformed> {
     Ok(Cow::Owned(value))
 }
 
-/// [66] `CharRef` and [68] `EntityRef`, without `&` and `;`. Without a DTD there are only the
+/// (66) `CharRef` and (68) `EntityRef`, without `&` and `;`. Without a DTD there are only the
 /// entities of section 4.6.
 pub(super) fn reference(name: &str) -> Result<char, Malformed> {
     let Some(number) = name.strip_prefix('#') else {

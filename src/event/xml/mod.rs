@@ -82,7 +82,7 @@ struct Tree<'a, 'b> {
     scope: Scope<'a>,
     /// Those of the tag at hand. Kept for its memory.
     attributes: Vec<Attribute<'a>>,
-    root: Option<Vec<Member<'a>>>,
+    root: Option<Node<'a>>,
 }
 
 struct Element<'a> {
@@ -107,13 +107,13 @@ impl<'a> Tree<'a, '_> {
                 grammar::character_data(&piece)?;
                 self.text(piece.xml10_content())
             }
-            // [27] `Misc`: outside the root there are neither sections nor references.
+            // (27) `Misc`: outside the root there are neither sections nor references.
             Event::CData(_) | Event::GeneralRef(_) if self.open.is_empty() => {
                 Err(Malformed::new(OUTSIDE))
             }
             Event::CData(piece) => self.text(piece.xml10_content()),
             Event::GeneralRef(entity) => self.character(grammar::reference(&entity)?),
-            // [22] `prolog`: nothing before it.
+            // (22) `prolog`: nothing before it.
             Event::Decl(_) if start != 0 => {
                 Err(Malformed::new("the XML declaration is not at the beginning"))
             }
@@ -178,7 +178,7 @@ impl<'a> Tree<'a, '_> {
         };
         match self.open.last_mut() {
             Some(parent) => parent.members.push((Cow::Borrowed(name), node)),
-            None => self.root = Some(members_of_root(node)?),
+            None => self.root = Some(node),
         }
         Ok(())
     }
@@ -212,7 +212,8 @@ impl<'a> Tree<'a, '_> {
         if !self.open.is_empty() {
             return Err(at_end("not well-formed XML: an element is not closed"));
         }
-        self.root.ok_or_else(|| at_end("the XML has no root element"))
+        // Last, so that what is not XML is called that.
+        members_of_root(self.root.ok_or_else(|| at_end("the XML has no root element"))?)
     }
 }
 

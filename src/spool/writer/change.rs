@@ -49,7 +49,6 @@ impl Writer {
         }
         self.metrics().operated(replayed, dropped);
         self.measure();
-        self.show_numbers();
         Ok(made)
     }
 }
