@@ -1,6 +1,7 @@
 //! The command line. In: arguments. Out: an exit code, text for people on stdout, problems on stderr.
 //! Never: logic of its own; each command is one file that calls the stages.
 
+mod allowlist;
 mod check;
 mod convert;
 mod demo;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::Arguments),
     /// Turn a body or a query string into canonical JSON.
     Convert(convert::Arguments),
+    /// Ask who would be let in, or make a list out of pasted text.
+    Allowlist(allowlist::Arguments),
     /// Ask the running gateway whether it is well; for containers.
     Healthcheck(healthcheck::Arguments),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&config, arguments),
         Command::Convert(arguments) => convert::run(&config, &arguments),
+        Command::Allowlist(arguments) => allowlist::run(&config, &arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&config, arguments),
     };
     done.unwrap_or_else(|error| report(&error))
