@@ -1,6 +1,7 @@
 //! The command line. In: arguments. Out: an exit code, text for people on stdout, problems on stderr.
 //! Never: logic of its own; each command is one file that calls the stages.
 
+mod allowlist;
 mod check;
 mod convert;
 mod demo;
@@ -45,6 +46,8 @@ enum Command {
     Convert(convert::Arguments),
     /// Write the text to paste into impact.com, or say what is wrong with the text that was pasted.
     Template(template::Arguments),
+    /// Ask who would be let in, or make a list out of pasted text.
+    Allowlist(allowlist::Arguments),
     /// Ask the running gateway whether it is well; for containers.
     Healthcheck(healthcheck::Arguments),
 }
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&config, arguments),
         Command::Convert(arguments) => convert::run(&config, &arguments),
         Command::Template(arguments) => template::run(&arguments),
+        Command::Allowlist(arguments) => allowlist::run(&config, &arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&config, arguments),
     };
     done.unwrap_or_else(|error| report(&error))

@@ -1,8 +1,10 @@
 //! `[allowlist]`: who may come in.
 
+use std::fmt;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -16,6 +18,33 @@ const MOST_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Mistakes listed of one file; a file with more is of another kind altogether.
 const MOST_FILE_PROBLEMS: usize = 50;
+
+/// One range of the allowlist, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRange {
+    /// As it was understood.
+    pub range: IpNet,
+    /// Where it stands.
+    pub place: RangePlace,
+}
+
+/// Where a range stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RangePlace {
+    /// In `allowlist.ranges`, at this position from 0.
+    Key(usize),
+    /// In a file of `allowlist.files`, on this line from 1.
+    Line(Arc<Path>, usize),
+}
+
+impl fmt::Display for RangePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(index) => write!(f, "allowlist.ranges[{index}]"),
+            Self::Line(file, line) => write!(f, "{}:{line}", file.display()),
+        }
+    }
+}
 
 /// Why a text is not a range, and what was probably meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +104,10 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSet
     let key = Key::top("allowlist");
     let problems = report.problems.len();
     let mut ranges = list(&raw.ranges, &key.child("ranges"), report);
+    // A position is that of the text only while every text is a range; else the list is not used.
+    let listed = ranges.iter().zip(0..);
+    report.listed =
+        listed.map(|(&range, at)| ListedRange { range, place: RangePlace::Key(at) }).collect();
     for (index, name) in raw.files.iter().enumerate() {
         let path = report.path(name);
         let key = key.child("files").at(index);
@@ -130,6 +163,7 @@ fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<IpNet> {
 
     let problems = report.problems.len();
     let mut ranges = Vec::new();
+    let name: Arc<Path> = Arc::from(path);
     let mut refused = 0;
     for (number, line) in (1..).zip(text.lines()) {
         let range = line.split('#').next().unwrap_or_default().trim();
@@ -137,7 +171,11 @@ fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<IpNet> {
             continue;
         }
         match parse_range(range) {
-            Ok(range) => ranges.push(range),
+            Ok(range) => {
+                ranges.push(range);
+                let place = RangePlace::Line(Arc::clone(&name), number);
+                report.listed.push(ListedRange { range, place });
+            }
             Err(error) if refused < MOST_FILE_PROBLEMS => {
                 refused += 1;
                 let what = format!("{error}; {}", mend(&error));

@@ -24,7 +24,7 @@ mod tls;
 mod upstream;
 mod word;
 
-pub use allowlist::{RangeError, parse_range};
+pub use allowlist::{ListedRange, RangeError, RangePlace, parse_range};
 pub use certificate::Certificate;
 pub use problem::{Problem, Problems};
 
@@ -58,6 +58,8 @@ pub struct Settings {
     pub tls: net::TlsSettings,
     /// `[allowlist]`, with the ranges of its files.
     pub allowlist: ingress::AllowlistSettings,
+    /// The ranges again, each with the place that names it; for people.
+    pub listed: Vec<ListedRange>,
     /// The part of `[limits]` that concerns requests.
     pub limits: ingress::RequestLimits,
     /// `limits.shutdown_time`: for the requests under way, and again for the deliveries.
@@ -157,6 +159,7 @@ fn finish(mut report: Report) -> Result<Settings, Problems> {
             report.watched.dedup();
             settings.warnings = report.warnings;
             settings.watched = report.watched;
+            settings.listed = report.listed;
             Ok(settings)
         }
         _ => Err(Problems::new(report.problems)),
@@ -193,6 +196,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
         listen: listen?,
         tls: tls?,
         allowlist,
+        listed: Vec::new(),
         limits: limits.requests?,
         shutdown_time: limits.shutdown_time?,
         spool: spool?,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use figment::value::Dict;
 
+use super::allowlist::ListedRange;
 use super::document::{Document, Place};
 use super::key::Key;
 use super::problem::Problem;
@@ -18,6 +19,8 @@ pub(super) struct Report {
     pub(super) warnings: Vec<Problem>,
     /// Files whose change is a reason to load the configuration again.
     pub(super) watched: Vec<PathBuf>,
+    /// The ranges of the allowlist, and where they stand.
+    pub(super) listed: Vec<ListedRange>,
     pub(super) now: Timestamp,
     /// The spool's file is open in this process, and must not be touched.
     pub(super) spool_is_open: bool,
@@ -42,6 +45,7 @@ impl Report {
             problems: Vec::new(),
             warnings: Vec::new(),
             watched: vec![path.to_owned()],
+            listed: Vec::new(),
             now,
             spool_is_open: false,
             file: path.display().to_string(),

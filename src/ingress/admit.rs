@@ -29,6 +29,17 @@ enum Claim {
     ByHead(IpAddr),
 }
 
+/// What would become of a request, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// Who the client is taken for; `None`: the header cannot be read.
+    pub client: Option<IpAddr>,
+    /// The peer is a trusted proxy, so that the header counts.
+    pub by_head: bool,
+    /// The request would be let in.
+    pub allowed: bool,
+}
+
 /// Why a request is refused although its connection was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeadRefusal {
@@ -69,6 +80,18 @@ impl Gate {
         let client = forwarded::client(headers, peer, &self.trusted);
         let client = client.map_err(|forwarded::Unreadable| HeadRefusal::Unreadable)?;
         if self.allows(client) { Ok(client) } else { Err(HeadRefusal::NotAllowed) }
+    }
+
+    /// What would become of a request of `peer` with these headers: the same answer that a sender would get.
+    #[must_use]
+    pub fn rule(&self, peer: IpAddr, headers: &HeaderMap) -> Ruling {
+        let by_head = matches!(self.claim(peer), Some(Claim::ByHead(_)));
+        let client = if by_head {
+            forwarded::client(headers, peer, &self.trusted).ok()
+        } else {
+            Some(peer.to_canonical())
+        };
+        Ruling { client, by_head, allowed: self.admit_head(peer, headers).is_ok() }
     }
 
     fn claim(&self, peer: IpAddr) -> Option<Claim> {

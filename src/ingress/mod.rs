@@ -14,7 +14,7 @@ mod secret;
 mod serve;
 mod settings;
 
-pub use admit::{Admitted, Gate};
+pub use admit::{Admitted, Gate, Ruling};
 pub use serve::serve;
 pub use settings::{
     AllowlistSettings, Delivery, FrontSettings, OnMalformed, ReplySettings, RequestLimits,

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod allowlist_command;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod conservation;

@@ -73,6 +73,29 @@ async fn a_signal_brings_the_new_certificate_and_a_broken_pair_keeps_it() {
     assert!(gateway.wait().success());
 }
 
+#[tokio::test]
+async fn an_expired_certificate_does_not_take_the_place_of_a_good_one() {
+    let upstream = Upstream::away().await;
+    let gateway = watching(Folder::with_route(upstream.address)).await;
+    // Of the same key, so that one file changes and nothing but the date is wrong.
+    let key = std::fs::read_to_string(gateway.folder.path("tls.key")).unwrap();
+    let key = rcgen::KeyPair::from_pem(&key).unwrap();
+    let mut expired = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    expired.not_before = rcgen::date_time_ymd(2019, 1, 1);
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let expired = expired.self_signed(&key).unwrap();
+    std::fs::write(gateway.folder.path("new.crt"), expired.pem()).unwrap();
+    std::fs::rename(gateway.folder.path("new.crt"), gateway.folder.path("tls.crt")).unwrap();
+    metric(gateway.admin(), "postgate_reload_failed 1").await;
+    assert_eq!(gateway.client().await.post_json(BODY).await.status(), 200);
+
+    // While it is refused the gateway goes on trying, so that the good pair needs no signal.
+    let good = certs::write(gateway.folder.path("tls.crt").parent().unwrap());
+    until(gateway.gateway.address(), &good, true).await;
+    metric(gateway.admin(), "postgate_reload_failed 0").await;
+    gateway.stop().await;
+}
+
 /// The files of a Kubernetes secret: a link to a link to a folder, of which only the middle one is turned.
 #[tokio::test]
 async fn a_secret_of_kubernetes_is_followed() {

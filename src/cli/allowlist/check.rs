@@ -1,0 +1,144 @@
+//! `postgate allowlist check`: the gate's own answer for one address.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use http::{HeaderMap, HeaderValue};
+use serde::Serialize;
+
+use crate::config::{self, ListedRange, Settings};
+use crate::ingress::Gate;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The address that connects: the sender's, or that of a proxy in front.
+    #[arg(value_name = "IP")]
+    address: IpAddr,
+    /// The X-Forwarded-For header of the request; counts when the address is a trusted proxy.
+    #[arg(long, value_name = "LIST")]
+    forwarded_for: Option<String>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exits 0 for yes and 1 for no.
+pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let answer = answer(&config::load(config)?, arguments)?;
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        serde_json::to_writer(&mut out, &answer)?;
+        writeln!(out)?;
+    } else {
+        let word = if answer.allowed { "yes" } else { "no" };
+        writeln!(out, "{word}: {}", answer.reason)?;
+    }
+    Ok(if answer.allowed { ExitCode::SUCCESS } else { ExitCode::from(super::super::EXIT_FAILED) })
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    address: IpAddr,
+    /// Who the request is taken to come from; null when that cannot be told.
+    client: Option<IpAddr>,
+    allowed: bool,
+    /// The narrowest range that holds the client.
+    range: Option<String>,
+    /// Where the range stands.
+    place: Option<String>,
+    reason: String,
+}
+
+fn answer(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Answer> {
+    let mut headers = HeaderMap::new();
+    if let Some(list) = &arguments.forwarded_for {
+        let value = HeaderValue::from_str(list).context("--forwarded-for is no header value")?;
+        headers.insert("x-forwarded-for", value);
+    }
+    let peer = arguments.address;
+    let ruling = Gate::new(&settings.allowlist).rule(peer, &headers);
+    let listed = ruling.client.and_then(|client| narrowest(&settings.listed, client));
+    let (range, place) = listed
+        .map(|listed| (listed.range.to_string(), listed.place.to_string()))
+        .map_or((None, None), |(range, place)| (Some(range), Some(place)));
+
+    let found = match (ruling.client, &range, &place) {
+        (None, ..) => "X-Forwarded-For holds something that is not an address".to_owned(),
+        (Some(client), Some(range), Some(place)) => format!("{client} is in {range} ({place})"),
+        (Some(client), ..) if ruling.allowed => {
+            format!("{client} is in no range, but allowlist.allow_any lets everybody in")
+        }
+        (Some(client), ..) => format!("{client} is in no range"),
+    };
+    let reason = match (ruling.by_head, &arguments.forwarded_for) {
+        (true, Some(_)) => {
+            format!("{found}; X-Forwarded-For counts, because {peer} is a trusted proxy")
+        }
+        (true, None) => format!("{found}; it is a trusted proxy, without X-Forwarded-For"),
+        (false, Some(_)) => {
+            format!("{found}; X-Forwarded-For is ignored, because {peer} is no trusted proxy")
+        }
+        (false, None) => found,
+    };
+    let (client, allowed) = (ruling.client, ruling.allowed);
+    Ok(Answer { address: peer, client, allowed, range, place, reason })
+}
+
+fn narrowest(listed: &[ListedRange], client: IpAddr) -> Option<&ListedRange> {
+    let holding = listed.iter().filter(|listed| listed.range.contains(&client));
+    holding.max_by_key(|listed| listed.range.prefix_len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn ask(address: &str, forwarded_for: Option<&str>, more: &str) -> Answer {
+        let text = format!(
+            "[tls]\nmode = \"off\"\n[allowlist]\nranges = [\"192.0.0.0/16\", \"192.0.2.0/24\"]\n\
+             trusted_proxies = [\"10.0.0.0/8\"]\n{more}\n\
+             [[routes]]\nname = \"a\"\npath = \"/a\"\nkind = \"action\"\n"
+        );
+        let settings = config::parse(&text, Path::new("config.toml"), [], Timestamp::default());
+        let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
+        let forwarded_for = forwarded_for.map(str::to_owned);
+        let address = address.parse().unwrap();
+        answer(&settings, &Arguments { address, forwarded_for, json: false }).unwrap()
+    }
+
+    #[test]
+    fn the_narrowest_range_and_its_place_are_named() {
+        for (address, range, place) in [
+            ("192.0.2.7", Some("192.0.2.0/24"), Some("allowlist.ranges[1]")),
+            ("::ffff:192.0.2.7", Some("192.0.2.0/24"), Some("allowlist.ranges[1]")),
+            ("192.0.3.7", Some("192.0.0.0/16"), Some("allowlist.ranges[0]")),
+            ("203.0.113.9", None, None),
+        ] {
+            let answer = ask(address, None, "");
+            assert_eq!((answer.range.as_deref(), answer.place.as_deref()), (range, place));
+            assert_eq!(answer.allowed, range.is_some(), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_header_counts_where_it_would() {
+        for (address, header, allowed, part) in [
+            ("10.0.0.1", Some("203.0.113.9, 192.0.2.7"), true, "is a trusted proxy"),
+            ("10.0.0.1", Some("192.0.2.7, 203.0.113.9"), false, "203.0.113.9 is in no range"),
+            ("10.0.0.1", Some("unknown"), false, "not an address"),
+            ("10.0.0.1", None, false, "without X-Forwarded-For"),
+            ("192.0.2.7", Some("203.0.113.9"), true, "ignored"),
+            ("203.0.113.9", Some("192.0.2.7"), false, "ignored"),
+        ] {
+            let answer = ask(address, header, "");
+            assert_eq!(answer.allowed, allowed, "{address} {header:?}");
+            assert!(answer.reason.contains(part), "{}", answer.reason);
+        }
+        let open = ask("203.0.113.9", None, "allow_any = true");
+        assert!(open.allowed && open.reason.contains("allow_any"), "{}", open.reason);
+    }
+}

@@ -1,0 +1,299 @@
+//! Ranges out of a page or a mail: CIDR ranges, addresses, `first-last`, with anything in between. Pure.
+//!
+//! What looks like an address and is none is refused with its line, never skipped: a range that is lost in silence is a
+//! sender that is shut out later.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
+
+use crate::config::{RangeError, parse_range};
+
+/// Wider ranges are a slip of the pen, in prefix lengths.
+const LEAST_PREFIX_V4: u8 = 8;
+const LEAST_PREFIX_V6: u8 = 16;
+/// No sender on the internet has one of these.
+const SPECIAL: [(&str, &str); 14] = [
+    ("0.0.0.0/8", "this network"),
+    ("10.0.0.0/8", "private"),
+    ("100.64.0.0/10", "shared by carriers"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link-local"),
+    ("172.16.0.0/12", "private"),
+    ("192.168.0.0/16", "private"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved"),
+    ("::/128", "unspecified"),
+    ("::1/128", "loopback"),
+    ("fc00::/7", "private"),
+    ("fe80::/10", "link-local"),
+    ("ff00::/8", "multicast"),
+];
+/// Elements whose text is not meant for people.
+const HIDDEN: [&str; 2] = ["script", "style"];
+/// Characters that a page may have in the place of others.
+const ENTITIES: [(&str, &str); 7] = [
+    ("&nbsp;", " "),
+    ("&#160;", " "),
+    ("&ndash;", "-"),
+    ("&#8211;", "-"),
+    ("&mdash;", "-"),
+    ("&#8212;", "-"),
+    ("&#47;", "/"),
+];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Pasted {
+    /// In the order of the text.
+    pub(super) ranges: Vec<IpNet>,
+    pub(super) refused: Vec<Refusal>,
+}
+
+/// Something that looks like a range and is not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// From 1.
+    pub(super) line: usize,
+    pub(super) text: String,
+    pub(super) why: String,
+}
+
+/// Finds every range. With `force`, private and very wide ones are taken as well, and `192.0.2.7/24` for the whole range.
+pub(super) fn read(text: &str, force: bool) -> Pasted {
+    let mut pasted = Pasted::default();
+    let text = visible(text);
+    for (line, text) in (1..).zip(text.split('\n')) {
+        for part in text.split('\0') {
+            let words = words(part);
+            let mut rest = words.as_slice();
+            while let [first, tail @ ..] = rest {
+                let (found, after) = match (first.parse::<IpAddr>(), tail) {
+                    (Ok(from), [dash, last, after @ ..])
+                        if *dash == "-" && last.parse::<IpAddr>().is_ok() =>
+                    {
+                        (Some((format!("{first}-{last}"), between(from, last))), after)
+                    }
+                    _ => (single(first, force).map(|found| ((*first).to_owned(), found)), tail),
+                };
+                rest = after;
+                if let Some((text, found)) = found {
+                    pasted.note(line, text, found, force);
+                }
+            }
+        }
+    }
+    pasted
+}
+
+impl Pasted {
+    fn note(&mut self, line: usize, text: String, found: Result<Vec<IpNet>, String>, force: bool) {
+        let sane = |ranges: &Vec<IpNet>| match ranges.iter().find_map(complaint) {
+            Some(why) if !force => Err(why),
+            _ => Ok(()),
+        };
+        match found.and_then(|ranges| sane(&ranges).map(|()| ranges)) {
+            Ok(ranges) => self.ranges.extend(ranges),
+            Err(why) => self.refused.push(Refusal { line, text, why }),
+        }
+    }
+}
+
+/// The text that a reader sees; a NUL in the place of each tag, so that nothing grows together across one.
+fn visible(text: &str) -> String {
+    let mut seen = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, tail)) = rest.split_once('<') {
+        seen.push_str(before);
+        let is_tag = tail.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
+        let Some((tag, after)) = tail.split_once('>').filter(|_| is_tag) else {
+            seen.push(' ');
+            rest = tail;
+            continue;
+        };
+        seen.push('\0');
+        keep_lines(&mut seen, tag);
+        rest = after;
+        let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        if let Some(hidden) = HIDDEN.iter().find(|hidden| hidden.eq_ignore_ascii_case(name)) {
+            let close = format!("</{hidden}");
+            let end = after.to_ascii_lowercase().find(&close).unwrap_or(after.len());
+            let (inside, after) = after.split_at(end);
+            keep_lines(&mut seen, inside);
+            rest = after;
+        }
+    }
+    seen.push_str(rest);
+    for (entity, meant) in ENTITIES {
+        seen = seen.replace(entity, meant);
+    }
+    seen
+}
+
+/// Lines keep their numbers.
+fn keep_lines(seen: &mut String, hidden: &str) {
+    seen.extend(hidden.chars().filter(|c| *c == '\n'));
+}
+
+/// Words that may be a range, and every dash as a word of its own.
+fn words(text: &str) -> Vec<&str> {
+    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}');
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '/' | '%' | '_');
+    let mut words = Vec::new();
+    for piece in text.split_inclusive(|c| !is_word(c)) {
+        let word = piece.trim_end_matches(|c| !is_word(c));
+        let trimmed = word.trim_matches('.');
+        // A colon at the end is a sentence's, but `2001:db8::` ends with two.
+        let single_colon = trimmed.ends_with(':') && !trimmed.ends_with("::");
+        let trimmed = if single_colon { trimmed.trim_end_matches(':') } else { trimmed };
+        if !trimmed.is_empty() {
+            words.push(trimmed);
+        }
+        if piece.ends_with(is_dash) {
+            words.push("-");
+        }
+    }
+    words
+}
+
+/// `None`: it does not even look like a range.
+fn single(word: &str, force: bool) -> Option<Result<Vec<IpNet>, String>> {
+    let address = word.split(['/', '%']).next().unwrap_or_default();
+    let is_v4 = address.bytes().filter(|byte| *byte == b'.').count() >= 3
+        && address.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_v6 = address.contains(':')
+        && address.bytes().any(|byte| byte.is_ascii_digit())
+        && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+        && (address.contains("::") || address.matches(':').count() >= 6);
+    if !is_v4 && !is_v6 {
+        return None;
+    }
+    Some(match parse_range(word) {
+        Ok(range) => Ok(vec![range]),
+        Err(RangeError::HostBits { meant, .. }) if force => Ok(vec![meant]),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+fn between(from: IpAddr, last: &str) -> Result<Vec<IpNet>, String> {
+    let to = last.parse().map_err(|_| "is no range".to_owned())?;
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) if from <= to => {
+            Ok(IpSubnets::from(Ipv4Subnets::new(from, to, 0)).collect())
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) if from <= to && from.to_ipv4_mapped().is_none() => {
+            Ok(IpSubnets::from(Ipv6Subnets::new(from, to, 0)).collect())
+        }
+        _ => Err("its ends do not make a range".to_owned()),
+    }
+}
+
+/// Why nobody should let this range in.
+fn complaint(range: &IpNet) -> Option<String> {
+    let least = if range.addr().is_ipv4() { LEAST_PREFIX_V4 } else { LEAST_PREFIX_V6 };
+    if range.prefix_len() < least {
+        return Some(format!("wider than /{least}; --force takes it"));
+    }
+    let special = SPECIAL.iter().find(|(special, _)| {
+        special.parse::<IpNet>().is_ok_and(|net| net.contains(range) || range.contains(&net))
+    });
+    special.map(|(net, what)| format!("{what} ({net}); --force takes it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(text: &str) -> String {
+        let pasted = read(text, false);
+        assert_eq!(pasted.refused, [], "{text}");
+        let ranges: Vec<String> = pasted.ranges.iter().map(ToString::to_string).collect();
+        ranges.join(" ")
+    }
+
+    #[test]
+    fn every_way_to_write_a_range_is_read() {
+        for (text, expected) in [
+            ("192.0.2.0/24", "192.0.2.0/24"),
+            ("- 192.0.2.7\n- 192.0.2.9 (new!)", "192.0.2.7/32 192.0.2.9/32"),
+            (
+                "Ours: 192.0.2.0/24, 198.51.100.7; and 2001:db8::/32.",
+                "192.0.2.0/24 198.51.100.7/32 2001:db8::/32",
+            ),
+            ("192.0.2.4-192.0.2.7", "192.0.2.4/30"),
+            ("192.0.2.4 – 192.0.2.8", "192.0.2.4/30 192.0.2.8/32"),
+            ("2001:db8::-2001:db8::1", "2001:db8::/127"),
+            ("192.0.2.0/24 - 198.51.100.0/24", "192.0.2.0/24 198.51.100.0/24"),
+            ("192.0.2.0/24-production", "192.0.2.0/24"),
+            ("<ul><li>192.0.2.7</li><li>- 192.0.2.9</li></ul>", "192.0.2.7/32 192.0.2.9/32"),
+            ("<td class='a'>192.0.2.4&nbsp;&ndash;&nbsp;192.0.2.7</td>", "192.0.2.4/30"),
+            ("<script>v = '1.2.3.4'</script><p>192.0.2.7", "192.0.2.7/32"),
+            ("[\"192.0.2.7\",\"192.0.2.9\"]", "192.0.2.7/32 192.0.2.9/32"),
+            ("2024-09-10 10:42:38, version 1.2.3, 3 < 4, std::io, a/b", ""),
+        ] {
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_should_let_in_needs_force() {
+        for (text, forced) in [
+            ("10.1.2.3", true),
+            ("127.0.0.0/8", true),
+            ("192.168.1.0-192.168.1.255", true),
+            ("fd00::1", true),
+            ("::1", true),
+            ("16.0.0.0/7", true),
+            ("2000::/15", true),
+            ("192.0.2.7/24", true),
+            ("0.0.0.0/0", false),
+            ("192.0.2.9-192.0.2.7", false),
+            ("192.0.2.0/33", false),
+            ("192.0.2.0/", false),
+            ("fe80::1%eth0", false),
+            ("192.0.2.256", false),
+            ("192.0.02.0", false),
+            ("::ffff:192.0.2.7", false),
+        ] {
+            let refused = read(&format!("first line\n{text}\n"), false);
+            assert_eq!((refused.ranges.len(), refused.refused.len()), (0, 1), "{text}");
+            assert_eq!((refused.refused[0].line, refused.refused[0].text.as_str()), (2, text));
+            assert_eq!(!read(text, true).ranges.is_empty(), forced, "{text}");
+        }
+        assert_eq!(found("16.0.0.0/8 2000::/16"), "16.0.0.0/8 2000::/16", "at the limits");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_pasted_is_read_to_its_end(text in "(?s)[-0-9a-f.:/<> \n\u{2013}&;scriptSCRIPT]{0,80}|\\PC{0,80}") {
+            let pasted = read(&text, false);
+            prop_assert!(pasted.ranges.iter().all(|range| complaint(range).is_none()));
+        }
+
+        #[test]
+        fn first_to_last_holds_both_ends_and_not_their_neighbours(
+            from in 0x1400_0000_u32..0x4000_0000, length in 1_u32..100_000,
+        ) {
+            let at = |bits| IpAddr::V4(Ipv4Addr::from_bits(bits));
+            let ranges = read(&format!("{}-{}", at(from), at(from + length)), false).ranges;
+            let holds = |bits| ranges.iter().any(|range| range.contains(&at(bits)));
+            prop_assert!(holds(from) && holds(from + length));
+            prop_assert!(!holds(from - 1) && !holds(from + length + 1));
+        }
+
+        #[test]
+        fn a_list_is_read_back(bits in proptest::collection::vec((0x1400_0000_u32..0x4000_0000, 8_u8..=32), 0..20)) {
+            let nets: Vec<IpNet> = bits
+                .into_iter()
+                .map(|(bits, prefix)| IpNet::new(Ipv4Addr::from_bits(bits).into(), prefix).unwrap().trunc())
+                .collect();
+            let lines: Vec<String> = nets.iter().map(ToString::to_string).collect();
+            let text = lines.join("\n");
+            prop_assert_eq!(read(&text, false).ranges, nets);
+        }
+    }
+}
