@@ -12,12 +12,13 @@ use rustls::pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, AdminServer, AdminState, Readiness};
+use crate::admin::{self, AdminServer, AdminState, Desk, Readiness};
 use crate::config::{self, Settings};
 use crate::deliver::{BuildError, DirectOutcome, Outgoing, Route, Upstream, UpstreamSettings};
+use crate::event::{self, Input, Rules};
 use crate::ingress::{self, Delivery, Forward, Forwarded, ForwardedEvent, Front, FrontSettings};
 use crate::net::{self, Listener, Tls};
-use crate::spool::{OpenError, RouteName, Spool, SpoolSettings};
+use crate::spool::{Convert, Malformed, OpenError, Reread, RouteName, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
 /// Why the gateway did not start, after its configuration was found good.
@@ -80,8 +81,10 @@ pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
 
     let readiness = Readiness::new();
     let watched = spool.clone();
+    let desk = Desk::new(spool.clone(), conversion(&settings));
     let state =
-        AdminState::new(readiness.clone(), Arc::clone(&telemetry), move || watched.status());
+        AdminState::new(readiness.clone(), Arc::clone(&telemetry), move || watched.status())
+            .with_desk(desk);
     let admin = admin::start(&settings.admin, state)?;
 
     let front =
@@ -201,6 +204,24 @@ fn forward(route: Route) -> Forward {
                 DirectOutcome::Unavailable => Forwarded::Unavailable,
             }
         })
+    })
+}
+
+/// How what is in quarantine is read again: with the rules that its route has now.
+#[must_use]
+pub fn conversion(settings: &Settings) -> Convert {
+    let rules = settings.routes.iter().map(|route| &route.ingress);
+    let rules: HashMap<RouteName, Rules> =
+        rules.map(|door| (RouteName::clone(&door.name), door.rules.clone())).collect();
+    Convert::new(move |malformed: &Malformed| {
+        let rules = rules.get(&malformed.route).ok_or("its route is no longer configured")?;
+        let input = Input {
+            content_type: malformed.content_type.as_deref(),
+            query: malformed.query.as_deref(),
+            body: &malformed.body,
+        };
+        let event = event::convert(&input, rules).map_err(|error| error.to_string())?;
+        Ok(Reread { key: event.key().map(str::to_owned), body: event.to_canonical().into() })
     })
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod healthcheck;
 mod run;
 mod sample;
+mod spool;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::Arguments),
     /// Turn a body or a query string into canonical JSON.
     Convert(convert::Arguments),
+    /// See and mend what is in the spool, whether the gateway runs or not.
+    Spool(spool::Arguments),
     /// Ask the running gateway whether it is well; for containers.
     Healthcheck(healthcheck::Arguments),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&config, arguments),
         Command::Convert(arguments) => convert::run(&config, &arguments),
+        Command::Spool(arguments) => spool::run(&config, arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&config, arguments),
     };
     done.unwrap_or_else(|error| report(&error))

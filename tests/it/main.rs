@@ -18,4 +18,6 @@ mod house;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod spool_command;
+#[cfg(test)]
 mod support;
