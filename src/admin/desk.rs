@@ -4,6 +4,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /spool/events?state=…&route=…&key=…&since=MILLIS&after=PLACE&limit=N` | a record a line; header `postgate-next` has the place to go on after |
+//! | `GET /spool/export?…` | the same, with all of each event |
 //! | `GET /spool/events/ID` | all of one event |
 //! | `POST /spool/replay`, `POST /spool/drop` | an outcome a line, for each id, one a line, of the body |
 //! | `GET /spool/verify` | what was found in the file |
@@ -30,6 +31,9 @@ pub const MOST_RECORDS: u32 = 1000;
 pub const MOST_IDS: usize = 500;
 /// [`MOST_IDS`] ids of 36 characters, each with the longest line end.
 const BODY_BYTES: usize = MOST_IDS * 38;
+
+/// Bodies of one answer of an export; one more event may come on top.
+const EXPORT_BYTES: u64 = 4 << 20;
 
 const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -71,6 +75,7 @@ impl Desk {
         let path = head.uri.path().strip_prefix("/spool/").unwrap_or_default();
         match (head.method, path) {
             (Method::GET, "events") => self.list(head.uri.query().unwrap_or_default()).await,
+            (Method::GET, "export") => self.export(head.uri.query().unwrap_or_default()).await,
             (Method::GET, "verify") => {
                 let found = self.spool.verify().await?;
                 Ok(reply(StatusCode::OK, JSON, json(&Found::new(&found))))
@@ -96,12 +101,14 @@ impl Desk {
     async fn list(&self, query: &str) -> Result<Response<Full<Bytes>>, Refused> {
         let Query { filter, after, limit } = Query::read(query)?;
         let page = self.spool.page(filter, after, limit).await?;
-        let mut answer = lines(page.records.iter().map(Line::new));
-        let next = page.next.map(|next| HeaderValue::try_from(next.to_string()));
-        if let Some(Ok(next)) = next {
-            answer.headers_mut().insert(NEXT, next);
-        }
-        Ok(answer)
+        Ok(going_on(lines(page.records.iter().map(Line::new)), page.next))
+    }
+
+    async fn export(&self, query: &str) -> Result<Response<Full<Bytes>>, Refused> {
+        let Query { filter, after, limit } = Query::read(query)?;
+        let page = self.spool.page(filter, after, limit).await?;
+        let found = self.spool.stories(page, EXPORT_BYTES).await?;
+        Ok(going_on(lines(found.stories.iter().map(Told::new)), found.next))
     }
 
     async fn show(&self, id: &str) -> Result<Response<Full<Bytes>>, Refused> {
@@ -205,6 +212,14 @@ fn lines<T: Serialize>(values: impl Iterator<Item = T>) -> Response<Full<Bytes>>
         body.push(b'\n');
     }
     reply(StatusCode::OK, NDJSON, body)
+}
+
+/// Says where a list goes on.
+fn going_on(mut answer: Response<Full<Bytes>>, next: Option<Place>) -> Response<Full<Bytes>> {
+    if let Some(Ok(next)) = next.map(|next| HeaderValue::try_from(next.to_string())) {
+        answer.headers_mut().insert(NEXT, next);
+    }
+    answer
 }
 
 /// Our own types have no map with a key that is not text, which is all that can fail.

@@ -61,7 +61,7 @@ async fn the_file_and_the_gateway_tell_the_same() {
     let folder = folder(&upstream, ROUTE);
     let gateway = Process::run(&folder.config());
     let (dead, quarantined) = trouble(&gateway, &folder, &upstream).await;
-    let questions: [&[&str]; 8] = [
+    let questions: [&[&str]; 9] = [
         &["list"],
         &["list", "--json"],
         &["list", "--key", "1.2.3", "--since", "1h", "--route", "actions"],
@@ -70,15 +70,18 @@ async fn the_file_and_the_gateway_tell_the_same() {
         &["show", &quarantined],
         &["show", &dead, "--json"],
         &["replay", "--dead", "--dry-run"],
+        &["export"],
     ];
     let ask = || questions.map(|question| spool(&folder, question));
     let online = ask();
     gateway.kill();
     assert_eq!(ask(), online);
 
-    let [table, lines, by_key, none, shown, raw, ..] = online;
+    let [table, lines, by_key, none, shown, raw, object, _, exported] = online;
     assert!(table.0.contains("answered 410 Gone") && table.0.contains("2 listed"));
     assert_eq!(lines.0.lines().count(), 2);
+    assert_eq!(exported.0.lines().next(), object.0.lines().next());
+    assert_eq!(exported.0.lines().count(), 2);
     assert!(by_key.0.contains(&dead) && by_key.0.contains("1 listed"));
     assert_eq!(none.0, "0 listed\n");
     let body = r#"{"event":"action","action_id":"1.2.3","payout":"0.10"}"#;

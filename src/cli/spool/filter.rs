@@ -42,8 +42,8 @@ impl Filter {
             && self.since.is_none()
     }
 
-    /// The path that lists up to `limit` of these events after a place.
-    pub(super) fn path(&self, after: Option<&str>, limit: u32) -> String {
+    /// The path that lists, or exports, up to `limit` of these events after a place.
+    pub(super) fn path(&self, what: &str, after: Option<&str>, limit: u32) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for word in self.words() {
             query.append_pair("state", word);
@@ -58,7 +58,7 @@ impl Filter {
             }
         }
         query.append_pair("limit", &limit.to_string());
-        format!("/spool/events?{}", query.finish())
+        format!("/spool/{what}?{}", query.finish())
     }
 
     /// The ids of all that is meant, in order: 36 bytes each, because what is replayed moves to the
@@ -67,7 +67,7 @@ impl Filter {
         let mut ids = Vec::new();
         let mut after = None;
         loop {
-            let path = self.path(after.as_deref(), crate::admin::MOST_RECORDS);
+            let path = self.path("events", after.as_deref(), crate::admin::MOST_RECORDS);
             let page = desk.get(&path).await?;
             for line in page.lines()? {
                 let record: Value = serde_json::from_str(line)?;
@@ -134,7 +134,7 @@ mod tests {
             since: Some(Timestamp::from_millis(7)),
         };
         assert_eq!(
-            filter.path(Some("e9"), 5),
+            filter.path("events", Some("e9"), 5),
             "/spool/events?state=dead&state=quarantined&since=7&route=a%26b&after=e9&limit=5"
         );
     }

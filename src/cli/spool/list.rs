@@ -37,7 +37,7 @@ pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<Ex
     let (mut after, mut listed) = (None, 0);
     while listed < limit {
         let wanted = u32::try_from(limit - listed).unwrap_or(MOST_RECORDS).min(MOST_RECORDS);
-        let page = desk.get(&arguments.filter.path(after.as_deref(), wanted)).await?;
+        let page = desk.get(&arguments.filter.path("events", after.as_deref(), wanted)).await?;
         listed += if arguments.json { print(&mut out, &page)? } else { add(&mut table, &page)? };
         after = page.next;
         if after.is_none() {

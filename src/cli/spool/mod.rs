@@ -2,6 +2,7 @@
 //! without one.
 
 mod desk;
+mod export;
 mod filter;
 mod list;
 mod several;
@@ -33,6 +34,8 @@ enum Command {
     ///
     /// Without a running gateway they are delivered after its next start.
     Replay(several::Arguments),
+    /// Write all of each event on stdout, one JSON object a line.
+    Export(export::Arguments),
     /// Delete events for good. Asks before. What is pending is never dropped.
     Drop(several::Arguments),
     /// Read the whole file, look for damage, count.
@@ -50,6 +53,7 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
             Command::List(arguments) => list::run(&desk, arguments).await,
             Command::Show(arguments) => show::run(&desk, &arguments).await,
             Command::Replay(arguments) => several::replay(&desk, arguments).await,
+            Command::Export(arguments) => export::run(&desk, &arguments).await,
             Command::Drop(arguments) => several::discard(&desk, arguments).await,
             Command::Verify(arguments) => verify::run(&desk, arguments, &settings.spool.path).await,
         };
