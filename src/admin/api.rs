@@ -2,14 +2,18 @@
 //! answer out.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE,
+};
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use subtle::ConstantTimeEq as _;
 
-use super::{AdminState, Phase};
+use super::{AdminState, Desk, Phase};
 use crate::telemetry::AdminRefusal;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -70,15 +74,33 @@ impl Api {
             return answer;
         }
         if endpoint.wants_token() && !self.admits(request.headers()) {
-            let mut answer = self.refuse(AdminRefusal::WrongToken, StatusCode::UNAUTHORIZED);
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return answer;
+            return self.ask_for_token();
         }
         match endpoint {
             Endpoint::Livez => reply(StatusCode::OK, JSON, r#"{"live":true}"#),
             Endpoint::Readyz => self.ready(),
             Endpoint::Metrics => reply(StatusCode::OK, OPENMETRICS, self.metrics()),
         }
+    }
+
+    /// Who answers this request about the spool, or why nobody does; `None`: it is about something
+    /// else.
+    pub(super) fn desk<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Option<Result<&Desk, Box<Response<Full<Bytes>>>>> {
+        let desk = self.state.desk.as_ref()?;
+        if !request.uri().path().starts_with("/spool/") {
+            return None;
+        }
+        if !self.admits(request.headers()) {
+            return Some(Err(Box::new(self.ask_for_token())));
+        }
+        if self.token.is_none() && !is_local(request.headers()) {
+            let refused = self.refuse(AdminRefusal::ForeignPage, StatusCode::FORBIDDEN);
+            return Some(Err(Box::new(refused)));
+        }
+        Some(Ok(desk))
     }
 
     /// What the log and the counters of this listener go to.
@@ -134,6 +156,12 @@ impl Api {
         }
     }
 
+    fn ask_for_token(&self) -> Response<Full<Bytes>> {
+        let mut answer = self.refuse(AdminRefusal::WrongToken, StatusCode::UNAUTHORIZED);
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        answer
+    }
+
     fn refuse(&self, refusal: AdminRefusal, status: StatusCode) -> Response<Full<Bytes>> {
         self.state.telemetry.admin.refused(refusal);
         let title = status.canonical_reason().unwrap_or("Error");
@@ -146,6 +174,18 @@ impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api").field("token", &self.token).field("state", &self.state).finish()
     }
+}
+
+/// Whether no web page of somebody else can be behind this request. A browser on the operator's
+/// machine reaches loopback too: it tells the page in `Origin`, or, when a foreign name was made
+/// to mean loopback, that name in `Host`.
+fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let named = host.is_some_and(|host| {
+        let name = host.host().trim_start_matches('[').trim_end_matches(']');
+        name == "localhost" || name.parse::<IpAddr>().is_ok()
+    });
+    named && !headers.contains_key(ORIGIN)
 }
 
 struct Token(Box<[u8]>);
@@ -320,6 +360,25 @@ mod tests {
         assert!(text.ends_with("# EOF\n"), "{text}");
         let counted = r#"postgate_admin_refusals_total{reason="unknown_path"} 1"#;
         assert!(text.contains(counted), "{text}");
+    }
+
+    #[test]
+    fn a_web_page_of_somebody_else_is_not_local() {
+        let local = |fields: &[(&str, &str)]| {
+            let mut request = Request::builder();
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            is_local(request.body(()).unwrap().headers())
+        };
+        for host in ["127.0.0.1:9900", "localhost", "[::1]:9900"] {
+            assert!(local(&[("host", host)]), "{host}");
+        }
+        for host in ["evil.example:9900", "localhost.evil.example", ""] {
+            assert!(!local(&[("host", host)]), "{host}");
+        }
+        assert!(!local(&[]));
+        assert!(!local(&[("host", "127.0.0.1:9900"), ("origin", "https://evil.example")]));
     }
 
     #[test]

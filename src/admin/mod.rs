@@ -1,10 +1,13 @@
 //! The operator's listener, on a thread and runtime of its own. In: requests for `/livez`,
-//! `/readyz`, `/metrics`. Out: answers, even when the data path is full. Never: a postback.
+//! `/readyz`, `/metrics` and `/spool/…`. Out: answers, even when the data path is full. Never: a postback.
 
 mod api;
+mod desk;
 mod listener;
 mod readiness;
+mod record;
 
+pub use desk::{Desk, MOST_IDS, MOST_RECORDS, NEXT};
 pub use listener::AdminServer;
 pub use readiness::{Phase, Readiness};
 
@@ -23,7 +26,7 @@ use crate::telemetry::Telemetry;
 pub struct AdminSettings {
     /// Where to listen. Port 0 takes a free one; [`AdminServer::local_addr`] tells which.
     pub address: SocketAddr,
-    /// What `/metrics` asks for as `Authorization: Bearer …`. Needed when `address` is not
+    /// What `/metrics` and `/spool/…` ask for as `Authorization: Bearer …`. Needed when `address` is not
     /// loopback; an empty one counts as none.
     pub token: Option<SecretString>,
 }
@@ -42,6 +45,7 @@ pub struct AdminState {
     /// What `/metrics` prints.
     pub telemetry: Arc<Telemetry>,
     spool_status: Box<dyn Fn() -> SpoolStatus + Send + Sync>,
+    desk: Option<Desk>,
 }
 
 impl AdminState {
@@ -52,7 +56,13 @@ impl AdminState {
         telemetry: Arc<Telemetry>,
         spool_status: impl Fn() -> SpoolStatus + Send + Sync + 'static,
     ) -> Self {
-        Self { readiness, telemetry, spool_status: Box::new(spool_status) }
+        Self { readiness, telemetry, spool_status: Box::new(spool_status), desk: None }
+    }
+
+    /// Answers `/spool/…` as well.
+    #[must_use]
+    pub fn with_desk(self, desk: Desk) -> Self {
+        Self { desk: Some(desk), ..self }
     }
 }
 

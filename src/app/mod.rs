@@ -7,6 +7,7 @@ mod marks;
 mod reload;
 mod shutdown;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,12 +21,13 @@ use tokio_util::task::TaskTracker;
 use self::delivery::Deliveries;
 use self::marks::Marks;
 use self::reload::Live;
-use crate::admin::{self, AdminServer, AdminState, Readiness};
+use crate::admin::{self, AdminServer, AdminState, Desk, Readiness};
 use crate::config::Settings;
 use crate::deliver::BuildError;
+use crate::event::{self, Input, Rules};
 use crate::ingress::{self, Front};
 use crate::net::{self, Listener, Tls};
-use crate::spool::{OpenError, Spool, SpoolSettings};
+use crate::spool::{Convert, Malformed, OpenError, Reread, RouteName, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
 /// How often a running gateway looks whether its files have changed. Certificates are renewed days before their end and
@@ -94,12 +96,6 @@ pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
     let spool = open_spool(settings.spool.clone(), &telemetry).await?;
     warn_of_orphans(&spool, &settings);
 
-    let readiness = Readiness::new();
-    let watched = spool.clone();
-    let state =
-        AdminState::new(readiness.clone(), Arc::clone(&telemetry), move || watched.status());
-    let admin = admin::start(&settings.admin, state)?;
-
     let tasks = TaskTracker::new();
     let mut deliveries = Deliveries::new(spool.clone(), Arc::clone(&telemetry), tasks.clone());
     deliveries.take(&settings, upstreams);
@@ -107,6 +103,16 @@ pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
     let forwards = deliveries.forwards(&settings);
     let front = reload::front(&settings);
     let front = Arc::new(Front::new(&front, forwards, spool.clone(), Arc::clone(&telemetry)));
+
+    let readiness = Readiness::new();
+    let watched = spool.clone();
+    let live = Arc::clone(&front);
+    let desk = Desk::new(spool.clone(), convert_by(move |route| live.rules_of(route)));
+    let state =
+        AdminState::new(readiness.clone(), Arc::clone(&telemetry), move || watched.status())
+            .with_desk(desk);
+    let admin = admin::start(&settings.admin, state)?;
+
     let gateway = Gateway {
         address: listener.local_addr(),
         tls: tls.clone(),
@@ -186,6 +192,29 @@ async fn open_spool(
     let telemetry = Arc::clone(telemetry);
     let opened = tokio::task::spawn_blocking(move || Spool::open(&settings, telemetry)).await;
     opened.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
+}
+
+/// How what is in quarantine is read again where no gateway runs: with the rules of these settings.
+#[must_use]
+pub fn conversion(settings: &Settings) -> Convert {
+    let rules = settings.routes.iter().map(|route| &route.ingress);
+    let rules: HashMap<RouteName, Rules> =
+        rules.map(|door| (RouteName::clone(&door.name), door.rules.clone())).collect();
+    convert_by(move |route| rules.get(route).cloned())
+}
+
+/// How it is read again with the rules that its route has at that moment.
+fn convert_by(rules: impl Fn(&RouteName) -> Option<Rules> + Send + Sync + 'static) -> Convert {
+    Convert::new(move |malformed: &Malformed| {
+        let rules = rules(&malformed.route).ok_or("its route is no longer configured")?;
+        let input = Input {
+            content_type: malformed.content_type.as_deref(),
+            query: malformed.query.as_deref(),
+            body: &malformed.body,
+        };
+        let event = event::convert(&input, &rules).map_err(|error| error.to_string())?;
+        Ok(Reread { key: event.key().map(str::to_owned), body: event.to_canonical().into() })
+    })
 }
 
 /// Says which events nobody will deliver, because their route is gone from the configuration.

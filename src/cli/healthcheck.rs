@@ -121,7 +121,8 @@ fn first_body_line(answer: &[u8]) -> String {
     line.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+/// Where a listener on every address is asked: over loopback.
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

@@ -8,6 +8,7 @@ mod demo;
 mod healthcheck;
 mod run;
 mod sample;
+mod spool;
 mod template;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ enum Command {
     Template(template::Arguments),
     /// Ask who would be let in, or make a list out of pasted text.
     Allowlist(allowlist::Arguments),
+    /// See and mend what is in the spool, whether the gateway runs or not.
+    Spool(spool::Arguments),
     /// Ask the running gateway whether it is well; for containers.
     Healthcheck(healthcheck::Arguments),
 }
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Convert(arguments) => convert::run(&config, &arguments),
         Command::Template(arguments) => template::run(&arguments),
         Command::Allowlist(arguments) => allowlist::run(&config, &arguments),
+        Command::Spool(arguments) => spool::run(&config, arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&config, arguments),
     };
     done.unwrap_or_else(|error| report(&error))

@@ -40,7 +40,7 @@ use tokio_util::task::TaskTracker;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Route, Routes};
 use crate::clock::{self, Timestamp};
-use crate::event::{self, Event, Format, Input};
+use crate::event::{self, Event, Format, Input, Rules};
 use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
 use crate::telemetry::Telemetry;
 
@@ -120,6 +120,12 @@ impl Front {
     /// they began; the limits stay as they are.
     pub fn replace(&self, settings: &FrontSettings, forwards: HashMap<RouteName, Forward>) {
         self.rules.store(Arc::new(HouseRules::new(settings, forwards, &self.telemetry)));
+    }
+
+    /// How the route of this name reads its input now.
+    #[must_use]
+    pub fn rules_of(&self, route: &RouteName) -> Option<Rules> {
+        self.rules.load().routes.named(route).map(|route| route.rules.clone())
     }
 
     /// Admits a connection of `peer`, or drops it.

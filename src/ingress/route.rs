@@ -73,6 +73,11 @@ impl Routes {
         }
     }
 
+    /// The route of this name. For the operator: it looks at all of them.
+    pub(super) fn named(&self, name: &RouteName) -> Option<&Route> {
+        self.by_path.values().flatten().find(|route| route.name == *name)
+    }
+
     /// The route for this path and method. Several routes may share a path, each with methods of its own.
     pub(super) fn find(&self, path: &str, method: &Method) -> Result<&Route, Refusal> {
         let here = self.by_path.get(path).ok_or(Refusal::UnknownPath)?;

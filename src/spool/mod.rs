@@ -29,7 +29,7 @@ pub use self::event::{Accepted, EventId, Malformed, Receipt, RouteName};
 pub use self::lease::{Attempt, Lease, Verdict};
 pub use self::record::{
     Contents, Convert, Filter, Inspection, NoPlace, OperateError, Operated, Page, Place, Record,
-    Reread, State, Story,
+    Reread, State, Stories, Story,
 };
 pub use self::status::SpoolStatus;
 pub use self::store::StoreError;

@@ -11,7 +11,8 @@ use super::Spool;
 use super::digest;
 use super::event::{Accepted, EventId};
 use super::record::{
-    Contents, Convert, Filter, Inspection, OperateError, Operated, Page, Place, State, Story,
+    Contents, Convert, Filter, Inspection, OperateError, Operated, Page, Place, State, Stories,
+    Story,
 };
 use super::store::{Bodies, Change, Changed, NewEvent, Order, Seq, StoreError};
 use super::writer::Command;
@@ -40,6 +41,28 @@ impl Spool {
             None => Ok(None),
         };
         self.look(found).await
+    }
+
+    /// All that is known of the first of these records, in their order: as many as hold about
+    /// `most_bytes` together, and at least one. One that is gone by now is left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn stories(&self, page: Page, most_bytes: u64) -> Result<Stories, OperateError> {
+        let gather = move |bodies: &dyn Bodies| {
+            let mut stories = Vec::new();
+            let mut held = 0_u64;
+            let mut records = page.records.iter().peekable();
+            while let Some(record) = records.next() {
+                stories.extend(bodies.story(record.place)?);
+                held = held.saturating_add(record.bytes);
+                if held >= most_bytes && records.peek().is_some() {
+                    return Ok(Stories { stories, next: Some(record.place) });
+                }
+            }
+            Ok(Stories { stories, next: page.next })
+        };
+        self.look(gather).await
     }
 
     /// Makes each of these events pending again: the same id, attempts counted anew, behind

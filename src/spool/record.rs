@@ -158,6 +158,15 @@ pub struct Story {
     pub contents: Contents,
 }
 
+/// Some stories, in the order of their places.
+#[derive(Clone, Debug, Default)]
+pub struct Stories {
+    /// All that is known of each.
+    pub stories: Vec<Story>,
+    /// Where to go on; `None`: that was all.
+    pub next: Option<Place>,
+}
+
 /// What an event holds.
 #[derive(Clone, Debug)]
 pub enum Contents {

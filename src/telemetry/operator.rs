@@ -14,6 +14,8 @@ pub enum AdminRefusal {
     UnknownMethod,
     /// 401: no token, or another one.
     WrongToken,
+    /// 403: a web page may be behind it, and there is no token.
+    ForeignPage,
 }
 
 impl AdminRefusal {
@@ -22,6 +24,7 @@ impl AdminRefusal {
             Self::UnknownPath => "unknown_path",
             Self::UnknownMethod => "unknown_method",
             Self::WrongToken => "wrong_token",
+            Self::ForeignPage => "foreign_page",
         }
     }
 }

@@ -28,4 +28,6 @@ mod reload;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod spool_command;
+#[cfg(test)]
 mod support;

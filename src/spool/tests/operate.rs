@@ -111,6 +111,23 @@ async fn an_event_tells_its_story() {
 }
 
 #[tokio::test]
+async fn stories_come_in_portions() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    for body in ["four", "five5", "six"] {
+        spool.append(event(body, body)).await.unwrap();
+    }
+    let portion = async |most_bytes| {
+        let page = spool.page(Filter::default(), Place::default(), 100).await.unwrap();
+        let found = spool.stories(page, most_bytes).await.unwrap();
+        (found.stories.len(), found.next)
+    };
+    assert_eq!(portion(0).await, (1, Some(Place::Event(1))));
+    assert_eq!(portion(9).await, (2, Some(Place::Event(2))));
+    assert_eq!(portion(10).await, (3, None));
+}
+
+#[tokio::test]
 async fn a_replayed_event_keeps_its_id_counts_anew_and_is_no_repeat() {
     let rig = Rig::new();
     let spool = rig.open();

@@ -1,0 +1,161 @@
+//! Whom to ask: the running gateway, over its admin listener, or the file itself.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::field;
+use crate::admin::{Desk, NEXT};
+use crate::app;
+use crate::cli::healthcheck::reachable;
+use crate::config::Settings;
+use crate::spool::{OpenError, Spool, SpoolSettings};
+use crate::telemetry::Telemetry;
+
+/// A listener on the same machine that needs longer to accept is not there.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// As long as the gateway works on one request.
+const ANSWER_TIME: Duration = Duration::from_mins(10);
+/// A thousand lines of a list, or one event of the largest size, escaped.
+const ANSWER_BYTES: usize = 64 << 20;
+
+/// Who answers.
+pub(super) enum Asked {
+    Gateway { address: SocketAddr, token: Option<HeaderValue> },
+    File { desk: Desk, spool: Spool },
+}
+
+/// A good answer.
+pub(super) struct Answer {
+    pub(super) body: Bytes,
+    /// Where a list goes on.
+    pub(super) next: Option<String>,
+}
+
+impl Answer {
+    /// The lines of the answer, as they are.
+    pub(super) fn lines(&self) -> anyhow::Result<impl Iterator<Item = &str>> {
+        Ok(std::str::from_utf8(&self.body).context("the answer is not text")?.lines())
+    }
+}
+
+impl Asked {
+    /// The file's lock decides: whoever runs has it.
+    pub(super) fn find(settings: &Settings) -> anyhow::Result<Self> {
+        let path = &settings.spool.path;
+        if !path.exists() {
+            bail!("there is no spool at {}", path.display());
+        }
+        // Looking must not be what deletes events whose time is over.
+        let kept = SpoolSettings { keep_delivered: Duration::MAX, ..settings.spool.clone() };
+        match Spool::open(&kept, Arc::new(Telemetry::new())) {
+            Ok(spool) => {
+                let desk = Desk::new(spool.clone(), app::conversion(settings));
+                Ok(Self::File { desk, spool })
+            }
+            Err(OpenError::Locked { .. }) => {
+                let token = settings.admin.token.as_ref().map(ExposeSecret::expose_secret);
+                let token = token.filter(|token| !token.is_empty());
+                let token = token.map(|token| HeaderValue::try_from(format!("Bearer {token}")));
+                let token = token.transpose().context("admin.token fits no header")?;
+                Ok(Self::Gateway { address: reachable(settings.admin.address), token })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.ask(Request::get(path), Bytes::new()).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: String) -> anyhow::Result<Answer> {
+        self.ask(Request::post(path), body.into()).await
+    }
+
+    /// Leaves the file as it should be.
+    pub(super) async fn close(self) {
+        if let Self::File { spool, desk } = self {
+            drop(desk);
+            spool.close().await;
+        }
+    }
+
+    async fn ask(&self, request: http::request::Builder, body: Bytes) -> anyhow::Result<Answer> {
+        let request = request.body(Full::new(body))?;
+        let answer = match self {
+            Self::File { desk, .. } => whole(desk.answer(request).await).await?,
+            Self::Gateway { address, token } => {
+                let asked = over_http(*address, token.as_ref(), request);
+                let answer = tokio::time::timeout(ANSWER_TIME, asked).await;
+                let answer = answer.context("it took too long")?;
+                answer.with_context(|| {
+                    format!(
+                        "a gateway has the spool, but http://{address} does not answer for it; \
+                         is admin.address the one it was started with?"
+                    )
+                })?
+            }
+        };
+        let (head, body) = answer.into_parts();
+        if !head.status.is_success() {
+            let told = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+            bail!(
+                "{}: {}",
+                head.status.as_u16(),
+                field(&told, "title").as_str().unwrap_or("refused")
+            );
+        }
+        let next = head.headers.get(NEXT).and_then(|next| next.to_str().ok());
+        Ok(Answer { next: next.map(str::to_owned), body })
+    }
+}
+
+async fn over_http(
+    address: SocketAddr,
+    token: Option<&HeaderValue>,
+    mut request: Request<Full<Bytes>>,
+) -> anyhow::Result<Response<Bytes>> {
+    let host = HeaderValue::try_from(address.to_string())?;
+    request.headers_mut().insert(HOST, host);
+    if let Some(token) = token {
+        request.headers_mut().insert(AUTHORIZATION, token.clone());
+    }
+    let stream = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(address)).await;
+    let stream = stream.context("no answer")?.context("cannot connect")?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let exchange = async { whole::<Incoming>(sender.send_request(request).await?).await };
+    let mut connection = std::pin::pin!(connection);
+    let mut exchange = std::pin::pin!(exchange);
+    // The connection may end together with the answer that is already here.
+    tokio::select! {
+        answer = &mut exchange => answer,
+        ended = &mut connection => {
+            ended?;
+            exchange.await
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the answer is limited")]
+async fn whole<B>(answer: Response<B>) -> anyhow::Result<Response<Bytes>>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| anyhow::anyhow!(error)).context("the answer broke off")?;
+    Ok(Response::from_parts(head, body.to_bytes()))
+}

@@ -1,0 +1,109 @@
+//! `postgate spool replay` and `drop`: the same for one event, for some, and for all of a filter.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde_json::Value;
+
+use super::desk::Asked;
+use super::field;
+use super::filter::Filter;
+use crate::admin::MOST_IDS;
+use crate::spool::EventId;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The events' ids. Without any, a filter says which.
+    ids: Vec<EventId>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Only list the ids that are meant.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    /// One JSON object a line for each event.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Makes events pending again.
+pub(super) async fn replay(desk: &Asked, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    work(desk, arguments, "replay", "replayed").await
+}
+
+/// Deletes events, after asking.
+pub(super) async fn discard(desk: &Asked, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    work(desk, arguments, "drop", "dropped").await
+}
+
+/// The exit code is 1 when one of them was not `done`.
+async fn work(
+    desk: &Asked,
+    arguments: Arguments,
+    what: &str,
+    done: &str,
+) -> anyhow::Result<ExitCode> {
+    if arguments.ids.is_empty() == arguments.filter.is_empty() {
+        bail!("name the events to {what}, or say which with a filter such as --dead; not both");
+    }
+    let ids = if arguments.ids.is_empty() {
+        arguments.filter.ids(desk).await?
+    } else {
+        arguments.ids.iter().map(ToString::to_string).collect()
+    };
+    let mut out = anstream::stdout();
+    if arguments.dry_run {
+        for id in &ids {
+            writeln!(out, "{id}")?;
+        }
+        let told = format!("{} would be {done}", ids.len());
+        writeln!(io::stderr(), "{told}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if what == "drop" && !arguments.yes && !confirmed(ids.len())? {
+        bail!("nothing was dropped; --yes drops without asking");
+    }
+    let mut good = 0;
+    for (number, some) in ids.chunks(MOST_IDS).enumerate() {
+        let answer = desk.post(&format!("/spool/{what}"), some.join("\n")).await?;
+        for line in answer.lines()? {
+            let outcome: Value = serde_json::from_str(line)?;
+            let is_good = field(&outcome, "outcome") == done;
+            good += usize::from(is_good);
+            if arguments.json {
+                writeln!(out, "{line}")?;
+            } else if !is_good {
+                let [id, outcome, reason] = ["id", "outcome", "reason"]
+                    .map(|name| super::list::cell(field(&outcome, name)));
+                writeln!(out, "{id}: {outcome}: {reason}")?;
+            }
+        }
+        progress(number * MOST_IDS + some.len(), ids.len())?;
+    }
+    if !arguments.json {
+        writeln!(out, "{good} of {} {done}", ids.len())?;
+    }
+    Ok(if good == ids.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn confirmed(events: usize) -> io::Result<bool> {
+    let mut answer = String::new();
+    write!(io::stderr(), "Drop {events} events for good? [y/N] ")?;
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// How far it is, for a person; a pipe needs no such thing.
+fn progress(done: usize, all: usize) -> io::Result<()> {
+    const WIDTH: usize = 40;
+    let mut stderr = io::stderr();
+    if all <= MOST_IDS || !stderr.is_terminal() {
+        return Ok(());
+    }
+    let filled = "#".repeat(done.saturating_mul(WIDTH) / all.max(1));
+    let end = if done == all { "\n" } else { "" };
+    write!(stderr, "\r[{filled:<WIDTH$}] {done} of {all}{end}")
+}

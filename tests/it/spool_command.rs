@@ -1,0 +1,192 @@
+//! `postgate spool`, by the real binary: with a running gateway and on the file of one that was
+//! killed.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::support::client::{Client, id_in};
+use crate::support::config::{Folder, ROUTE};
+use crate::support::process::{Process, output, postgate};
+use crate::support::upstream::Upstream;
+
+/// A folder whose gateway can be asked: the admin port is known before.
+fn folder(upstream: &Upstream, route: &str) -> Folder {
+    let folder = Folder::new(upstream.address, route);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let file = std::fs::read_to_string(folder.config()).unwrap();
+    let admin = format!("[admin]\naddress = \"{free}\"");
+    folder.write(&file.replace("[admin]\naddress = \"127.0.0.1:0\"", &admin));
+    folder
+}
+
+/// What the command prints, and whether it ends well.
+fn spool(folder: &Folder, arguments: &[&str]) -> (String, bool) {
+    let config = folder.config();
+    let mut all = vec!["spool", "--config", config.to_str().unwrap()];
+    all.extend(arguments);
+    let output = output(&all, b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    println!("{arguments:?}\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    (text, output.status.success())
+}
+
+fn field(line: &str, name: &str) -> String {
+    let object: Value = serde_json::from_str(line).unwrap();
+    object[name].as_str().unwrap_or_default().to_owned()
+}
+
+/// One dead letter, one request in quarantine; their ids.
+async fn trouble(gateway: &Process, folder: &Folder, upstream: &Upstream) -> (String, String) {
+    upstream.then(http::Response::builder().status(410));
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    let dead = id_in(&client.post_json(r#"{"ActionId":"1.2.3","Payout":"0.10"}"#).await);
+    upstream.received(1).await;
+    let refused = client.post_json("{broken").await;
+    assert_eq!(refused.status(), 422);
+    loop {
+        let (lines, _) = spool(folder, &["list", "--dead", "--quarantined", "--json"]);
+        let ids: Vec<_> = lines.lines().map(|line| field(line, "id")).collect();
+        // The outcome is written a moment after the upstream has answered.
+        if let [first, second] = &ids[..] {
+            assert_eq!(*first, dead);
+            return (dead, second.clone());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_file_and_the_gateway_tell_the_same() {
+    let upstream = Upstream::start().await;
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let (dead, quarantined) = trouble(&gateway, &folder, &upstream).await;
+    let questions: [&[&str]; 9] = [
+        &["list"],
+        &["list", "--json"],
+        &["list", "--key", "1.2.3", "--since", "1h", "--route", "actions"],
+        &["list", "--delivered"],
+        &["show", &dead],
+        &["show", &quarantined],
+        &["show", &dead, "--json"],
+        &["replay", "--dead", "--dry-run"],
+        &["export"],
+    ];
+    let ask = || questions.map(|question| spool(&folder, question));
+    let online = ask();
+    gateway.kill();
+    assert_eq!(ask(), online);
+
+    let [table, lines, by_key, none, shown, raw, object, _, exported] = online;
+    assert!(table.0.contains("answered 410 Gone") && table.0.contains("2 listed"));
+    assert_eq!(lines.0.lines().count(), 2);
+    assert_eq!(exported.0.lines().next(), object.0.lines().next());
+    assert_eq!(exported.0.lines().count(), 2);
+    assert!(by_key.0.contains(&dead) && by_key.0.contains("1 listed"));
+    assert_eq!(none.0, "0 listed\n");
+    let body = r#"{"event":"action","action_id":"1.2.3","payout":"0.10"}"#;
+    assert!(shown.0.contains("attempt 1 at ") && shown.0.ends_with(&format!("\n\n{body}\n")));
+    assert!(raw.0.contains("content_type application/json") && raw.0.ends_with("\n\n{broken\n"));
+    assert_eq!(spool(&folder, &["verify", "--json"]).0.matches(r#""ok":true"#).count(), 1);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_replayed_under_its_id() {
+    let upstream = Upstream::start().await;
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let (dead, _) = trouble(&gateway, &folder, &upstream).await;
+    assert_eq!(spool(&folder, &["replay", "--dead"]), ("1 of 1 replayed\n".to_owned(), true));
+    let received = upstream.received(2).await;
+    for one in &received {
+        assert_eq!((one.header("webhook-id"), one.header("postgate-attempt")), (&*dead, "1"));
+    }
+    assert_eq!(received[0].body, received[1].body);
+    assert_eq!(spool(&folder, &["replay", "--dead"]).0, "0 of 0 replayed\n");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+
+    // Without a gateway it waits for the next start.
+    assert!(spool(&folder, &["replay", &dead]).1);
+    let again = spool(&folder, &["replay", &dead]);
+    assert!(!again.1 && again.0.contains("undelivered"));
+    let _gateway = Process::run(&folder.config());
+    assert_eq!(upstream.received(3).await[2].header("webhook-id"), dead);
+}
+
+#[tokio::test]
+async fn quarantine_is_converted_with_the_configuration_of_now() {
+    let upstream = Upstream::start().await;
+    // A route for XML alone takes JSON for broken.
+    let strict = format!("{ROUTE}format = \"xml\"\n");
+    let folder = folder(&upstream, &strict);
+    let gateway = Process::run(&folder.config());
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    assert_eq!(client.post_json(r#"{"ActionId":"7"}"#).await.status(), 422);
+    let still = spool(&folder, &["replay", "--quarantined"]);
+    assert!(!still.1 && still.0.contains("not understood") && still.0.contains("0 of 1"));
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let file = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&file.replace("format = \"xml\"", "format = \"auto\""));
+    let gateway = Process::run(&folder.config());
+    assert!(spool(&folder, &["replay", "--quarantined"]).1);
+    let received = upstream.received(1).await;
+    assert_eq!(&received[0].body[..], br#"{"event":"action","action_id":"7"}"#);
+    assert_eq!(spool(&folder, &["list", "--quarantined"]).0, "0 listed\n");
+    drop(gateway);
+}
+
+#[tokio::test]
+async fn dropping_asks_and_deletes() {
+    let upstream = Upstream::start().await;
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let (dead, _) = trouble(&gateway, &folder, &upstream).await;
+    assert!(!spool(&folder, &["drop", "--dead"]).1, "nobody said yes");
+    assert!(!spool(&folder, &["drop"]).1, "neither ids nor a filter");
+    assert!(!spool(&folder, &["drop", &dead, "--dead"]).1, "both");
+    assert!(spool(&folder, &["show", &dead]).1);
+    assert_eq!(spool(&folder, &["drop", &dead, "--yes"]).0, "1 of 1 dropped\n");
+    assert!(!spool(&folder, &["show", &dead]).1);
+    gateway.kill();
+    assert_eq!(spool(&folder, &["drop", "--quarantined", "--yes"]).0, "1 of 1 dropped\n");
+    assert_eq!(spool(&folder, &["list"]).0, "0 listed\n");
+}
+
+#[tokio::test]
+async fn damage_is_told_with_its_mend() {
+    let upstream = Upstream::away().await;
+    let folder = folder(&upstream, ROUTE);
+    let none = spool(&folder, &["verify"]);
+    assert!(!none.1 && !folder.path("spool.db").exists(), "looking makes no file");
+    let gateway = Process::run(&folder.config());
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    client.post_json(r#"{"ActionId":"7"}"#).await;
+    let whole = spool(&folder, &["verify"]);
+    assert!(whole.1 && whole.0.contains("pending     1\n"));
+    gateway.kill();
+    let connection = rusqlite::Connection::open(folder.path("spool.db")).unwrap();
+    connection.execute("DELETE FROM bodies", []).unwrap();
+    drop(connection);
+    let (text, good) = spool(&folder, &["verify"]);
+    assert!(!good && text.contains("problem: events without a body: 1"));
+    assert!(text.contains("To mend it"));
+}
+
+#[tokio::test]
+async fn a_gateway_with_a_token_is_asked_with_it() {
+    let upstream = Upstream::away().await;
+    let folder = folder(&upstream, ROUTE);
+    let file = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&file.replace("[admin]\n", "[admin]\ntoken = \"s3cret\"\n"));
+    let gateway = Process::run(&folder.config());
+    assert!(spool(&folder, &["list"]).1);
+    folder.write(&file.replace("[admin]\n", "[admin]\ntoken = \"other\"\n"));
+    let config = folder.config();
+    let arguments = ["spool", "list", "--config", config.to_str().unwrap()];
+    let refused = postgate(&arguments).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("401"));
+    drop(gateway);
+}
