@@ -1,7 +1,8 @@
 //! `postgate spool`, by the real binary: with a running gateway and on the file of one that was
 //! killed.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
 
@@ -189,4 +190,24 @@ async fn a_gateway_with_a_token_is_asked_with_it() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("401"));
     drop(gateway);
+}
+
+#[tokio::test]
+async fn a_web_page_cannot_reach_the_spool_through_a_browser() {
+    let upstream = Upstream::away().await;
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let ask = |head: &str| {
+        let mut stream = TcpStream::connect(gateway.admin).unwrap();
+        write!(stream, "{head}\r\ncontent-length: 0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_whitespace().nth(1).map(str::to_owned)
+    };
+    let post = "POST /spool/drop HTTP/1.1\r\nhost: 127.0.0.1";
+    assert_eq!(ask(post).as_deref(), Some("200"));
+    let foreign = format!("{post}\r\norigin: https://evil.example");
+    assert_eq!(ask(&foreign).as_deref(), Some("403"));
+    let rebound = "GET /spool/events HTTP/1.1\r\nhost: evil.example";
+    assert_eq!(ask(rebound).as_deref(), Some("403"));
 }
