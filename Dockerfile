@@ -10,8 +10,9 @@ WORKDIR /src
 
 # Dependencies first, on an empty crate: they stay in the cache until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/it \
+RUN mkdir -p benches src tests/it \
     && echo 'fn main() {}' > src/main.rs \
+    && cp src/main.rs benches/spool.rs \
     && cp src/main.rs tests/it/main.rs \
     && touch src/lib.rs \
     && cargo build --release --locked --bin postgate

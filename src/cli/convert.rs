@@ -67,7 +67,7 @@ fn rules(config: &Path, arguments: &Arguments) -> anyhow::Result<Rules> {
     Ok(route.ingress.rules.clone())
 }
 
-fn read(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
     match file {
         Some(path) if path != Path::new("-") => {
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
@@ -86,11 +86,11 @@ fn trim_line_end(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
-fn kind(word: &str) -> Result<Kind, String> {
+pub(super) fn kind(word: &str) -> Result<Kind, String> {
     one_of(&Kind::ALL, word, Kind::as_str)
 }
 
-fn format(word: &str) -> Result<Format, String> {
+pub(super) fn format(word: &str) -> Result<Format, String> {
     one_of(&Format::ALL, word, Format::as_str)
 }
 

@@ -8,6 +8,7 @@ mod demo;
 mod healthcheck;
 mod run;
 mod sample;
+mod template;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum Command {
     Convert(convert::Arguments),
     /// Ask who would be let in, or make a list out of pasted text.
     Allowlist(allowlist::Arguments),
+    /// Write the text to paste into impact.com, or say what is wrong with the text that was pasted.
+    Template(template::Arguments),
     /// Ask the running gateway whether it is well; for containers.
     Healthcheck(healthcheck::Arguments),
 }
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&config, arguments),
         Command::Convert(arguments) => convert::run(&config, &arguments),
         Command::Allowlist(arguments) => allowlist::run(&config, &arguments),
+        Command::Template(arguments) => template::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&config, arguments),
     };
     done.unwrap_or_else(|error| report(&error))

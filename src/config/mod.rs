@@ -19,6 +19,7 @@ mod secret;
 mod server;
 mod store;
 mod target;
+mod template;
 mod tls;
 mod upstream;
 mod word;

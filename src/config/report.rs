@@ -83,6 +83,26 @@ impl Report {
         self.warnings.push(warning);
     }
 
+    /// Adds something of that kind about a file that `key` names: at a line and column of it, or
+    /// about the whole.
+    pub(super) fn warn_in(
+        &mut self,
+        file: &Path,
+        at: Option<(usize, usize)>,
+        key: &Key,
+        what: String,
+        mend: String,
+    ) {
+        self.warnings.push(Problem {
+            file: file.display().to_string(),
+            line: at.map(|(line, _)| line),
+            column: at.map(|(_, column)| column),
+            key: key.to_string(),
+            what,
+            mend,
+        });
+    }
+
     /// Adds a mistake in a file that `key` names.
     pub(super) fn problem_in(&mut self, file: &Path, line: usize, key: &Key, what: String) {
         self.problems.push(Problem {

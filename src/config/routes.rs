@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use super::key::Key;
 use super::raw::RawRoute;
 use super::report::Report;
+use super::template::template;
 use super::upstream::Draft;
 use super::word::word;
 use super::{Route, exchange};
@@ -58,10 +59,7 @@ fn route(
     let secret = exchange::secret(raw.secret.as_ref(), &key.child("secret"), report);
     let reply = exchange::reply(&raw.reply, &key.child("reply"), report);
     let rules = rules(&raw, key, secret.as_ref(), limits, report);
-    if !raw.template_file.is_empty() {
-        let mend = "set it to \"\"; names of your own are understood through `fields`";
-        report.problem(&key.child("template_file"), "is not available in this version", mend);
-    }
+    let rules = template(&raw.template_file, &key.child("template_file"), rules, report);
 
     let at = key.child("upstream");
     let (upstream, retry) = raw.upstream.split();
@@ -132,6 +130,7 @@ fn rules(
         key: ordered,
         secret_parameter,
         limits: limits?,
+        template: None,
     })
 }
 

@@ -20,8 +20,12 @@ pub(super) fn format(input: &Input<'_>, wanted: Option<Format>) -> Result<Format
     }
 }
 
-/// The body as text, without a byte-order mark.
+/// A JSON body as text, without a byte-order mark. JSON is UTF-8 (RFC 8259 section 8.1) and its
+/// media type has no `charset`, so nothing but the body is asked.
 pub(super) fn text(body: &[u8]) -> Result<&str, Malformed> {
+    if is_wide(body) {
+        return Err(Malformed::new("it is UTF-16, and JSON is always UTF-8"));
+    }
     let body = without_mark(body);
     str::from_utf8(body)
         .map_err(|error| Malformed::at("the body is not UTF-8", body, error.valid_up_to()))
@@ -29,7 +33,7 @@ pub(super) fn text(body: &[u8]) -> Result<&str, Malformed> {
 
 fn of_body(body: &[u8], content_type: Option<&[u8]>) -> Result<Format, Malformed> {
     let body = without_mark(body).trim_ascii_start();
-    match body.first() {
+    match first(body) {
         Some(b'{' | b'[') => return Ok(Format::Json),
         Some(b'<') => return Ok(Format::Xml),
         _ if looks_like_pairs(body) => return Ok(Format::Form),
@@ -65,6 +69,24 @@ fn named(content_type: &[u8]) -> Option<Format> {
         Some(Format::Xml)
     } else {
         None
+    }
+}
+
+/// The first character that is no space, of UTF-16 too, if it is ASCII.
+fn first(body: &[u8]) -> Option<u8> {
+    if !is_wide(body) {
+        return body.first().copied();
+    }
+    let units = body.iter().filter(|byte| !matches!(byte, 0 | 0xFE | 0xFF));
+    units.copied().find(|byte| !byte.is_ascii_whitespace())
+}
+
+/// Whether it begins as UTF-16 does: with a mark, or with an ASCII character of two bytes.
+fn is_wide(body: &[u8]) -> bool {
+    match body {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => true,
+        [0, ascii, ..] | [ascii, 0, ..] => ascii.is_ascii_graphic(),
+        _ => false,
     }
 }
 

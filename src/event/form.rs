@@ -43,7 +43,7 @@ fn not_text(what: &str) -> Malformed {
 }
 
 /// `None`: not UTF-8. Replacing what is not text would change ids and money unseen.
-fn decode(raw: &[u8]) -> Option<Cow<'_, str>> {
+pub(super) fn decode(raw: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr2(b'+', b'%', raw).is_none() {
         return str::from_utf8(raw).ok().map(Cow::Borrowed);
     }

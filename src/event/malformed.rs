@@ -51,6 +51,11 @@ impl Malformed {
         Self { at: Some(Position::of(text, offset)), ..Self::new(reason) }
     }
 
+    /// With more to say.
+    pub(super) fn adding(self, more: &str) -> Self {
+        Self { reason: self.reason + more, ..self }
+    }
+
     pub(super) fn read_as(self, format: Format) -> Self {
         Self { format: Some(format), ..self }
     }

@@ -25,18 +25,22 @@ mod properties;
 mod rows;
 mod section;
 mod spelling;
+mod template;
 mod xml;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use kind::{Format, Kind};
 pub use malformed::{Malformed, Position};
 pub use spelling::unknown_field;
+pub use template::{ComposeError, Finding, Template, TemplateError, Weight, compose};
 
 use canonical::Record;
-use node::Budget;
+use node::{Budget, Member};
 use section::Section;
+use template::Settled;
 
 /// A request as far as conversion looks at it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +69,8 @@ pub struct Rules {
     pub secret_parameter: Option<String>,
     /// Bounds on one input.
     pub limits: Limits,
+    /// The text that was pasted into impact.com.
+    pub template: Option<Arc<Template>>,
 }
 
 impl Rules {
@@ -78,6 +84,7 @@ impl Rules {
             key: None,
             secret_parameter: None,
             limits: Limits::USUAL,
+            template: None,
         }
     }
 }
@@ -145,28 +152,35 @@ impl Event<'_> {
 /// # Errors
 /// [`Malformed`] when the input cannot be understood, is ambiguous, or exceeds a limit.
 pub fn convert<'a>(input: &Input<'a>, rules: &Rules) -> Result<Event<'a>, Malformed> {
-    let format = detect::format(input, rules.format)?;
+    let format = format(input, rules)?;
     read(input, rules, format).map_err(|malformed| malformed.read_as(format))
+}
+
+/// A body that looks like nothing is what the template makes.
+fn format(input: &Input<'_>, rules: &Rules) -> Result<Format, Malformed> {
+    let has_body = !input.body.trim_ascii().is_empty();
+    let template = rules.template.as_deref().filter(|_| has_body && rules.format.is_none());
+    detect::format(input, rules.format).or_else(|malformed| match template {
+        Some(template) if template.format() != Format::Query => Ok(template.format()),
+        Some(_) | None => Err(malformed),
+    })
 }
 
 fn read<'a>(input: &Input<'a>, rules: &Rules, format: Format) -> Result<Event<'a>, Malformed> {
     let mut budget = Budget::new(rules.limits);
-    let secret = rules.secret_parameter.as_deref();
-    let body = match format {
-        Format::Json => json::parse(detect::text(input.body)?, &mut budget)?,
-        Format::Xml => xml::parse(detect::text(input.body)?, &mut budget)?,
-        Format::Form => form::parse(input.body, secret, &mut budget)?,
-        Format::Query => Vec::new(),
-    };
-    let query = form::parse(input.query.unwrap_or_default(), secret, &mut budget)?;
-    if body.is_empty() && (query.is_empty() || format != Format::Query) {
+    let Settled { members, warning } = settled(input, rules, format, &mut budget)?;
+    if members.is_empty() {
         return Err(Malformed::new("there is no field in it"));
     }
+    let beside = match format {
+        Format::Query => Vec::new(),
+        _ => form::parse(query(input), secret(rules), &mut budget)?,
+    };
 
     let mut section = Section::of_event(rules, format);
-    section.absorb(body)?;
-    section.absorb(query)?;
-    let mut warnings = Vec::new();
+    section.absorb(members)?;
+    section.absorb(beside)?;
+    let mut warnings: Vec<String> = warning.map(str::to_owned).into_iter().collect();
     let carried = section.take_carried();
     let record = section.finish("", &mut warnings)?;
     Ok(Event {
@@ -176,6 +190,53 @@ fn read<'a>(input: &Input<'a>, rules: &Rules, format: Format) -> Result<Event<'a
         warnings: joined(carried, warnings),
         key: key(rules),
     })
+}
+
+/// The body, or the query where there is none: as it was parsed, or as the template has it.
+fn settled<'a>(
+    input: &Input<'a>,
+    rules: &Rules,
+    format: Format,
+    budget: &mut Budget,
+) -> Result<Settled<'a>, Malformed> {
+    let parsed = parse(input, rules, format, budget);
+    match rules.template.as_deref().filter(|template| template.makes(format)) {
+        None => parsed.map(Settled::as_parsed),
+        Some(template) => {
+            let was_parsed = parsed.is_ok();
+            let main = if format == Format::Query { query(input) } else { input.body };
+            let settled = template.settle(parsed, main, rules)?;
+            if !was_parsed {
+                // What was counted before the fault is not in the event.
+                *budget = Budget::new(rules.limits);
+                budget.take(settled.members.len())?;
+            }
+            Ok(settled)
+        }
+    }
+}
+
+fn parse<'a>(
+    input: &Input<'a>,
+    rules: &Rules,
+    format: Format,
+    budget: &mut Budget,
+) -> Result<Vec<Member<'a>>, Malformed> {
+    match format {
+        Format::Json => json::parse(detect::text(input.body)?, budget),
+        Format::Xml => xml::parse(input, budget),
+        Format::Form => form::parse(input.body, secret(rules), budget),
+        Format::Query => form::parse(query(input), secret(rules), budget),
+    }
+}
+
+fn query<'a>(input: &Input<'a>) -> &'a [u8] {
+    input.query.unwrap_or_default()
+}
+
+/// The parameter that is never part of the event.
+fn secret(rules: &Rules) -> Option<&str> {
+    rules.secret_parameter.as_deref()
 }
 
 /// The warnings a canonical body brought along, then those that are new.
@@ -210,6 +271,7 @@ mod tests {
             key: None,
             secret_parameter: None,
             limits: Limits { depth: 32, fields: 3 },
+            template: None,
         }
     }
 

@@ -7,6 +7,7 @@ use super::check::Check;
 use super::dictionary::{self, Table};
 use super::path::{Path, normal};
 use super::rows::{PLAIN_ITEMS, Spec};
+use super::template::{Target, Template};
 use super::{Kind, Rules, unknown_field};
 
 /// The fields of an event or of a row, and the names that lead to them.
@@ -15,6 +16,7 @@ pub(super) struct Names<'r> {
     known: Known<'r>,
     /// The route's own names: input key → canonical name.
     route: Option<&'r BTreeMap<String, String>>,
+    template: Option<&'r Template>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,11 +32,12 @@ impl<'r> Names<'r> {
             Some(table) => Known::Table(table),
             None => Known::Own(own(&rules.fields)),
         };
-        Self { known, route: (!rules.fields.is_empty()).then_some(&rules.fields) }
+        let route = (!rules.fields.is_empty()).then_some(&rules.fields);
+        Self { known, route, template: rules.template.as_deref() }
     }
 
     pub(super) fn of_row(spec: &Spec) -> Self {
-        Self { known: Known::Table(dictionary::row_table(spec)), route: None }
+        Self { known: Known::Table(dictionary::row_table(spec)), route: None, template: None }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -78,9 +81,24 @@ impl<'r> Names<'r> {
         }
     }
 
-    /// The field that `path` means. A route's template will be asked before its `fields`.
+    /// The field that `path` means: by the route's template, its `fields`, the dictionary.
     pub(super) fn find(&self, path: &Path<'_>) -> Option<usize> {
-        self.by_route(path).or_else(|| self.by_dictionary(path))
+        self.by_template(path).or_else(|| self.by_route(path)).or_else(|| self.by_dictionary(path))
+    }
+
+    /// The numbered name that `path` means by the route's template, as `ItemSku1`.
+    pub(super) fn numbered(&self, path: &Path<'_>) -> Option<&'r str> {
+        match self.template?.target(path)? {
+            Target::Row(name) => Some(name),
+            Target::Field(_) => None,
+        }
+    }
+
+    fn by_template(&self, path: &Path<'_>) -> Option<usize> {
+        match self.template?.target(path)? {
+            Target::Field(index) => Some(*index),
+            Target::Row(_) => None,
+        }
     }
 
     /// By `fields`: the longest suffix first, and each exactly before in normal form.

@@ -30,6 +30,21 @@ impl Node<'_> {
         }
     }
 
+    /// The same, borrowing nothing. Recursion is bounded by [`Limits::DEEPEST`].
+    pub(super) fn into_owned(self) -> Node<'static> {
+        match self {
+            Self::Null => Node::Null,
+            Self::Text(text) => Node::Text(Cow::Owned(text.into_owned())),
+            Self::Object(members) => {
+                let members = members.into_iter();
+                let owned =
+                    members.map(|(name, node)| (name.into_owned().into(), node.into_owned()));
+                Node::Object(owned.collect())
+            }
+            Self::List(entries) => Node::List(entries.into_iter().map(Node::into_owned).collect()),
+        }
+    }
+
     pub(super) fn is_scalar(&self) -> bool {
         matches!(self, Self::Null | Self::Text(_))
     }
@@ -55,6 +70,14 @@ impl Budget {
             return Err(Malformed::new(format!("it has more than {limit} fields")));
         };
         self.fields = left;
+        Ok(())
+    }
+
+    /// Counts so many at once.
+    pub(super) fn take(&mut self, number: usize) -> Result<(), Malformed> {
+        for _ in 0..number {
+            self.field()?;
+        }
         Ok(())
     }
 

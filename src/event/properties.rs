@@ -22,6 +22,7 @@ fn rules(kind: Kind) -> Rules {
         key: None,
         secret_parameter: Some("token".to_owned()),
         limits: Limits { depth: 32, fields: 1000 },
+        template: None,
     }
 }
 
@@ -99,6 +100,8 @@ fn escaped(text: &str) -> String {
         match character {
             '<' => escaped.push_str("&lt;"),
             '&' => escaped.push_str("&amp;"),
+            // `]]>` is not allowed in text.
+            '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\t' | '\n' | '\r' => write!(escaped, "&#{};", u32::from(character)).unwrap(),
             other => escaped.push(other),

@@ -262,6 +262,9 @@ impl<'a, 'r> Section<'a, 'r> {
     }
 
     fn leaf(&mut self, node: Node<'a>) -> Result<Option<Node<'a>>, Malformed> {
+        if let (Some(rows), Some(name)) = (&mut self.rows, self.names.numbered(&self.path)) {
+            return rows.take_numbered(name, node);
+        }
         if let Some(index) = self.names.find(&self.path) {
             self.place(index, node)?;
             return Ok(None);

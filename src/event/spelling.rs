@@ -32,7 +32,7 @@ pub fn unknown_field(kind: Kind, canonical: &str) -> Option<String> {
 const RESERVED: &[&str] = &["event", "items", "custom", "warnings"];
 
 /// The field that `wrong` means by another name, or that is spelled most like it.
-fn nearest(table: &Table, wrong: &str) -> Option<&'static str> {
+pub(super) fn nearest(table: &Table, wrong: &str) -> Option<&'static str> {
     let wrong = normal_text(wrong)?;
     let name = |index: usize| table.fields.get(index).map(|field| field.name);
     if let Some(index) = table.lookup(wrong.as_bytes()) {
@@ -44,7 +44,7 @@ fn nearest(table: &Table, wrong: &str) -> Option<&'static str> {
 }
 
 /// Letters to add, drop or replace to make one word of the other (Levenshtein).
-fn changes(left: &str, right: &str) -> usize {
+pub(super) fn changes(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.chars().count()).collect();
     for (above, a) in left.chars().enumerate() {
         let mut diagonal = above;

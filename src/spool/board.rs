@@ -96,13 +96,7 @@ impl Board {
     pub(super) fn load(&self, pending: &Pending) {
         let mut state = self.lock();
         let lane = state.lane(&pending.route);
-        let item = Item {
-            seq: pending.seq,
-            key: pending.key,
-            attempts: pending.attempts,
-            due: pending.due,
-        };
-        state.queue.push(lane, item);
+        state.queue.push(lane, item(pending));
     }
 
     /// Queues events that have just become durable, and rings for them.
@@ -111,13 +105,7 @@ impl Board {
         let mut rung: Vec<Lane> = Vec::new();
         for (pending, stored) in events {
             let lane = state.lane(&pending.route);
-            let item = Item {
-                seq: pending.seq,
-                key: pending.key,
-                attempts: pending.attempts,
-                due: pending.due,
-            };
-            state.queue.push(lane, item);
+            state.queue.push(lane, item(&pending));
             state.arrivals.offer(pending.seq, stored);
             if !rung.contains(&lane) {
                 rung.push(lane);
@@ -225,6 +213,11 @@ impl Board {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn item(pending: &Pending) -> Item {
+    let &Pending { seq, key, attempts, due, .. } = pending;
+    Item { seq, key, attempts, due }
 }
 
 impl State {

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use postgate::event::{Event, Format, Input, Kind, Limits, Malformed, Rules, convert};
+use postgate::event::{Event, Format, Input, Kind, Limits, Malformed, Rules, Template, convert};
 
 #[test]
 fn every_golden_input_gives_its_output() {
@@ -69,7 +70,9 @@ fn every_golden_output_converts_to_itself() {
     for input in inputs().iter().filter(|input| !input.is_refused) {
         let body = fs::read(input.output()).unwrap();
         let again = Input { body: &body, ..Input::default() };
-        let rules = Rules { format: None, limits: Limits::USUAL, ..input.rules.clone() };
+        // No template makes a canonical body.
+        let rules =
+            Rules { format: None, limits: Limits::USUAL, template: None, ..input.rules.clone() };
         let event = convert(&again, &rules).unwrap();
         assert_eq!(
             String::from_utf8(event.to_canonical()).unwrap().trim_end(),
@@ -89,6 +92,8 @@ struct GoldenInput {
     rules: Rules,
     content_type: Option<String>,
     query: Option<String>,
+    /// The name of a file under `template`.
+    template: Option<String>,
     body: Vec<u8>,
 }
 
@@ -141,6 +146,7 @@ impl GoldenInput {
             rules: Rules::of(Kind::Action),
             content_type: None,
             query: None,
+            template: None,
             body: body.strip_suffix(b"\n").unwrap_or(body).to_vec(),
             path,
         };
@@ -148,7 +154,17 @@ impl GoldenInput {
             let (name, value) = line.split_once(": ").unwrap();
             input.header(name, value);
         }
+        input.rules.template = input.template.as_deref().map(|name| input.template(name));
         input
+    }
+
+    fn template(&self, name: &str) -> Arc<Template> {
+        let text = fs::read_to_string(root().join("template").join(name)).unwrap();
+        let template = Template::parse(&text, self.rules.kind, self.rules.format).unwrap();
+        Arc::new(match &self.rules.secret_parameter {
+            Some(secret) => template.without_parameter(secret).unwrap(),
+            None => template,
+        })
     }
 
     fn header(&mut self, name: &str, value: &str) {
@@ -169,6 +185,7 @@ impl GoldenInput {
                 let fields = &mut self.rules.fields;
                 fields.insert(key.to_owned(), canonical.to_owned());
             }
+            "template" => self.template = Some(value.to_owned()),
             "secret" => self.rules.secret_parameter = Some(value.to_owned()),
             "depth" => self.rules.limits.depth = value.parse().unwrap(),
             "fields" => self.rules.limits.fields = value.parse().unwrap(),
@@ -195,9 +212,8 @@ fn inputs() -> Vec<GoldenInput> {
 
 /// Every file under `tests/golden`, sorted.
 fn files() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut files = Vec::new();
-    for topic in fs::read_dir(root).unwrap() {
+    for topic in fs::read_dir(root()).unwrap() {
         let topic = topic.unwrap().path();
         if topic.is_dir() {
             let entries = fs::read_dir(topic).unwrap();
@@ -206,4 +222,8 @@ fn files() -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }

@@ -83,6 +83,19 @@ fn every_key_stands_in_the_readme() {
     none(papers::undocumented(&defaults, &file("README.md")).into_iter());
 }
 
+/// The image is built from a part of the tree; a target whose file is not there ends the build.
+#[test]
+fn the_image_has_a_stand_in_for_every_target() {
+    let manifest: toml::Table = file("Cargo.toml").text.parse().unwrap();
+    let dockerfile = file("Dockerfile").text;
+    let targets = |kind: &str| manifest[kind].as_array().unwrap().clone();
+    for target in [targets("bin"), targets("bench"), targets("test")].concat() {
+        let named = || format!("benches/{}.rs", target["name"].as_str().unwrap());
+        let path = target.get("path").map_or_else(named, |path| path.as_str().unwrap().to_owned());
+        assert!(dockerfile.contains(&path), "{path} is not in the Dockerfile");
+    }
+}
+
 /// Panics with the whole list, so that one run mends all.
 fn none(offences: impl Iterator<Item = Offence>) {
     let list: Vec<String> = offences.map(|offence| offence.to_string()).collect();

@@ -8,6 +8,8 @@ mod allowlist_command;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod conservation;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod delivery;
@@ -17,6 +19,8 @@ mod flow;
 mod golden;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod overload;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A sender: real TLS, HTTP/1.1 or HTTP/2, one connection.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,10 +26,18 @@ pub(crate) enum Client {
 impl Client {
     /// Connects with HTTP/1.1.
     pub(crate) async fn connect(address: SocketAddr, trusted: &CertificateDer<'static>) -> Self {
-        let stream = TokioIo::new(handshake(address, trusted, b"http/1.1").await.unwrap());
-        let (client, connection) = http1::handshake(stream).await.unwrap();
+        Self::try_connect(address, trusted).await.unwrap()
+    }
+
+    /// The same, where nobody may be there.
+    pub(crate) async fn try_connect(
+        address: SocketAddr,
+        trusted: &CertificateDer<'static>,
+    ) -> io::Result<Self> {
+        let stream = TokioIo::new(handshake(address, trusted, b"http/1.1").await?);
+        let (client, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
         TaskTracker::new().spawn(connection);
-        Self::Http1(client, address)
+        Ok(Self::Http1(client, address))
     }
 
     /// Connects with HTTP/2.
@@ -97,7 +106,7 @@ pub(crate) async fn handshake(
     address: SocketAddr,
     trusted: &CertificateDer<'static>,
     protocol: &[u8],
-) -> std::io::Result<TlsStream<TcpStream>> {
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

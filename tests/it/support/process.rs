@@ -1,10 +1,12 @@
 //! The real binary, as its own process.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
+
+use serde_json::Value;
 
 use super::PATIENCE;
 
@@ -13,24 +15,37 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
+    log: mpsc::Receiver<Value>,
 }
 
 impl Process {
     /// Starts the gateway and waits until its log says where it listens. The configuration must ask for JSON logs.
     pub(crate) fn run(config: &Path) -> Self {
-        let mut child = postgate(&["run", "--config", config.to_str().unwrap()])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let (found, addresses) = mpsc::channel();
-        std::thread::spawn(move || follow(log, &found));
-        let ready = addresses.recv_timeout(PATIENCE);
-        let (address, admin) = ready.unwrap_or_else(|_| {
+        Self::wait_for(postgate(&["run", "--config", config.to_str().unwrap()]))
+    }
+
+    /// The same through another program, which gets the command line after its own arguments.
+    pub(crate) fn run_by(mut program: Command, config: &Path) -> Self {
+        program.args([env!("CARGO_BIN_EXE_postgate"), "run", "--config", config.to_str().unwrap()]);
+        Self::wait_for(program)
+    }
+
+    fn wait_for(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (heard, log) = mpsc::channel();
+        std::thread::spawn(move || follow(stderr, &heard));
+        let Some(ready) = find(&log, "ready") else {
             let status = child.kill().and_then(|()| child.wait());
             panic!("the gateway did not start: {status:?}; its log is above");
-        });
-        Self { child, address, admin }
+        };
+        let address = |key: &str| ready[key].as_str().unwrap().parse().unwrap();
+        Self { child, address: address("address"), admin: address("admin"), log }
+    }
+
+    /// Waits until the log says something that begins so.
+    pub(crate) fn logged(&self, message: &str) {
+        assert!(find(&self.log, message).is_some(), "the log never said {message:?}");
     }
 
     /// `kill -9`, and waits until it is gone.
@@ -59,17 +74,20 @@ impl Drop for Process {
     }
 }
 
-/// Reads the log to its end, shows it in the test's output, and picks the addresses out of it.
-fn follow(log: BufReader<impl std::io::Read>, found: &mpsc::Sender<(SocketAddr, SocketAddr)>) {
-    for line in log.lines().map_while(Result::ok) {
+/// Reads the log to its end, shows it in the test's output, and passes it on.
+fn follow(stderr: impl BufRead, heard: &mpsc::Sender<Value>) {
+    for line in stderr.lines().map_while(Result::ok) {
         eprintln!("{line}");
-        let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-        if line["message"] == "ready" {
-            let address = |key: &str| line[key].as_str().unwrap().parse().unwrap();
-            // Nobody waits any more once the test has its addresses.
-            found.send((address("address"), address("admin"))).unwrap_or_default();
-        }
+        // Nobody listens any more at the end of a test.
+        heard.send(serde_json::from_str(&line).unwrap_or_default()).unwrap_or_default();
     }
+}
+
+/// The next line of the log whose message begins so.
+fn find(log: &mpsc::Receiver<Value>, message: &str) -> Option<Value> {
+    let is_it =
+        |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));
+    std::iter::from_fn(|| log.recv_timeout(PATIENCE).ok()).find(is_it)
 }
 
 /// The binary with these arguments and none of our environment's settings.

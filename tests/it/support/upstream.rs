@@ -1,7 +1,7 @@
 //! An upstream that records what it is sent, answers as it is told, and can be away.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -33,6 +33,16 @@ impl Received {
     }
 }
 
+/// What a request gets.
+pub(crate) enum Answer {
+    Status(http::response::Builder),
+    /// The connection ends without an answer.
+    Nothing,
+}
+
+/// Decides about each request that arrives.
+type Habit = Box<dyn FnMut(&Received) -> Answer + Send>;
+
 /// An upstream at a fixed address, up or down.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -44,8 +54,10 @@ pub(crate) struct Upstream {
 #[derive(Default)]
 struct State {
     received: Mutex<Vec<Received>>,
-    /// Answers to give before the usual 204: status, and headers as text.
-    answers: Mutex<VecDeque<Response<Full<Bytes>>>>,
+    /// Answers to give before the usual 204.
+    answers: Mutex<VecDeque<Answer>>,
+    /// What to do where no answer waits.
+    habit: Mutex<Option<Habit>>,
     changed: Notify,
 }
 
@@ -99,7 +111,12 @@ impl Upstream {
 
     /// The next request is answered so, before the usual 204.
     pub(crate) fn then(&self, answer: http::response::Builder) {
-        self.state.answers.lock().unwrap().push_back(answer.body(Full::default()).unwrap());
+        self.state.answers.lock().unwrap().push_back(Answer::Status(answer));
+    }
+
+    /// From now on every request is answered so.
+    pub(crate) fn always(&self, habit: impl FnMut(&Received) -> Answer + Send + 'static) {
+        *self.state.habit.lock().unwrap() = Some(Box::new(habit));
     }
 
     /// Waits until `count` requests have arrived, and answers with all that have.
@@ -128,14 +145,27 @@ impl Upstream {
 async fn answer(
     request: Request<Incoming>,
     state: Arc<State>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
-    let Some(body) = whole(body).await else {
-        return Ok(Response::builder().status(400).body(Full::default()).unwrap());
-    };
+    let body = whole(body).await.ok_or(io::ErrorKind::UnexpectedEof)?;
     let received = Received { head: Arc::new(head), body };
-    let answer = state.answers.lock().unwrap().pop_front();
+    let answer = state.choose(&received);
     state.received.lock().unwrap().push(received);
     state.changed.notify_waiters();
-    Ok(answer.unwrap_or_else(|| Response::builder().status(204).body(Full::default()).unwrap()))
+    match answer {
+        Answer::Status(builder) => Ok(builder.body(Full::default()).unwrap()),
+        Answer::Nothing => Err(io::ErrorKind::ConnectionReset.into()),
+    }
+}
+
+impl State {
+    fn choose(&self, received: &Received) -> Answer {
+        if let Some(answer) = self.answers.lock().unwrap().pop_front() {
+            return answer;
+        }
+        match &mut *self.habit.lock().unwrap() {
+            Some(habit) => habit(received),
+            None => Answer::Status(Response::builder().status(204)),
+        }
+    }
 }
