@@ -1,7 +1,8 @@
 //! postgate receives impact.com postbacks and never loses one.
 //!
-//! A postback comes in over TLS from an allowed address, is converted into one canonical JSON body, is made durable,
-//! is acknowledged, and is delivered to the system behind with retries. ARCHITECTURE.md is the map of this crate.
+//! A postback comes in over TLS from an allowed address, is converted into one canonical JSON body,
+//! is made durable, is acknowledged, and is delivered to the system behind with retries.
+//! ARCHITECTURE.md is the map of this crate.
 
 pub mod admin;
 pub mod app;

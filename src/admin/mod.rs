@@ -1,5 +1,6 @@
 //! The operator's listener, on a thread and runtime of its own. In: requests for `/livez`,
-//! `/readyz`, `/metrics` and `/spool/…`. Out: answers, even when the data path is full. Never: a postback.
+//! `/readyz`, `/metrics` and `/spool/…`. Out: answers, even when the data path is full. Never: a
+//! postback.
 
 mod api;
 mod desk;
@@ -26,8 +27,8 @@ use crate::telemetry::Telemetry;
 pub struct AdminSettings {
     /// Where to listen. Port 0 takes a free one; [`AdminServer::local_addr`] tells which.
     pub address: SocketAddr,
-    /// What `/metrics` and `/spool/…` ask for as `Authorization: Bearer …`. Needed when `address` is not
-    /// loopback; an empty one counts as none.
+    /// What `/metrics` and `/spool/…` ask for as `Authorization: Bearer …`. Needed when `address`
+    /// is not loopback; an empty one counts as none.
     pub token: Option<SecretString>,
 }
 

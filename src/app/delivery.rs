@@ -1,5 +1,6 @@
-//! Every route's way to its upstream, from the start to the end of the process. A route that is no longer configured
-//! keeps delivering what it has left: to stop would strand events that were acknowledged.
+//! Every route's way to its upstream, from the start to the end of the process. A route that is no
+//! longer configured keeps delivering what it has left: to stop would strand events that were
+//! acknowledged.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use crate::ingress::{self, Forward, Forwarded, ForwardedEvent};
 use crate::spool::{RouteName, Spool};
 use crate::telemetry::Telemetry;
 
-/// The upstream of each route of the configuration, in its order. Routes with equal settings share one: one pool, one
-/// `max_in_flight`, one health.
+/// The upstream of each route of the configuration, in its order. Routes with equal settings share
+/// one: one pool, one `max_in_flight`, one health.
 pub(super) type Upstreams = Vec<(UpstreamSettings, Arc<Upstream>)>;
 
 /// The routes that deliver.
@@ -27,8 +28,8 @@ pub(super) struct Deliveries {
     tasks: TaskTracker,
 }
 
-/// Makes the upstreams of `settings`, or takes them from `known`. Those with certificates in files are made anew: the
-/// files may have changed.
+/// Makes the upstreams of `settings`, or takes them from `known`. Those with certificates in files
+/// are made anew: the files may have changed.
 pub(super) fn upstreams(
     settings: &Settings,
     known: &[(UpstreamSettings, Arc<Upstream>)],
@@ -61,8 +62,8 @@ impl Deliveries {
         &self.upstreams
     }
 
-    /// Starts the routes that are new, and gives the others their settings and their upstreams, which
-    /// [`upstreams`] has made of the same `settings`.
+    /// Starts the routes that are new, and gives the others their settings and their upstreams,
+    /// which [`upstreams`] has made of the same `settings`.
     pub(super) fn take(&mut self, settings: &Settings, upstreams: Upstreams) {
         for (config::Route { deliver: route, .. }, (_, upstream)) in
             settings.routes.iter().zip(&upstreams)
@@ -79,8 +80,8 @@ impl Deliveries {
         self.upstreams = upstreams;
     }
 
-    /// How each `direct` route reaches its upstream: the one thing that the front door and delivery share besides the
-    /// spool.
+    /// How each `direct` route reaches its upstream: the one thing that the front door and delivery
+    /// share besides the spool.
     pub(super) fn forwards(&self, settings: &Settings) -> HashMap<RouteName, Forward> {
         let routes = settings.routes.iter().map(|route| &route.ingress);
         let direct = routes.filter(|route| route.delivery == ingress::Delivery::Direct);

@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub(super) struct Marks(BTreeMap<PathBuf, Option<Mark>>);
 
-/// One file. The place behind all symbolic links is part of it: Kubernetes changes a secret by turning one link.
+/// One file. The place behind all symbolic links is part of it: Kubernetes changes a secret by
+/// turning one link.
 #[derive(Debug, PartialEq, Eq)]
 struct Mark {
     resolved: PathBuf,
     device: u64,
     inode: u64,
     bytes: u64,
-    /// Seconds and nanoseconds. A copy can keep the time of modification, but not that of the change.
+    /// Seconds and nanoseconds. A copy can keep the time of modification, but not that of the
+    /// change.
     modified: (i64, i64),
     changed: (i64, i64),
 }

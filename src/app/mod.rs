@@ -1,5 +1,5 @@
-//! The wiring. In: typed settings. Out: a running gateway. Never: logic of a stage; this is the only place that knows
-//! them all.
+//! The wiring. In: typed settings. Out: a running gateway. Never: logic of a stage; this is the
+//! only place that knows them all.
 
 mod delivery;
 mod fixed;
@@ -30,8 +30,9 @@ use crate::net::{self, Listener, Tls};
 use crate::spool::{Convert, Malformed, OpenError, Reread, RouteName, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
-/// How often a running gateway looks whether its files have changed. Certificates are renewed days before their end and
-/// addresses announced before their use, so seconds do not matter; an operator who waits for it should not have to long.
+/// How often a running gateway looks whether its files have changed. Certificates are renewed days
+/// before their end and addresses announced before their use, so seconds do not matter; an operator
+/// who waits for it should not have to long.
 pub const WATCH_EVERY: Duration = Duration::from_secs(5);
 
 /// Why the gateway did not start, after its configuration was found good.
@@ -79,8 +80,8 @@ pub struct Gateway {
     reload: Arc<Notify>,
 }
 
-/// Starts everything, in an order in which nothing is accepted before it can be kept and nobody is told "ready" too
-/// early: spool, admin, delivery, front door.
+/// Starts everything, in an order in which nothing is accepted before it can be kept and nobody is
+/// told "ready" too early: spool, admin, delivery, front door.
 ///
 /// # Errors
 /// See [`StartError`]; what had been started ends with the error.
@@ -160,8 +161,9 @@ impl Gateway {
         self.tls.certificate()
     }
 
-    /// From now on, takes over the configuration at `path` when one of its files has changed, which is looked at this
-    /// often, or when [`Gateway::reload`] asks for it. One that has problems changes nothing. The first call counts.
+    /// From now on, takes over the configuration at `path` when one of its files has changed, which
+    /// is looked at this often, or when [`Gateway::reload`] asks for it. One that has problems
+    /// changes nothing. The first call counts.
     pub fn watch(&mut self, path: PathBuf, every: Duration) {
         if let Some(live) = self.live.take() {
             let (asked, stop) = (Arc::clone(&self.reload), self.stop.clone());
@@ -169,14 +171,14 @@ impl Gateway {
         }
     }
 
-    /// Asks for the configuration to be taken over now; whether it could be is told by log and metrics. Does nothing
-    /// before [`Gateway::watch`].
+    /// Asks for the configuration to be taken over now; whether it could be is told by log and
+    /// metrics. Does nothing before [`Gateway::watch`].
     pub fn reload(&self) {
         self.reload.notify_one();
     }
 
-    /// Resolves when the gateway can no longer do its work: the spool's writer has died, by a bug. Nothing that was
-    /// acknowledged is lost, and nothing more is accepted.
+    /// Resolves when the gateway can no longer do its work: the spool's writer has died, by a bug.
+    /// Nothing that was acknowledged is lost, and nothing more is accepted.
     pub async fn failed(&self) {
         self.spool.ended().await;
         self.readiness.stopping();

@@ -1,8 +1,8 @@
 //! The configuration, taken over while the gateway runs: whole, or not at all.
 //!
-//! Files are looked at every few seconds, without the kernel's help: a look at a dozen files costs nothing, and works
-//! with the links that Kubernetes turns, with network file systems and with editors that put a new file in the old
-//! one's place, where notifications have a gap each.
+//! Files are looked at every few seconds, without the kernel's help: a look at a dozen files costs
+//! nothing, and works with the links that Kubernetes turns, with network file systems and with
+//! editors that put a new file in the old one's place, where notifications have a gap each.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -43,8 +43,9 @@ struct Look {
     found: Result<Settings, Problems>,
 }
 
-/// Takes over what stands at `path` whenever a watched file changes, and when `asked`; until `stop`. While it cannot be
-/// used it is tried again at every look: what is missing may lie in a file that is not watched yet.
+/// Takes over what stands at `path` whenever a watched file changes, and when `asked`; until
+/// `stop`. While it cannot be used it is tried again at every look: what is missing may lie in a
+/// file that is not watched yet.
 pub(super) async fn watch(
     mut live: Live,
     path: PathBuf,
@@ -89,8 +90,8 @@ pub(super) fn days_until(moment: Timestamp, now: Timestamp) -> i64 {
 }
 
 impl Live {
-    /// Reads the configuration again if a file has changed or if it `must` be. The marks are taken first: what changes
-    /// in between is seen at the next look.
+    /// Reads the configuration again if a file has changed or if it `must` be. The marks are taken
+    /// first: what changes in between is seen at the next look.
     async fn look(&mut self, path: &Path, must: bool) -> Option<Look> {
         let before = std::mem::take(&mut self.marks);
         let path = path.to_owned();

@@ -1,5 +1,5 @@
-//! The end of the gateway: an ordered list. Each step makes the next one safe, and none of them is needed for the
-//! promise: what was acknowledged is on disk already.
+//! The end of the gateway: an ordered list. Each step makes the next one safe, and none of them is
+//! needed for the promise: what was acknowledged is on disk already.
 
 use std::time::Duration;
 

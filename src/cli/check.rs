@@ -26,8 +26,8 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Checks the configuration at `path` and prints what was found on stdout: text, or with `--json` one
-/// JSON object. The exit code is 0, or 78 when there is a problem.
+/// Checks the configuration at `path` and prints what was found on stdout: text, or with `--json`
+/// one JSON object. The exit code is 0, or 78 when there is a problem.
 ///
 /// # Errors
 /// When stdout cannot be written.

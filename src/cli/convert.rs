@@ -24,8 +24,8 @@ pub(super) struct Arguments {
     file: Option<PathBuf>,
 }
 
-/// Prints the canonical body on stdout and its warnings on stderr. An input that is not understood is explained on
-/// stderr, and the exit code is 1.
+/// Prints the canonical body on stdout and its warnings on stderr. An input that is not understood
+/// is explained on stderr, and the exit code is 1.
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut rules = rules(config, arguments)?;
     if arguments.format.is_some() {

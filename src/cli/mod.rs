@@ -1,5 +1,5 @@
-//! The command line. In: arguments. Out: an exit code, text for people on stdout, problems on stderr.
-//! Never: logic of its own; each command is one file that calls the stages.
+//! The command line. In: arguments. Out: an exit code, text for people on stdout, problems on
+//! stderr. Never: logic of its own; each command is one file that calls the stages.
 
 mod allowlist;
 mod check;
@@ -23,8 +23,8 @@ const EXIT_FAILED: u8 = 1;
 /// The configuration is bad: `EX_CONFIG` of sysexits.
 const EXIT_CONFIG: u8 = 78;
 
-/// Receives impact.com postbacks and never loses one: TLS, allowlist, one canonical JSON body, durable before the
-/// answer, delivered with retries.
+/// Receives impact.com postbacks and never loses one: TLS, allowlist, one canonical JSON body,
+/// durable before the answer, delivered with retries.
 #[derive(Debug, Parser)]
 #[command(name = "postgate", version, max_term_width = 100)]
 struct Arguments {

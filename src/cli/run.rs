@@ -10,8 +10,9 @@ use crate::app;
 use crate::config;
 use crate::telemetry;
 
-/// Runs until SIGTERM or SIGINT, then shuts down in order; a second signal ends the process at once. Nothing that was
-/// acknowledged depends on an orderly end. SIGHUP takes the configuration over again.
+/// Runs until SIGTERM or SIGINT, then shuts down in order; a second signal ends the process at
+/// once. Nothing that was acknowledged depends on an orderly end. SIGHUP takes the configuration
+/// over again.
 pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = config::load(config)?;
     telemetry::start_log(&settings.log).context("cannot start the log")?;

@@ -1,5 +1,5 @@
-//! Sample postbacks: one realistic event of every kind, written in any format. Values follow the shapes that IMPACT.md
-//! records; the names follow what users type into impact.com in each format.
+//! Sample postbacks: one realistic event of every kind, written in any format. Values follow the
+//! shapes that IMPACT.md records; the names follow what users type into impact.com in each format.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,5 @@
-//! `postgate template`: text to paste into impact.com, or what is wrong with the text that was pasted.
+//! `postgate template`: text to paste into impact.com, or what is wrong with the text that was
+//! pasted.
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -185,7 +185,8 @@ fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<IpNet> {
         }
     }
     if ranges.is_empty() && report.problems.len() == problems {
-        // A file that somebody is writing, or a download that failed, must not shut anybody out in silence.
+        // A file that somebody is writing, or a download that failed, must not shut anybody out in
+        // silence.
         let what = format!("{} holds no range", path.display());
         report.problem(key, what, "fill it, or take it out of allowlist.files");
     }

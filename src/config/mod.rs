@@ -111,8 +111,9 @@ pub fn load_from(
     parse(&text, path, variables, now)
 }
 
-/// Reads the configuration at `path` again, for a gateway that runs. Like [`load`], but leaves the spool's file alone:
-/// SQLite's locks on it are the process's, and end when the process closes *any* handle of that file.
+/// Reads the configuration at `path` again, for a gateway that runs. Like [`load`], but leaves the
+/// spool's file alone: SQLite's locks on it are the process's, and end when the process closes
+/// *any* handle of that file.
 ///
 /// # Errors
 /// Every mistake that can be found, in one list.

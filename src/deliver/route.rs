@@ -45,7 +45,8 @@ impl Route {
         Self { inner: Arc::new(ArcSwap::from_pointee(Inner::new(settings, upstream, telemetry))) }
     }
 
-    /// Other settings for the route of this name, from the next attempt on; those under way end as they began.
+    /// Other settings for the route of this name, from the next attempt on; those under way end as
+    /// they began.
     pub fn replace(
         &self,
         settings: &RouteSettings,

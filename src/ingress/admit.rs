@@ -1,4 +1,5 @@
-//! Who comes in. The peer's address decides before TLS; behind a trusted proxy, the head of the request decides.
+//! Who comes in. The peer's address decides before TLS; behind a trusted proxy, the head of the
+//! request decides.
 
 use std::net::IpAddr;
 
@@ -60,14 +61,14 @@ impl Gate {
         }
     }
 
-    /// Admits what came from `peer`, or drops it. A trusted proxy is admitted for the sake of its clients, whether or not
-    /// it is in the list itself.
+    /// Admits what came from `peer`, or drops it. A trusted proxy is admitted for the sake of its
+    /// clients, whether or not it is in the list itself.
     pub fn admit<T>(&self, peer: IpAddr, inner: T) -> Option<Admitted<T>> {
         self.claim(peer).map(|_| Admitted(inner))
     }
 
-    /// The client of one request on an admitted connection of `peer`. The peer is asked for again: the connection may
-    /// be older than this list.
+    /// The client of one request on an admitted connection of `peer`. The peer is asked for again:
+    /// the connection may be older than this list.
     pub(super) fn admit_head(
         &self,
         peer: IpAddr,
@@ -82,7 +83,8 @@ impl Gate {
         if self.allows(client) { Ok(client) } else { Err(HeadRefusal::NotAllowed) }
     }
 
-    /// What would become of a request of `peer` with these headers: the same answer that a sender would get.
+    /// What would become of a request of `peer` with these headers: the same answer that a sender
+    /// would get.
     #[must_use]
     pub fn rule(&self, peer: IpAddr, headers: &HeaderMap) -> Ruling {
         let by_head = matches!(self.claim(peer), Some(Claim::ByHead(_)));

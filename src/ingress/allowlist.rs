@@ -1,11 +1,12 @@
-//! Who is in a list of ranges. Pure: the same answer for 10,000 ranges as for ten, by binary search.
+//! Who is in a list of ranges. Pure: the same answer for 10,000 ranges as for ten, by binary
+//! search.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// A set of addresses. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) is the IPv4 address, in a range and in a
-/// question.
+/// A set of addresses. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) is the IPv4 address, in
+/// a range and in a question.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ranges {
     v4: Vec<(Ipv4Addr, Ipv4Addr)>,
@@ -17,7 +18,8 @@ impl Ranges {
     pub(super) fn new(ranges: &[IpNet]) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for range in ranges {
-            // Both ends of a range inside `::ffff:0:0/96` are IPv4; a wider one is not a range of IPv4.
+            // Both ends of a range inside `::ffff:0:0/96` are IPv4; a wider one is not a range of
+            // IPv4.
             match (range.network().to_canonical(), range.broadcast().to_canonical()) {
                 (IpAddr::V4(first), IpAddr::V4(last)) => v4.push((first, last)),
                 (IpAddr::V6(first), IpAddr::V6(last)) => v6.push((first, last)),

@@ -17,7 +17,8 @@ pub(super) enum BodyError {
     Broken,
 }
 
-/// Reads the body, `at_most` bytes of it, within `time`. A body that announces more is not read at all.
+/// Reads the body, `at_most` bytes of it, within `time`. A body that announces more is not read at
+/// all.
 pub(super) async fn read<B>(
     body: &mut B,
     at_most: usize,

@@ -1,8 +1,10 @@
-//! Who the client is, when the peer is a proxy that we trust: `X-Forwarded-For`, read from the right. Pure.
+//! Who the client is, when the peer is a proxy that we trust: `X-Forwarded-For`, read from the
+//! right. Pure.
 //!
-//! Each proxy appends the address it was called from, so only what trusted proxies appended is true: going left from
-//! the right end, the first address that is not a trusted proxy is the client. What stands further left may be forged.
-//! Anything that is not an address ends in a refusal, never in a guess.
+//! Each proxy appends the address it was called from, so only what trusted proxies appended is
+//! true: going left from the right end, the first address that is not a trusted proxy is the
+//! client. What stands further left may be forged. Anything that is not an address ends in a
+//! refusal, never in a guess.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -18,8 +20,8 @@ pub(super) struct Unreadable;
 
 /// The client, as the trusted proxy `peer` tells it.
 ///
-/// Several headers are one list, in their order (RFC 9110, 5.3). Without the header the peer itself is the client; where
-/// every address is a trusted proxy, the leftmost is.
+/// Several headers are one list, in their order (RFC 9110, 5.3). Without the header the peer itself
+/// is the client; where every address is a trusted proxy, the leftmost is.
 pub(super) fn client(
     headers: &HeaderMap,
     peer: IpAddr,

@@ -1,8 +1,8 @@
-//! The front door. In: connections. Out: receipts of the spool, and replies. Never: a byte of a body read before the
-//! address is admitted.
+//! The front door. In: connections. Out: receipts of the spool, and replies. Never: a byte of a
+//! body read before the address is admitted.
 //!
-//! `admit` decides who comes in, `serve` carries connections, and `Front::receive` is the way of one request: one
-//! straight function, because the order of its steps is what makes it safe.
+//! `admit` decides who comes in, `serve` carries connections, and `Front::receive` is the way of
+//! one request: one straight function, because the order of its steps is what makes it safe.
 
 mod admit;
 mod allowlist;
@@ -85,7 +85,8 @@ pub struct Front {
     forwards: TaskTracker,
 }
 
-/// Who comes in and what is received where: the part of the front door that can be exchanged while it is open.
+/// Who comes in and what is received where: the part of the front door that can be exchanged while
+/// it is open.
 #[derive(Debug)]
 struct HouseRules {
     gate: Gate,
@@ -116,8 +117,8 @@ impl Front {
         }
     }
 
-    /// Exchanges the allowlist and the routes, both at once, for every request from now on. Requests under way end as
-    /// they began; the limits stay as they are.
+    /// Exchanges the allowlist and the routes, both at once, for every request from now on.
+    /// Requests under way end as they began; the limits stay as they are.
     pub fn replace(&self, settings: &FrontSettings, forwards: HashMap<RouteName, Forward>) {
         self.rules.store(Arc::new(HouseRules::new(settings, forwards, &self.telemetry)));
     }
@@ -230,8 +231,8 @@ impl Front {
         }
     }
 
-    /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream never sees half of
-    /// one.
+    /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream
+    /// never sees half of one.
     async fn forward(
         &self,
         route: &Route,

@@ -1,5 +1,5 @@
-//! Every reply that a sender sees is made here. A refusal tells what to mend and nothing else: not the request, no
-//! secret, no path of ours.
+//! Every reply that a sender sees is made here. A refusal tells what to mend and nothing else: not
+//! the request, no secret, no path of ours.
 
 use bytes::Bytes;
 use http::header::{
@@ -19,10 +19,11 @@ pub(super) type Reply = Response<Full<Bytes>>;
 
 /// What stands for the event's id in a success body.
 const ID: &str = "{id}";
-/// Seconds after which the sender may try again: long enough for a disk to be tidied or a restart, short enough that
-/// nobody waits for it.
+/// Seconds after which the sender may try again: long enough for a disk to be tidied or a restart,
+/// short enough that nobody waits for it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("30");
-/// RFC 9110, 11.6.1, wants a challenge with every 401. The scheme is our own: no browser asks a person for it.
+/// RFC 9110, 11.6.1, wants a challenge with every 401. The scheme is our own: no browser asks a
+/// person for it.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Postback-Token");
 /// The only coding that a body may have (RFC 9110, 15.5.16).
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");

@@ -78,7 +78,8 @@ impl Routes {
         self.by_path.values().flatten().find(|route| route.name == *name)
     }
 
-    /// The route for this path and method. Several routes may share a path, each with methods of its own.
+    /// The route for this path and method. Several routes may share a path, each with methods of
+    /// its own.
     pub(super) fn find(&self, path: &str, method: &Method) -> Result<&Route, Refusal> {
         let here = self.by_path.get(path).ok_or(Refusal::UnknownPath)?;
         let route = here.iter().find(|route| route.methods.contains(method));

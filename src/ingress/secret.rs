@@ -7,8 +7,8 @@ use subtle::ConstantTimeEq as _;
 
 use super::settings::{RouteSecret, SecretPlace};
 
-/// The digest of what the sender must know. Digests have one length, so that comparing them tells nothing of the
-/// secret's length either.
+/// The digest of what the sender must know. Digests have one length, so that comparing them tells
+/// nothing of the secret's length either.
 #[derive(Debug)]
 pub(super) struct Secret {
     place: SecretPlace,
@@ -21,8 +21,8 @@ impl Secret {
         Self { place: settings.place.clone(), expected }
     }
 
-    /// Whether the request carries the secret, exactly once: two of them would be somebody's attempt to have one
-    /// overlooked.
+    /// Whether the request carries the secret, exactly once: two of them would be somebody's
+    /// attempt to have one overlooked.
     pub(super) fn is_in(&self, head: &Parts) -> bool {
         match &self.place {
             SecretPlace::Header(name) => {

@@ -19,22 +19,25 @@ use super::{Front, RequestLimits};
 use crate::net::{Conn, Listener, Protocol, Stream, Tls};
 use crate::telemetry::{BrokenConnection, ConnectionRefusal};
 
-/// Requests at once on one HTTP/2 connection; more wait at the sender (RFC 9113, 5.1.2 recommends no fewer). Times
-/// `limits.body_bytes` it bounds what one connection can make us hold.
+/// Requests at once on one HTTP/2 connection; more wait at the sender (RFC 9113, 5.1.2 recommends
+/// no fewer). Times `limits.body_bytes` it bounds what one connection can make us hold.
 const HTTP2_STREAMS: u32 = 100;
-/// Streams that the sender has reset and we still work on, before the connection is closed (CVE-2023-44487).
+/// Streams that the sender has reset and we still work on, before the connection is closed
+/// (CVE-2023-44487).
 const HTTP2_RESETS: usize = 20;
 /// Bytes of replies that wait for a peer which does not read them. Replies are small.
 const HTTP2_SEND_BUFFER: usize = 64 << 10;
 /// hyper's least buffer for an HTTP/1 head.
 const LEAST_BUFFER: usize = 8 << 10;
-/// How much later than hyper's own time-out for a head ours strikes, so that in HTTP/1 hyper's always comes first.
+/// How much later than hyper's own time-out for a head ours strikes, so that in HTTP/1 hyper's
+/// always comes first.
 const SLACK: Duration = Duration::from_millis(100);
 /// How long a connection that was asked to end, and has no request under way, may take for it.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
-/// Serves until `stop` is cancelled, then accepts nothing more and returns when every request under way is answered.
-/// How long to wait for that is the caller's decision: a body may take `limits.body_time`, a forward its own time-out.
+/// Serves until `stop` is cancelled, then accepts nothing more and returns when every request under
+/// way is answered. How long to wait for that is the caller's decision: a body may take
+/// `limits.body_time`, a forward its own time-out.
 pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: CancellationToken) {
     let tasks = TaskTracker::new();
     let door = Arc::new(Door { http: Http::new(&front.limits, tasks.clone()), tls, front, stop });
@@ -120,8 +123,9 @@ impl Http {
         Self { one, two, quiet: limits.header_time.saturating_add(SLACK) }
     }
 
-    /// Answers the requests of one connection until either end closes it, it falls silent, or `stop`. ALPN has chosen
-    /// the protocol: to guess it from the first bytes would be a read that no time-out covers.
+    /// Answers the requests of one connection until either end closes it, it falls silent, or
+    /// `stop`. ALPN has chosen the protocol: to guess it from the first bytes would be a read that
+    /// no time-out covers.
     async fn serve<F, A>(&self, stream: Stream, handle: F, stop: &CancellationToken) -> End
     where
         F: Fn(Request<Incoming>) -> A,
@@ -149,8 +153,8 @@ impl Http {
         }
     }
 
-    /// Beside hyper's time-out for a head of HTTP/1 stands ours, which sees what that one does not: HTTP/2 without a
-    /// preface or without requests, and a peer that does not read its replies.
+    /// Beside hyper's time-out for a head of HTTP/1 stands ours, which sees what that one does not:
+    /// HTTP/2 without a preface or without requests, and a peer that does not read its replies.
     async fn drive<C>(&self, connection: C, activity: &Activity, stop: &CancellationToken) -> End
     where
         C: GracefulConnection<Error = hyper::Error>,
@@ -216,7 +220,8 @@ impl End {
     }
 }
 
-/// Whether anything goes on on a connection: its requests so far, and those of them that have ended.
+/// Whether anything goes on on a connection: its requests so far, and those of them that have
+/// ended.
 #[derive(Debug, Default)]
 struct Activity {
     begun: AtomicU64,

@@ -14,7 +14,8 @@ use crate::telemetry::{ConnectionRefusal, Telemetry};
 
 /// Connections that the kernel holds while we accept: a burst of them costs little there.
 const BACKLOG: u32 = 1024;
-/// The first pause after a failed accept, such as "too many open files"; it doubles with every further one.
+/// The first pause after a failed accept, such as "too many open files"; it doubles with every
+/// further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause: the front door opens again within a second after the cause is gone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -83,8 +84,8 @@ impl Listener {
         self.address
     }
 
-    /// The next connection. Waits for a free place before it accepts, so that what is too much stays with the kernel.
-    /// Cancelling it loses nothing.
+    /// The next connection. Waits for a free place before it accepts, so that what is too much
+    /// stays with the kernel. Cancelling it loses nothing.
     pub async fn accept(&mut self) -> Conn {
         loop {
             let permit = self.permit().await;
@@ -94,7 +95,8 @@ impl Listener {
                 self.telemetry.front.connection_refused(peer, ConnectionRefusal::TooMany);
                 continue;
             };
-            // An answer is one small write; waiting for more would only delay it. It works without, too.
+            // An answer is one small write; waiting for more would only delay it. It works without,
+            // too.
             if let Err(error) = io.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY is not to be had");
             }
@@ -136,7 +138,8 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// The connection was gone before it was accepted: the next one may be good (accept(2), "Error handling").
+/// The connection was gone before it was accepted: the next one may be good (accept(2), "Error
+/// handling").
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,5 @@
-//! Sockets and TLS. In: bytes off the wire. Out: a connection, and whose it is. Never: a decision who may come in.
+//! Sockets and TLS. In: bytes off the wire. Out: a connection, and whose it is. Never: a decision
+//! who may come in.
 
 mod listener;
 mod settings;

@@ -63,7 +63,8 @@ pub enum HandshakeError {
     Failed(#[source] io::Error),
 }
 
-/// How connections become streams. All clones are one: what replaces the identity of one replaces it for all.
+/// How connections become streams. All clones are one: what replaces the identity of one replaces
+/// it for all.
 #[derive(Clone)]
 pub struct Tls {
     identity: Option<Arc<ArcSwap<Identity>>>,
@@ -93,9 +94,9 @@ impl Tls {
         Ok(Self { identity, handshake_time: settings.handshake_time })
     }
 
-    /// Takes over the certificate, the key and the client authorities of `other`, for handshakes from now on. What is
-    /// open stays as it is; tickets for resumption end, so that nobody gets past new authorities with an old one.
-    /// Nothing happens where either of the two has no TLS.
+    /// Takes over the certificate, the key and the client authorities of `other`, for handshakes
+    /// from now on. What is open stays as it is; tickets for resumption end, so that nobody gets
+    /// past new authorities with an old one. Nothing happens where either of the two has no TLS.
     pub fn replace(&self, other: &Self) {
         if let (Some(ours), Some(theirs)) = (&self.identity, &other.identity) {
             ours.store(theirs.load_full());
@@ -171,8 +172,8 @@ impl Identity {
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         // Our order of ciphers is the considered one; a client's may be anything.
         config.ignore_client_order = true;
-        // A sender opens a connection for nearly every event; a resumed one costs no signature. The keys of tickets
-        // change by themselves. Early data stays off: it can be replayed.
+        // A sender opens a connection for nearly every event; a resumed one costs no signature. The
+        // keys of tickets change by themselves. Early data stays off: it can be replayed.
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::Pair)?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate })
     }

@@ -16,7 +16,8 @@ use prometheus_client::registry::Registry;
 /// The route of a refusal that came before a route was found.
 const NO_ROUTE: &str = "";
 
-/// A failing accept is logged the first time, and then about every half minute: its pause grows to a second.
+/// A failing accept is logged the first time, and then about every half minute: its pause grows to
+/// a second.
 const ACCEPT_LOG_EVERY: u32 = 32;
 
 /// The front door's metrics.

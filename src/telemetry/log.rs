@@ -28,13 +28,15 @@ impl LogSettings {
     /// The filter that `level` stands for.
     ///
     /// # Errors
-    /// When `level` is neither a level (`error`, `warn`, `info`, `debug`, `trace`) nor a list of `target=level`.
+    /// When `level` is neither a level (`error`, `warn`, `info`, `debug`, `trace`) nor a list of
+    /// `target=level`.
     pub fn filter(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
         EnvFilter::builder().parse(&self.level)
     }
 }
 
-/// Starts logging to stderr. A second call in one process changes nothing: tests start several gateways.
+/// Starts logging to stderr. A second call in one process changes nothing: tests start several
+/// gateways.
 ///
 /// # Errors
 /// When the level cannot be read; see [`LogSettings::filter`].

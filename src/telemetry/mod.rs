@@ -1,7 +1,8 @@
-//! What the operator sees: log lines and metrics. In: things that happened. Out: one log line and one count for each.
-//! Never: bodies, secrets, query strings or customer data, at any level.
+//! What the operator sees: log lines and metrics. In: things that happened. Out: one log line and
+//! one count for each. Never: bodies, secrets, query strings or customer data, at any level.
 //!
-//! A log line and its counter come from one function, so that they cannot disagree. Each stage has its own file here.
+//! A log line and its counter come from one function, so that they cannot disagree. Each stage has
+//! its own file here.
 
 mod delivery;
 mod front;
@@ -54,7 +55,8 @@ impl Telemetry {
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        // Writing into a `String` cannot fail; a metric that refused to encode would only be missing.
+        // Writing into a `String` cannot fail; a metric that refused to encode would only be
+        // missing.
         if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
             text.clear();
         }

@@ -1,4 +1,5 @@
-//! What happens when the configuration changes under a running gateway, and how long the certificate lasts.
+//! What happens when the configuration changes under a running gateway, and how long the
+//! certificate lasts.
 
 use std::fmt::Display;
 
@@ -57,7 +58,8 @@ impl ReloadMetrics {
         metrics
     }
 
-    /// The configuration on disk is in force. `cause` is what made us read it: the files that changed, or a signal.
+    /// The configuration on disk is in force. `cause` is what made us read it: the files that
+    /// changed, or a signal.
     pub fn done(&self, cause: &str) {
         self.failed.set(0);
         self.reloads.get_or_create(&Outcome { outcome: "done" }).inc();
@@ -106,8 +108,8 @@ impl ReloadMetrics {
         tracing::warn!(keys = keys.join(", "), "changed, and needs a restart");
     }
 
-    /// How many whole days the certificate has left. Called again and again; `last` is what it was called with before,
-    /// so that the log says it once a day.
+    /// How many whole days the certificate has left. Called again and again; `last` is what it was
+    /// called with before, so that the log says it once a day.
     pub fn certificate_days(&self, days: i64, last: Option<i64>) {
         self.certificate_days.get_or_create(&Certificate { key: "tls.certificate" }).set(days);
         if last == Some(days) {

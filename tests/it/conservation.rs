@@ -1,8 +1,10 @@
-//! The judge: every success reply is an obligation, and each is checked after the faults have stopped.
+//! The judge: every success reply is an obligation, and each is checked after the faults have
+//! stopped.
 //!
-//! Senders send numbered events over TLS and, as impact.com does, send an event again until it is acknowledged. Meanwhile
-//! the gateway is killed with `kill -9` and started again, and the upstream answers 500, 429 and 404, takes an event and
-//! drops the connection, and is away. `POSTGATE_SEED` replays a run; `POSTGATE_KILLS` makes it longer.
+//! Senders send numbered events over TLS and, as impact.com does, send an event again until it is
+//! acknowledged. Meanwhile the gateway is killed with `kill -9` and started again, and the upstream
+//! answers 500, 429 and 404, takes an event and drops the connection, and is away. `POSTGATE_SEED`
+//! replays a run; `POSTGATE_KILLS` makes it longer.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -49,7 +51,8 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
     }
 
     for _ in 0..kills {
-        // The next fault comes after some more deliveries, wherever in its work the gateway is then.
+        // The next fault comes after some more deliveries, wherever in its work the gateway is
+        // then.
         let arrived = upstream.so_far().len();
         upstream.received(arrived + rng.usize(1..200)).await;
         if rng.u8(..) < 64 {
@@ -74,7 +77,8 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
     assert!(gateway.wait().success());
 }
 
-/// Lets the upstream fail in every way that is not its absence. The ids that it has refused for good.
+/// Lets the upstream fail in every way that is not its absence. The ids that it has refused for
+/// good.
 fn misbehave(upstream: &Upstream, seed: u64) -> Arc<Mutex<HashSet<String>>> {
     let refused: Arc<Mutex<HashSet<String>>> = Arc::default();
     let noted = Arc::clone(&refused);
@@ -95,7 +99,8 @@ fn misbehave(upstream: &Upstream, seed: u64) -> Arc<Mutex<HashSet<String>>> {
     refused
 }
 
-/// Sends numbered events of its own actions, each until it is acknowledged, wherever the gateway is. What was promised.
+/// Sends numbered events of its own actions, each until it is acknowledged, wherever the gateway
+/// is. What was promised.
 async fn send(
     sender: usize,
     mut place: Place,
@@ -139,7 +144,8 @@ fn dead_letters(metrics: &str) -> usize {
     line.expect("the metric is there").parse().unwrap()
 }
 
-/// Every obligation was delivered with the right bytes or is a dead letter, and no action was overtaken.
+/// Every obligation was delivered with the right bytes or is a dead letter, and no action was
+/// overtaken.
 fn judge(promised: &Promises, received: &[Received], refused: &HashSet<String>, dead: usize) {
     assert!(promised.len() > 100, "{} promises are too few to judge by", promised.len());
     let mut latest: BTreeMap<String, u64> = BTreeMap::new();

@@ -11,8 +11,8 @@ use crate::support::within;
 const EVENTS: usize = 1_000;
 const CONNECTIONS: usize = 8;
 
-/// Upstream stopped, 1,000 postbacks acknowledged, the gateway killed, restarted, the upstream started: 1,000
-/// delivered, each with the bytes and the id that were promised.
+/// Upstream stopped, 1,000 postbacks acknowledged, the gateway killed, restarted, the upstream
+/// started: 1,000 delivered, each with the bytes and the id that were promised.
 #[tokio::test]
 async fn a_killed_gateway_delivers_everything_it_acknowledged() {
     let mut upstream = Upstream::away().await;
@@ -42,7 +42,8 @@ async fn a_killed_gateway_delivers_everything_it_acknowledged() {
     assert!(gateway.wait().success());
 }
 
-/// Sends one event for each number; answers with the id and the canonical body that each was promised.
+/// Sends one event for each number; answers with the id and the canonical body that each was
+/// promised.
 async fn send(mut client: Client, numbers: Vec<usize>) -> Vec<(String, String)> {
     let mut promised = Vec::new();
     for number in numbers {

@@ -1,6 +1,8 @@
-//! The whole gateway: the library on free ports with real TLS, and the real binary where processes matter.
+//! The whole gateway: the library on free ports with real TLS, and the real binary where processes
+//! matter.
 
-// `cfg(test)` says nothing new to the compiler. It tells clippy that whatever stands there is a test and may panic.
+// `cfg(test)` says nothing new to the compiler. It tells clippy that whatever stands there is a
+// test and may panic.
 #[cfg(test)]
 mod admission;
 #[cfg(test)]

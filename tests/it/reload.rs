@@ -1,4 +1,5 @@
-//! The configuration, changed under a running gateway: by a signal to the real binary, and by the watch.
+//! The configuration, changed under a running gateway: by a signal to the real binary, and by the
+//! watch.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,7 +97,8 @@ async fn an_expired_certificate_does_not_take_the_place_of_a_good_one() {
     gateway.stop().await;
 }
 
-/// The files of a Kubernetes secret: a link to a link to a folder, of which only the middle one is turned.
+/// The files of a Kubernetes secret: a link to a link to a folder, of which only the middle one is
+/// turned.
 #[tokio::test]
 async fn a_secret_of_kubernetes_is_followed() {
     let upstream = Upstream::away().await;
@@ -206,7 +208,8 @@ async fn routes_come_and_change_and_go_with_nothing_left_behind() {
     gateway.stop().await;
 }
 
-/// Sends events, each on a connection of its own, until the route takes one: a refusal ends a connection.
+/// Sends events, each on a connection of its own, until the route takes one: a refusal ends a
+/// connection.
 async fn accepted(gateway: &TestGateway, path: &str) -> Response<Bytes> {
     within("an accepted event", async {
         loop {

@@ -23,8 +23,8 @@ pub(super) struct Arguments {
     force: bool,
 }
 
-/// Prints the ranges on stdout, one a line, and on stderr what was refused and how the list differs from the
-/// configuration's. Exits 1 when anything was refused or nothing was found.
+/// Prints the ranges on stdout, one a line, and on stderr what was refused and how the list differs
+/// from the configuration's. Exits 1 when anything was refused or nothing was found.
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = read(arguments.file.as_deref())?;
     let Pasted { ranges, refused } = paste::read(&text, arguments.force);
@@ -64,8 +64,8 @@ fn read(file: Option<&Path>) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// One line for each range that is in one of the two alone. Both are merged first, so that only a difference in
-/// addresses counts.
+/// One line for each range that is in one of the two alone. Both are merged first, so that only a
+/// difference in addresses counts.
 fn difference(now: &[IpNet], wanted: &[IpNet]) -> String {
     let merged = |ranges: &[IpNet]| -> BTreeSet<IpNet> {
         IpNet::aggregate(&ranges.to_vec()).into_iter().collect()

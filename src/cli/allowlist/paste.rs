@@ -1,7 +1,8 @@
-//! Ranges out of a page or a mail: CIDR ranges, addresses, `first-last`, with anything in between. Pure.
+//! Ranges out of a page or a mail: CIDR ranges, addresses, `first-last`, with anything in between.
+//! Pure.
 //!
-//! What looks like an address and is none is refused with its line, never skipped: a range that is lost in silence is a
-//! sender that is shut out later.
+//! What looks like an address and is none is refused with its line, never skipped: a range that is
+//! lost in silence is a sender that is shut out later.
 
 use std::net::IpAddr;
 
@@ -59,7 +60,8 @@ pub(super) struct Refusal {
     pub(super) why: String,
 }
 
-/// Finds every range. With `force`, private and very wide ones are taken as well, and `192.0.2.7/24` for the whole range.
+/// Finds every range. With `force`, private and very wide ones are taken as well, and
+/// `192.0.2.7/24` for the whole range.
 pub(super) fn read(text: &str, force: bool) -> Pasted {
     let mut pasted = Pasted::default();
     let text = visible(text);
@@ -99,7 +101,8 @@ impl Pasted {
     }
 }
 
-/// The text that a reader sees; a NUL in the place of each tag, so that nothing grows together across one.
+/// The text that a reader sees; a NUL in the place of each tag, so that nothing grows together
+/// across one.
 fn visible(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     let mut rest = text;

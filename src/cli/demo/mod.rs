@@ -1,6 +1,6 @@
-//! `postgate demo`: the whole gateway on loopback, with real TLS, a real spool and a small built-in upstream. One
-//! postback of every kind goes in in every format; each must arrive, and the four formats of a kind must arrive as the
-//! same bytes.
+//! `postgate demo`: the whole gateway on loopback, with real TLS, a real spool and a small built-in
+//! upstream. One postback of every kind goes in in every format; each must arrive, and the four
+//! formats of a kind must arrive as the same bytes.
 
 mod report;
 mod sender;

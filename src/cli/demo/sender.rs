@@ -1,5 +1,5 @@
-//! The demo's sender: one HTTP/1.1 connection over real TLS to the gateway, that trusts the gateway's own certificate
-//! and nothing else.
+//! The demo's sender: one HTTP/1.1 connection over real TLS to the gateway, that trusts the
+//! gateway's own certificate and nothing else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A text against the literal text of a template: where each value begins and ends.
 //!
-//! The literals are cut into blocks with a free value between each two. In a plain pattern a block is
-//! one literal. In a typed one a value whose type says where it ends (a decimal is over where no
+//! The literals are cut into blocks with a free value between each two. In a plain pattern a block
+//! is one literal. In a typed one a value whose type says where it ends (a decimal is over where no
 //! digit follows) belongs to the block around it, so that a block found elsewhere does not count.
 //!
 //! There is one reading exactly if every block is found once between its neighbours. Going from the

@@ -2,11 +2,11 @@
 //! which field, what is wrong with the text, and the values of an input that no parser can read.
 //! Never: a value that was not put in; what two readings leave open stays malformed.
 //!
-//! What is sent is the template with every macro replaced, textually. So an input is matched against
-//! the literal text where parsing it does not give what the template makes. Recovered values are
-//! taken as they stand: nothing in a broken JSON or XML says whether they were escaped. In pairs, a
-//! value is decoded as in every other query, unless it holds a `&`: then it was not encoded by the
-//! sender, and a `%` in it is its own; nor is it where decoding gives no text.
+//! What is sent is the template with every macro replaced, textually. So an input is matched
+//! against the literal text where parsing it does not give what the template makes. Recovered
+//! values are taken as they stand: nothing in a broken JSON or XML says whether they were escaped.
+//! In pairs, a value is decoded as in every other query, unless it holds a `&`: then it was not
+//! encoded by the sender, and a `%` in it is its own; nor is it where decoding gives no text.
 
 mod compose;
 mod gauge;

@@ -1,5 +1,5 @@
-//! An input against the template of its route: whether that has made what was parsed, and the values
-//! out of the text itself where it has not, or where nothing could be parsed.
+//! An input against the template of its route: whether that has made what was parsed, and the
+//! values out of the text itself where it has not, or where nothing could be parsed.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -2,8 +2,8 @@
 //!
 //! Three places can name the encoding: a byte-order mark, `charset` in the `Content-Type`, and the
 //! XML declaration. RFC 7303 lets the first of them win. Here all that speak have to agree, because
-//! readers differ in whom they believe. Exempt is a text that is ASCII throughout: it is the same in
-//! each encoding that contains ASCII. Where nobody speaks it is UTF-8, or UTF-16 when the first
+//! readers differ in whom they believe. Exempt is a text that is ASCII throughout: it is the same
+//! in each encoding that contains ASCII. Where nobody speaks it is UTF-8, or UTF-16 when the first
 //! character is a `<` of two bytes (XML 1.0 appendix F).
 //!
 //! ISO-8859-1 is read as windows-1252, its superset, as the WHATWG Encoding Standard says.

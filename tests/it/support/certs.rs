@@ -5,7 +5,8 @@ use std::path::Path;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::CertificateDer;
 
-/// Writes `tls.crt` and `tls.key` into `folder`; answers with the certificate, to be trusted by the client.
+/// Writes `tls.crt` and `tls.key` into `folder`; answers with the certificate, to be trusted by the
+/// client.
 pub(crate) fn write(folder: &Path) -> CertificateDer<'static> {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();

@@ -15,8 +15,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// A gateway that lets loopback in, has one route `/postback/actions` for actions, delivers to `upstream`, and
-    /// retries fast; `more` is appended to the file and may open further tables.
+    /// A gateway that lets loopback in, has one route `/postback/actions` for actions, delivers to
+    /// `upstream`, and retries fast; `more` is appended to the file and may open further tables.
     pub(crate) fn new(upstream: SocketAddr, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificate = certs::write(folder.path());

@@ -1,4 +1,5 @@
-//! What the tests share: a gateway (the library, or the real binary), an upstream, a TLS client, certificates.
+//! What the tests share: a gateway (the library, or the real binary), an upstream, a TLS client,
+//! certificates.
 
 pub(crate) mod certs;
 pub(crate) mod client;
@@ -10,7 +11,8 @@ pub(crate) mod upstream;
 use std::future::Future;
 use std::time::Duration;
 
-/// How long anything may take before a test gives up; long, because it only matters when something is broken.
+/// How long anything may take before a test gives up; long, because it only matters when something
+/// is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The value of `future`, or a failed test that says what was waited for.

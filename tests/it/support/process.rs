@@ -19,7 +19,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the gateway and waits until its log says where it listens. The configuration must ask for JSON logs.
+    /// Starts the gateway and waits until its log says where it listens. The configuration must ask
+    /// for JSON logs.
     pub(crate) fn run(config: &Path) -> Self {
         Self::wait_for(postgate(&["run", "--config", config.to_str().unwrap()]))
     }
