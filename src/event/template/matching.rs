@@ -18,7 +18,7 @@ use super::text::{Pieces, Slot};
 
 /// Bytes compared within blocks, as a multiple of the text's: repeated beginnings of long blocks
 /// would cost their product otherwise.
-const EFFORT: usize = 16;
+const EFFORT: usize = 4;
 
 /// And in a short text, for the sake of templates with many macros.
 const MOST_FIXED: usize = 256 * 1024;

@@ -200,3 +200,23 @@ fn the_hard_cases_are_recovered() {
         }
     }
 }
+
+/// What could make matching start over again and again is answered, and not with an event.
+#[test]
+fn near_misses_of_a_mebibyte_are_malformed() {
+    const SIZE: usize = 1024 * 1024;
+    for (source, head, piece, tail) in [
+        (TEMPLATES[0], r#"{"a":""#, r#"","p":1,"n":""#, r#"","s":"","u":""}"#),
+        (TEMPLATES[0], r#"{"a":""#, "\"", "\"}"),
+        (TEMPLATES[3], "<r><a>", "</a><p>1</p><n>", "</u></r>"),
+        (TEMPLATES[5], "a=", "&n=&p=1&s=PENDING", "&u="),
+        (TEMPLATES[6], "n=", "&token=t0ken&s=", "&p=1"),
+        (TEMPLATES[6], "n=", "&s=&p=1", "&token=t0ken&s=&p=1x"),
+        (r#"{"a":"aaaaaaaa{Note}aaaaaaaa{Payout}aaaa"}"#, "{\"a\":\"\"", "a", "\"}"),
+    ] {
+        let template = template(source);
+        let rules = rules(&template);
+        let text = [head, &piece.repeat(SIZE / piece.len()), tail].concat();
+        assert!(converted(&template, &text, &rules).is_err(), "{source}");
+    }
+}

@@ -193,11 +193,14 @@ fn is_split(value: &str) -> bool {
 
 /// `text` without the pair of this name; `None`: there are several.
 pub(super) fn without_pairs<'t>(text: &'t str, name: &str) -> Option<Cow<'t, str>> {
+    // Decoding makes a name at most three times shorter; most others need not be decoded.
+    let lengths = name.len()..=name.len().saturating_mul(3);
     let is_named = |pair: &&str| {
         let raw = pair.split_once('=').map_or(*pair, |(raw, _)| raw);
-        form::decode(raw.as_bytes()).is_some_and(|decoded| decoded == name)
+        lengths.contains(&raw.len())
+            && form::decode(raw.as_bytes()).is_some_and(|decoded| decoded == name)
     };
-    match text.split('&').filter(is_named).count() {
+    match text.split('&').filter(&is_named).take(2).count() {
         0 => Some(Cow::Borrowed(text)),
         1 => {
             let rest: Vec<&str> = text.split('&').filter(|pair| !is_named(pair)).collect();
