@@ -26,6 +26,8 @@ mod house;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod power_loss;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod shutdown;
