@@ -18,6 +18,8 @@ mod crash;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+mod disk_faults;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod golden;

@@ -1,30 +1,39 @@
-//! A disk that can lose its power: an XFS image on a loop device. Needs root, `mkfs.xfs` and
-//! `xfs_io`.
+//! A file system of one's own: one that loses its power, or one that is soon full. Needs root.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// The smallest image that `mkfs.xfs` takes is 300 MB; it is sparse.
+/// `mkfs.xfs` takes no less than 300 MB. The image is sparse.
 const IMAGE_BYTES: u64 = 512 << 20;
 
-/// A mounted file system of its own, gone when dropped.
+/// A mounted file system, gone when dropped.
 pub(crate) struct Disk {
     folder: TempDir,
 }
 
 impl Disk {
-    /// Makes and mounts it.
+    /// XFS on a loop device. Needs `mkfs.xfs` and `xfs_io`.
     ///
     /// # Panics
     /// When this machine does not let us.
-    pub(crate) fn make() -> Self {
-        let disk = Self { folder: tempfile::tempdir().unwrap() };
+    pub(crate) fn xfs() -> Self {
+        let disk = Self::unmounted();
         std::fs::File::create(disk.image()).unwrap().set_len(IMAGE_BYTES).unwrap();
-        std::fs::create_dir(disk.path()).unwrap();
         run(Command::new("mkfs.xfs").arg("-q").arg(disk.image()));
-        disk.mount();
+        disk.mount_image();
+        disk
+    }
+
+    /// A file system in memory that holds so many MiB.
+    ///
+    /// # Panics
+    /// When this machine does not let us.
+    pub(crate) fn small(mebibytes: u32) -> Self {
+        let disk = Self::unmounted();
+        let size = format!("size={mebibytes}m");
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(disk.path()));
         disk
     }
 
@@ -33,7 +42,7 @@ impl Disk {
         self.folder.path().join("mount")
     }
 
-    /// The power goes: whatever was written and not synced is gone, the log of the file system
+    /// The power goes: whatever was written and not synced is gone, the file system's own log
     /// included. Every call that touches the disk fails from now on.
     pub(crate) fn lose_power(&self) {
         run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(self.path()));
@@ -41,12 +50,28 @@ impl Disk {
 
     /// The power is back. Nobody may have a file open on it.
     pub(crate) fn come_back(&self) {
-        unmount(&self.path());
-        self.mount();
+        self.unmount();
+        self.mount_image();
     }
 
-    fn mount(&self) {
+    /// Makes it hold so many MiB while it is in use.
+    pub(crate) fn grow(&self, mebibytes: u32) {
+        let size = format!("remount,size={mebibytes}m");
+        run(Command::new("mount").args(["-o", &size]).arg(self.path()));
+    }
+
+    fn unmounted() -> Self {
+        let disk = Self { folder: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(disk.path()).unwrap();
+        disk
+    }
+
+    fn mount_image(&self) {
         run(Command::new("mount").args(["-o", "loop"]).arg(self.image()).arg(self.path()));
+    }
+
+    fn unmount(&self) {
+        run(Command::new("umount").arg(self.path()));
     }
 
     fn image(&self) -> PathBuf {
@@ -56,12 +81,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        unmount(&self.path());
+        self.unmount();
     }
-}
-
-fn unmount(path: &Path) {
-    run(Command::new("umount").arg(path));
 }
 
 fn run(command: &mut Command) {

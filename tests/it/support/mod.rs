@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod disk;
 pub(crate) mod gateway;
 pub(crate) mod process;
+pub(crate) mod senders;
 pub(crate) mod upstream;
 
 use std::future::Future;
