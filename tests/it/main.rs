@@ -24,6 +24,8 @@ mod golden;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod overload;
 #[cfg(test)]
 mod reload;
