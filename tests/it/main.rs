@@ -18,6 +18,8 @@ mod crash;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+mod disk_faults;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod golden;
@@ -27,6 +29,8 @@ mod house;
 mod outage;
 #[cfg(test)]
 mod overload;
+#[cfg(test)]
+mod power_loss;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
