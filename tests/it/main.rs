@@ -26,6 +26,8 @@ mod house;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod proxy_protocol;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod shutdown;
