@@ -18,6 +18,8 @@ mod crash;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+mod disk_faults;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod golden;
@@ -25,6 +27,8 @@ mod golden;
 mod house;
 #[cfg(test)]
 mod overload;
+#[cfg(test)]
+mod power_loss;
 #[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]
