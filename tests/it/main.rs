@@ -32,6 +32,8 @@ mod overload;
 #[cfg(test)]
 mod power_loss;
 #[cfg(test)]
+mod proxy_protocol;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod shutdown;
