@@ -26,9 +26,13 @@ mod golden;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod overload;
 #[cfg(test)]
 mod power_loss;
+#[cfg(test)]
+mod proxy_protocol;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
