@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connector::{Bounded, ConnectElapsed, UnixConnector};
 use super::line::Line;
 use super::outcome::{Answer, Failure, FailureKind, Outcome, RetryAfter};
+use crate::spool::Attempt;
 
 /// How long a connection is kept without a request. Below the 5 s after which Node and Apache
 /// close theirs: a request that crosses the close is lost and costs an attempt.
@@ -26,8 +27,6 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 /// How often a request goes out again because the connection it was given was stale. A third one in
 /// a row is no coincidence: then the attempt has failed.
 const STALE_AGAIN: u32 = 2;
-/// Of the body of an answer that is no success: enough to see what was wrong.
-const EXCERPT_BYTES: usize = 1024;
 /// Of the body of any answer: read further, a connection can be used again; beyond this, a new one
 /// is cheaper.
 const DRAIN_BYTES: usize = 64 * 1024;
@@ -140,7 +139,7 @@ fn tcp() -> HttpConnector {
 /// The status decides alone: a body that breaks off or never ends changes nothing.
 async fn answer(response: Response<Incoming>, deadline: Instant) -> Answer {
     let (head, body) = response.into_parts();
-    let kept = if head.status.is_success() { 0 } else { EXCERPT_BYTES };
+    let kept = if head.status.is_success() { 0 } else { Attempt::ANSWER_BYTES };
     let mut excerpt = BytesMut::new();
     if !body.is_end_stream() {
         // Late or not, what was read so far is what there is.

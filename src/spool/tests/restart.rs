@@ -46,6 +46,7 @@ async fn a_failed_attempt_is_kept_and_a_delivery_is_in_its_event() {
     for status in 500..520 {
         let mut attempt = attempt(status);
         attempt.outcome = "ä".repeat(Attempt::OUTCOME_BYTES);
+        attempt.answer = vec![0xff; Attempt::ANSWER_BYTES + usize::from(status % 2)].into();
         spool.settle(spool.next().await, attempt, Verdict::RetryAt(NOON));
     }
     spool.done(spool.next().await);
@@ -53,6 +54,8 @@ async fn a_failed_attempt_is_kept_and_a_delivery_is_in_its_event() {
     assert_eq!(rig.ask("SELECT count(*) FROM attempts"), 16, "the last ones");
     assert_eq!(rig.ask("SELECT min(status) FROM attempts"), 504);
     assert_eq!(rig.ask("SELECT max(length(CAST(outcome AS BLOB))) FROM attempts"), 256);
+    assert_eq!(rig.ask("SELECT min(length(answer)) FROM attempts"), 1024);
+    assert_eq!(rig.ask("SELECT max(length(answer)) FROM attempts"), 1024);
     assert_eq!(rig.ask("SELECT status FROM events"), 200);
     assert_eq!(rig.ask("SELECT attempts FROM events"), 21);
     assert_eq!(rig.ask("SELECT state FROM events"), 1);
