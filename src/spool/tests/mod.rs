@@ -5,6 +5,7 @@ mod faults;
 mod formats;
 mod import;
 mod limits;
+mod model;
 mod opening;
 mod operate;
 mod repeats;
