@@ -11,6 +11,7 @@ pub(super) fn differing(started: &Settings, wanted: &Settings) -> Vec<&'static s
     let (a, b) = (started, wanted);
     let differs = [
         ("listen.address", a.listen.address != b.listen.address),
+        ("listen.server_name", a.server_names != b.server_names),
         ("tls.mode", discriminant(&a.tls.mode) != discriminant(&b.tls.mode)),
         ("spool.path", a.spool.path != b.spool.path),
         ("spool.max_bytes", a.spool.max_bytes != b.spool.max_bytes),
@@ -63,6 +64,7 @@ mod tests {
         assert_eq!(differing(&started, &started), [""; 0]);
         for (key, section) in [
             ("listen.address", "[listen]\naddress = \"127.0.0.1:1\""),
+            ("listen.server_name", "[listen]\nserver_name = [\"a\"]"),
             ("spool.path", "[spool]\npath = \"other.db\""),
             ("spool.max_bytes", "[spool]\nmax_bytes = \"2GiB\""),
             ("spool.keep_delivered", "[spool]\nkeep_delivered = \"48h\""),

@@ -54,6 +54,8 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 pub struct Settings {
     /// `[listen]` and the connection limits.
     pub listen: net::ListenSettings,
+    /// `listen.server_name`.
+    pub server_names: Vec<String>,
     /// `[tls]`.
     pub tls: net::TlsSettings,
     /// `[allowlist]`, with the ranges of its files.
@@ -183,6 +185,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
     let limits = server::limits(&raw.limits, report);
     let listen = server::listen(&raw.listen, &raw.limits, report);
     let address = listen.as_ref().map(|listen| listen.address);
+    let server_names = server::names(&raw.listen.server_name, report);
     let (tls, certificate) = tls::tls(&raw.tls, address, limits.handshake_time, report);
     let allowlist = allowlist::allowlist(&raw.allowlist, report);
     let body_bytes = limits.requests.map(|limits| limits.body_bytes);
@@ -195,6 +198,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
     let routes = routes::routes(raw.routes, &base, limits.events, report);
     Some(Settings {
         listen: listen?,
+        server_names,
         tls: tls?,
         allowlist,
         listed: Vec::new(),

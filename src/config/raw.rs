@@ -31,6 +31,7 @@ pub(super) struct Raw {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawListen {
     pub(super) address: String,
+    pub(super) server_name: Vec<String>,
     pub(super) proxy_protocol: bool,
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use http::uri::Authority;
 use secrecy::ExposeSecret as _;
 
 use super::key::Key;
@@ -57,6 +58,19 @@ pub(super) fn listen(
         connections: connections?,
         connections_per_address: connections_per_address?,
     })
+}
+
+/// Names without a port. What is wrong with one is a problem; the others are checked as well.
+pub(super) fn names(texts: &[String], report: &mut Report) -> Vec<String> {
+    let key = Key::top("listen").child("server_name");
+    for (index, text) in texts.iter().enumerate() {
+        let is_name = Authority::try_from(text.as_str()).is_ok_and(|name| name.host() == text);
+        if !is_name || text.contains('*') {
+            let what = format!("{text:?} is no host name");
+            report.problem(&key.at(index), what, "write a name alone, such as \"shop.example\"");
+        }
+    }
+    texts.to_vec()
 }
 
 pub(super) fn admin(
@@ -218,6 +232,20 @@ mod tests {
         assert_eq!(problems(&[("log.level", "\"info,hyper=lots\"")]), ["log.level"]);
         let settings = settings(&[("log.level", "\"info,hyper=warn\"")]);
         assert_eq!(settings.log.level, "info,hyper=warn");
+    }
+
+    #[test]
+    fn a_server_name_is_a_host_alone() {
+        let names = "[\"shop.example\", \"192.0.2.1\", \"[2001:db8::1]\"]";
+        assert_eq!(problems(&[("listen.server_name", names)]), [""; 0]);
+        for name in ["", "a:1", "u@a", "a/b", "*.a", "a b"] {
+            let names = format!("[\"a\", {name:?}]");
+            assert_eq!(
+                problems(&[("listen.server_name", &names)]),
+                ["listen.server_name[1]"],
+                "{name}"
+            );
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use http_body_util::Full;
 
 use super::admit::HeadRefusal;
 use super::body::BodyError;
+use super::route::Asked;
 use super::settings::ReplySettings;
 use crate::event::Malformed;
 use crate::spool::{AppendError, EventId};
@@ -36,6 +37,8 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 pub(super) enum Refusal {
     Address(HeadRefusal),
     Host,
+    Misdirected,
+    Expectation,
     TooManyHeaders,
     UnknownPath,
     UnknownMethod { allow: HeaderValue },
@@ -55,6 +58,8 @@ impl Refusal {
             Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
             Self::Address(HeadRefusal::Unreadable) => (StatusCode::FORBIDDEN, "forwarded"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
+            Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
+            Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
             Self::UnknownPath => (StatusCode::NOT_FOUND, "path"),
             Self::UnknownMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method"),
@@ -80,7 +85,9 @@ impl Refusal {
             Self::Address(HeadRefusal::Unreadable) => {
                 "X-Forwarded-For holds something that is no address."
             }
-            Self::Host => "There must be one Host header, and it must be a host.",
+            Self::Host => "There must be one Host header, and it must be the host of the URL.",
+            Self::Misdirected => "This host is not served here.",
+            Self::Expectation => "The one thing that can be expected is 100-continue.",
             Self::TooManyHeaders => "There are too many header lines.",
             Self::UnknownPath => "Nothing is received at this path.",
             Self::UnknownMethod { .. } => "This path takes the methods that Allow lists.",
@@ -106,6 +113,8 @@ impl Refusal {
             | Self::UpstreamUnavailable => false,
             Self::Address(_)
             | Self::Host
+            | Self::Misdirected
+            | Self::Expectation
             | Self::TooManyHeaders
             | Self::UnknownPath
             | Self::UnknownMethod { .. }
@@ -146,7 +155,16 @@ impl Replies {
             [only] => String::from(&**only),
             parts => parts.join(&*id.to_string()),
         };
-        let mut reply = Response::new(Full::from(body));
+        self.with(Full::from(body))
+    }
+
+    /// The same as for success, where nothing was received.
+    pub(super) fn head(&self) -> Reply {
+        self.with(Full::default())
+    }
+
+    fn with(&self, body: Full<Bytes>) -> Reply {
+        let mut reply = Response::new(body);
         *reply.status_mut() = self.success_status;
         reply.headers_mut().insert(CACHE_CONTROL, NO_STORE);
         if let Some(content_type) = &self.success_type {
@@ -154,6 +172,17 @@ impl Replies {
         }
         reply
     }
+}
+
+/// The reply to OPTIONS.
+pub(super) fn options(asked: Asked<'_>) -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    if let Asked::Options(allow) = asked {
+        reply.headers_mut().insert(ALLOW, allow);
+    }
+    reply
 }
 
 /// The reply to a refused request, on a route with these replies or before one was found.
@@ -248,6 +277,8 @@ mod tests {
             (Address(HeadRefusal::NotAllowed), 403, false),
             (Address(HeadRefusal::Unreadable), 403, false),
             (Refusal::Host, 400, false),
+            (Refusal::Misdirected, 421, false),
+            (Refusal::Expectation, 417, false),
             (Refusal::TooManyHeaders, 431, false),
             (Refusal::UnknownPath, 404, false),
             (Refusal::UnknownMethod { allow }, 405, false),

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
 use super::reply::Reply;
+use super::strict::Strict;
 use super::{Front, RequestLimits};
 use crate::net::{Conn, Listener, Protocol, Stream, Tls};
 use crate::telemetry::{BrokenConnection, ConnectionRefusal};
@@ -98,6 +99,8 @@ impl Door {
 struct Http {
     one: http1::Builder,
     two: http2::Builder<Tasks>,
+    /// As much as hyper takes of a head of HTTP/1.
+    head_bytes: usize,
     /// A connection without a request for so long is closed.
     quiet: Duration,
 }
@@ -105,12 +108,13 @@ struct Http {
 impl Http {
     /// `tasks`: where the requests of HTTP/2 run.
     fn new(limits: &RequestLimits, tasks: TaskTracker) -> Self {
+        let head_bytes = limits.header_bytes.max(LEAST_BUFFER);
         let mut one = http1::Builder::new();
         // Without a timer the time-out never fires.
         one.timer(TokioTimer::new())
             .header_read_timeout(limits.header_time)
             .max_header_size(limits.header_bytes)
-            .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
+            .max_buf_size(head_bytes)
             .max_headers(limits.headers)
             // A sender that has closed its half still reads the answer.
             .half_close(true);
@@ -120,7 +124,7 @@ impl Http {
             .max_concurrent_streams(HTTP2_STREAMS)
             .max_pending_accept_reset_streams(HTTP2_RESETS)
             .max_send_buf_size(HTTP2_SEND_BUFFER);
-        Self { one, two, quiet: limits.header_time.saturating_add(SLACK) }
+        Self { one, two, head_bytes, quiet: limits.header_time.saturating_add(SLACK) }
     }
 
     /// Answers the requests of one connection until either end closes it, it falls silent, or
@@ -142,12 +146,13 @@ impl Http {
             }
         });
         let protocol = stream.protocol();
-        let io = TokioIo::new(stream);
         match protocol {
             Protocol::Http1 => {
+                let io = TokioIo::new(Strict::new(stream, self.head_bytes));
                 self.drive(self.one.serve_connection(io, service), &activity, stop).await
             }
             Protocol::Http2 => {
+                let io = TokioIo::new(stream);
                 self.drive(self.two.serve_connection(io, service), &activity, stop).await
             }
         }

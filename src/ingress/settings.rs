@@ -14,6 +14,8 @@ use crate::spool::RouteName;
 pub struct FrontSettings {
     /// Who may come in.
     pub allowlist: AllowlistSettings,
+    /// The hosts that are served; empty: whatever the sender calls us.
+    pub server_names: Vec<String>,
     /// How much one request may take.
     pub limits: RequestLimits,
     /// What is received where.

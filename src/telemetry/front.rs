@@ -30,6 +30,7 @@ pub struct FrontMetrics {
     accept_failures: Counter,
     handshake_failures: Counter,
     refusals: Family<RefusalLabel, Counter>,
+    probes: Family<MethodLabel, Counter>,
     accepted: Family<AcceptedLabel, Counter>,
     repeated: Family<RouteLabel, Counter>,
     quarantined: Family<RouteLabel, Counter>,
@@ -79,6 +80,11 @@ struct ReasonLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabel {
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabel {
     route: Arc<str>,
 }
@@ -105,6 +111,7 @@ impl FrontMetrics {
             accept_failures: Counter::default(),
             handshake_failures: Counter::default(),
             refusals: Family::default(),
+            probes: Family::default(),
             accepted: Family::default(),
             repeated: Family::default(),
             quarantined: Family::default(),
@@ -137,6 +144,8 @@ impl FrontMetrics {
         registry.register("handshake_failures", "TLS handshakes that failed", failures);
         let refusals = self.refusals.clone();
         registry.register("requests_refused", "Requests answered with an error", refusals);
+        let probes = self.probes.clone();
+        registry.register("probes", "HEAD and OPTIONS: answered, nothing received", probes);
         let accepted = self.accepted.clone();
         registry.register("events_accepted", "Events made durable", accepted);
         let repeated = self.repeated.clone();
@@ -215,6 +224,12 @@ impl FrontMetrics {
         self.connections_broken.get_or_create(&ReasonLabel { reason }).inc();
         let error = error.map(tracing::field::display);
         tracing::debug!(%peer, reason, error, "connection broken");
+    }
+
+    /// Somebody asked what would be answered, and sent no event.
+    pub fn probed(&self, client: IpAddr, method: &'static str) {
+        self.probes.get_or_create(&MethodLabel { method }).inc();
+        tracing::debug!(%client, method, "probed");
     }
 
     /// A request was answered with an error.

@@ -10,6 +10,8 @@ mod allowlist_command;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod conservation;
 #[cfg(test)]
 mod corpora;

@@ -66,6 +66,7 @@ fn plan() -> Plan {
             ranges: vec!["127.0.0.1/32".parse().unwrap()],
             ..AllowlistSettings::default()
         },
+        server_names: Vec::new(),
         limits: RequestLimits {
             header_time: PATIENCE,
             header_bytes: 32 << 10,
