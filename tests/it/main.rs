@@ -20,6 +20,8 @@ mod crash;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+mod disk_faults;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod golden;
@@ -27,6 +29,10 @@ mod golden;
 mod house;
 #[cfg(test)]
 mod overload;
+#[cfg(test)]
+mod power_loss;
+#[cfg(test)]
+mod proxy_protocol;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -22,8 +22,10 @@ const NO_HEAD: &[u8] = b"\0\r\n\r\n";
 
 /// A stream whose reader checks the framing of what it reads.
 #[derive(Debug)]
-pub(super) struct Strict<S> {
+pub(super) struct Strict<S, F> {
     stream: S,
+    /// Told which rule a head has broken: no handler sees it. A broken body is the handler's to tell.
+    refused: F,
     framing: Framing,
     /// Set for good where the peer has broken a rule.
     broken: Option<Broken>,
@@ -38,10 +40,10 @@ enum Broken {
     Body,
 }
 
-impl<S> Strict<S> {
+impl<S, F: FnMut(&'static str)> Strict<S, F> {
     /// `head_bytes`: as much as hyper takes of a head.
-    pub(super) fn new(stream: S, head_bytes: usize) -> Self {
-        Self { stream, framing: Framing::new(head_bytes), broken: None }
+    pub(super) fn new(stream: S, head_bytes: usize, refused: F) -> Self {
+        Self { stream, refused, framing: Framing::new(head_bytes), broken: None }
     }
 
     /// Looks at what has come into `buffer` after its first `before` bytes, and takes out what
@@ -49,11 +51,16 @@ impl<S> Strict<S> {
     fn check(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         let new = buffer.filled().get(before..).unwrap_or_default();
         if let Err(fault) = self.framing.follow(new) {
-            tracing::debug!(what = fault.what, "request refused as it is read");
             buffer.set_filled(before + fault.at);
             self.broken = Some(match fault.place {
-                Place::Head => Broken::Head(NO_HEAD),
-                Place::Body => Broken::Body,
+                Place::Head => {
+                    (self.refused)(fault.what);
+                    Broken::Head(NO_HEAD)
+                }
+                Place::Body => {
+                    tracing::debug!(what = fault.what, "body broken");
+                    Broken::Body
+                }
             });
         }
     }
@@ -72,7 +79,7 @@ impl<S> Strict<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
+impl<S: AsyncRead + Unpin, F: FnMut(&'static str) + Unpin> AsyncRead for Strict<S, F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -92,7 +99,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
+impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -134,7 +141,7 @@ mod tests {
     /// What comes out of `bytes`, written `step` bytes at a time.
     async fn read(bytes: &[u8], step: usize) -> (Vec<u8>, io::Result<usize>) {
         let (mut peer, stream) = tokio::io::duplex(step);
-        let mut strict = Strict::new(stream, 8192);
+        let mut strict = Strict::new(stream, 8192, |_| {});
         let mut out = Vec::new();
         let write = async move {
             // A reader that has seen enough leaves.

@@ -1,6 +1,6 @@
 //! The host that is asked for (RFC 9112, 3.2; RFC 9110, 7.2).
 
-use super::{Answered, Case, Expected, Last, Refused, case};
+use super::{Answered, Case, Expected, Last, case};
 
 pub(super) fn cases() -> Vec<Case> {
     let hosts = |name, lines: &str, expected: Expected| {

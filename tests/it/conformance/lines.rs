@@ -88,7 +88,7 @@ fn fields() -> Vec<Case> {
 
 fn large() -> Vec<Case> {
     let long = "A".repeat(100_000);
-    let many: String = (0..10_000).map(|number| format!("X-H-{number}: value\r\n")).collect();
+    let many = "X-H: value\r\n".repeat(10_000);
     vec![
         case("a method of 100 kB", format!("{long} / HTTP/1.1\r\nHost: a\r\n\r\n"), Cut),
         case("a target of 100 kB", format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), Cut),

@@ -43,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
             "hello",
             Answered(200),
         ),
-        get("an upgrade", &format!("Connection: Upgrade\r\n{socket}"), Answered(200)),
+        get("an upgrade", format!("Connection: Upgrade\r\n{socket}"), Answered(200)),
         get("an upgrade that Connection does not name", socket, Answered(200)),
         get("an upgrade nobody knows", "Connection: Upgrade\r\nUpgrade: a/1.0\r\n", Answered(200)),
         get(
