@@ -22,6 +22,8 @@ mod node;
 mod path;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod reference;
 mod rows;
 mod section;
 mod spelling;

@@ -180,6 +180,11 @@ impl Spool {
         while ended.changed().await.is_ok() {}
     }
 
+    /// Resolves when leasing has ended: for those who wait for something else before they lease.
+    pub async fn leasing_stopped(&self) {
+        self.shared.board.stopped.cancelled().await;
+    }
+
     /// Ends leasing: every waiting and later `lease` answers `None`. Settling goes on.
     pub fn stop_leasing(&self) {
         self.shared.board.stop_leasing();

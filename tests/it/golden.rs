@@ -2,6 +2,7 @@
 //! how they are written. `POSTGATE_BLESS=1` writes the outputs; read the difference afterwards.
 
 mod case;
+mod schema;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -28,6 +28,8 @@ mod golden;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod overload;
 #[cfg(test)]
 mod power_loss;
