@@ -1,10 +1,10 @@
 //! `[tls]`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::certificate::{self, Certificate};
 use super::key::Key;
+use super::limits::Limits;
 use super::raw::RawTls;
 use super::report::Report;
 use super::word::word;
@@ -21,7 +21,7 @@ enum Mode {
 pub(super) fn tls(
     raw: &RawTls,
     listen: Option<SocketAddr>,
-    handshake_time: Option<Duration>,
+    limits: &Limits,
     report: &mut Report,
 ) -> (Option<TlsSettings>, Option<Certificate>) {
     let key = Key::top("tls").child("mode");
@@ -41,9 +41,12 @@ pub(super) fn tls(
         let mend = "use mode = \"files\", or set client_ca = \"\"";
         report.problem(&ca, "asks for client certificates, which this mode cannot", mend);
     }
-    let settings =
-        mode.zip(handshake_time).map(|(mode, handshake_time)| TlsSettings { mode, handshake_time });
-    (settings, certificate)
+    (settings(mode, limits), certificate)
+}
+
+fn settings(mode: Option<TlsMode>, limits: &Limits) -> Option<TlsSettings> {
+    let (handshake_time, handshakes) = (limits.handshake_time?, limits.handshakes?);
+    Some(TlsSettings { mode: mode?, handshake_time, handshakes })
 }
 
 fn files(raw: &RawTls, report: &mut Report) -> (Option<TlsMode>, Option<Certificate>) {

@@ -13,6 +13,8 @@ use super::reply::Refusal;
 pub(super) struct HeadRules {
     /// Header lines at most.
     headers: usize,
+    /// Bytes of path and query at most.
+    target_bytes: usize,
     /// The hosts that may be asked for, in lower case; none: all.
     server_names: Vec<String>,
 }
@@ -21,6 +23,7 @@ impl HeadRules {
     pub(super) fn new(settings: &FrontSettings) -> Self {
         Self {
             headers: settings.limits.headers,
+            target_bytes: settings.limits.target_bytes,
             server_names: settings.server_names.iter().map(|n| n.to_ascii_lowercase()).collect(),
         }
     }
@@ -28,6 +31,9 @@ impl HeadRules {
     pub(super) fn check(&self, head: &Parts) -> Result<(), Refusal> {
         if head.headers.len() > self.headers {
             return Err(Refusal::TooManyHeaders);
+        }
+        if head.uri.path_and_query().is_some_and(|it| it.as_str().len() > self.target_bytes) {
+            return Err(Refusal::TargetTooLong);
         }
         let host = host(head)?;
         if !self.server_names.is_empty() && !host.is_some_and(|host| self.serves(&host)) {
@@ -92,6 +98,21 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    fn rules(names: &[&str]) -> HeadRules {
+        let server_names = names.iter().map(|&name| name.to_owned()).collect();
+        HeadRules { headers: 100, target_bytes: 8, server_names }
+    }
+
+    #[test]
+    fn a_target_ends_at_its_limit() {
+        let head = |target: &str| head(Version::HTTP_11, target, &["a"]);
+        for target in ["/234?678", "http://a/234?678"] {
+            assert!(rules(&[]).check(&head(target)).is_ok(), "{target}");
+            let past = rules(&[]).check(&head(&format!("{target}9")));
+            assert!(matches!(past, Err(Refusal::TargetTooLong)), "{target}");
+        }
+    }
+
     #[test]
     fn a_host_is_named_once_and_is_a_host() {
         use Version as V;
@@ -126,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_list_of_names_lets_no_other_host_in() {
-        let rules = HeadRules { headers: 100, server_names: vec!["a.example".into()] };
+        let rules = rules(&["a.example"]);
         for (version, target, hosts, good) in [
             (Version::HTTP_11, "/", &["a.example"][..], true),
             (Version::HTTP_11, "/", &["A.Example:8443"], true),
@@ -144,7 +165,7 @@ mod tests {
 
     #[test]
     fn one_thing_may_be_expected() {
-        let rules = HeadRules { headers: 100, server_names: Vec::new() };
+        let rules = rules(&[]);
         for (expect, good) in [("100-continue", true), ("100-Continue", true), ("200-ok", false)] {
             let mut head = head(Version::HTTP_11, "/", &["a"]);
             head.headers.insert(EXPECT, expect.parse().unwrap());

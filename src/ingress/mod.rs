@@ -6,6 +6,7 @@
 
 mod admit;
 mod allowlist;
+mod bodies;
 mod body;
 mod forwarded;
 mod head;
@@ -38,6 +39,7 @@ use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
+use self::bodies::Bodies;
 use self::head::HeadRules;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Asked, Route, Routes};
@@ -83,6 +85,7 @@ pub struct Front {
     rules: ArcSwap<HouseRules>,
     heads: HeadRules,
     limits: RequestLimits,
+    bodies: Arc<Bodies>,
     spool: Spool,
     telemetry: Arc<Telemetry>,
     /// Forwards under way: they go on when their sender leaves.
@@ -116,6 +119,7 @@ impl Front {
             rules: ArcSwap::from_pointee(HouseRules::new(settings, forwards, &telemetry)),
             heads: HeadRules::new(settings),
             limits: settings.limits,
+            bodies: Bodies::new(settings.limits.bodies_bytes),
             spool,
             telemetry,
             forwards: TaskTracker::new(),
@@ -203,7 +207,8 @@ impl Front {
             return Err(refused(Refusal::Encoded));
         }
 
-        let body = body::read(body, self.limits.body_bytes, self.limits.body_time).await;
+        let mut hold = self.bodies.hold(client.address);
+        let body = body::read(body, &self.limits, &mut hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
         let at = clock::now();

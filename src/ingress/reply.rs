@@ -40,6 +40,7 @@ pub(super) enum Refusal {
     Misdirected,
     Expectation,
     TooManyHeaders,
+    TargetTooLong,
     UnknownPath,
     UnknownMethod { allow: HeaderValue },
     Secret,
@@ -61,6 +62,7 @@ impl Refusal {
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
             Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
+            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "target_bytes"),
             Self::UnknownPath => (StatusCode::NOT_FOUND, "path"),
             Self::UnknownMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method"),
             Self::Secret => (StatusCode::UNAUTHORIZED, "secret"),
@@ -68,6 +70,7 @@ impl Refusal {
             Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "body_bytes"),
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "body_time"),
             Self::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, "body_broken"),
+            Self::Body(BodyError::NoRoom) => (StatusCode::SERVICE_UNAVAILABLE, "bodies_bytes"),
             Self::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "malformed"),
             Self::Spool(AppendError::Full) => (StatusCode::SERVICE_UNAVAILABLE, "spool_full"),
             Self::Spool(AppendError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "spool_busy"),
@@ -89,6 +92,7 @@ impl Refusal {
             Self::Misdirected => "This host is not served here.",
             Self::Expectation => "The one thing that can be expected is 100-continue.",
             Self::TooManyHeaders => "There are too many header lines.",
+            Self::TargetTooLong => "The path and the query are too long.",
             Self::UnknownPath => "Nothing is received at this path.",
             Self::UnknownMethod { .. } => "This path takes the methods that Allow lists.",
             Self::Secret => "The secret is missing, wrong, or given twice.",
@@ -97,7 +101,9 @@ impl Refusal {
             Self::Body(BodyError::TooSlow) => "The body took too long.",
             Self::Body(BodyError::Broken) => "The body broke off, or was framed wrongly.",
             Self::Malformed(malformed) => return format!("Kept, but not understood: {malformed}."),
-            Self::Spool(_) => "Nothing can be accepted now. Send it again.",
+            Self::Body(BodyError::NoRoom) | Self::Spool(_) => {
+                "Nothing can be accepted now. Send it again."
+            }
             Self::UpstreamRefused => "The system behind refused it. Another try will not help.",
             Self::UpstreamUnavailable => "The system behind cannot take it now. Send it again.",
         };
@@ -116,6 +122,7 @@ impl Refusal {
             | Self::Misdirected
             | Self::Expectation
             | Self::TooManyHeaders
+            | Self::TargetTooLong
             | Self::UnknownPath
             | Self::UnknownMethod { .. }
             | Self::Secret
@@ -125,7 +132,7 @@ impl Refusal {
     }
 
     fn may_be_tried_again(&self) -> bool {
-        matches!(self, Self::Spool(_) | Self::UpstreamUnavailable)
+        matches!(self, Self::Body(BodyError::NoRoom) | Self::Spool(_) | Self::UpstreamUnavailable)
     }
 }
 
@@ -280,6 +287,7 @@ mod tests {
             (Refusal::Misdirected, 421, false),
             (Refusal::Expectation, 417, false),
             (Refusal::TooManyHeaders, 431, false),
+            (Refusal::TargetTooLong, 414, false),
             (Refusal::UnknownPath, 404, false),
             (Refusal::UnknownMethod { allow }, 405, false),
             (Refusal::Secret, 401, false),
@@ -287,6 +295,7 @@ mod tests {
             (Body(BodyError::TooLarge), 413, false),
             (Body(BodyError::TooSlow), 408, false),
             (Body(BodyError::Broken), 400, false),
+            (Body(BodyError::NoRoom), 503, true),
             (Refusal::Malformed(malformed()), 422, false),
             (Spool(AppendError::Full), 503, true),
             (Spool(AppendError::Busy), 503, true),

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -70,6 +71,8 @@ pub enum HandshakeError {
 pub struct Tls {
     identity: Option<Arc<ArcSwap<Identity>>>,
     handshake_time: Duration,
+    /// A place for each handshake that has begun.
+    handshakes: Arc<Semaphore>,
 }
 
 /// Who we are.
@@ -92,7 +95,12 @@ impl Tls {
             TlsMode::Off => None,
         };
         let identity = identity.map(|identity| Arc::new(ArcSwap::from_pointee(identity)));
-        Ok(Self { identity, handshake_time: settings.handshake_time })
+        let handshakes = settings.handshakes.min(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            identity,
+            handshake_time: settings.handshake_time,
+            handshakes: Arc::new(Semaphore::new(handshakes)),
+        })
     }
 
     /// Takes over the certificate, the key and the client authorities of `other`, for handshakes
@@ -124,7 +132,13 @@ impl Tls {
         let Some(identity) = &self.identity else {
             return Ok(Stream::Plain(io));
         };
-        let handshake = identity.load().acceptor.accept(io);
+        let handshake = async {
+            // Whoever says nothing gets no place, and no memory but its socket's.
+            io.readable().await?;
+            let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
+            let handshake = identity.load().acceptor.accept(io);
+            handshake.await
+        };
         match tokio::time::timeout_at(deadline, handshake).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => Err(HandshakeError::Failed(error)),
@@ -217,6 +231,7 @@ fn unreadable(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> Tls
 mod tests {
     use std::net::SocketAddr;
 
+    use rustls::ALL_VERSIONS;
     use rustls::pki_types::ServerName;
     use rustls::version::{TLS12, TLS13};
     use rustls::{ClientConfig, ProtocolVersion, SupportedProtocolVersion};
@@ -224,6 +239,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
     use tokio_rustls::TlsConnector;
+    use tokio_util::task::TaskTracker;
 
     use super::*;
     use crate::net::Protocol;
@@ -260,7 +276,7 @@ mod tests {
     }
 
     fn tls(mode: TlsMode, handshake_time: Duration) -> Result<Tls, TlsError> {
-        Tls::new(&TlsSettings { mode, handshake_time })
+        Tls::new(&TlsSettings { mode, handshake_time, handshakes: 2 })
     }
 
     /// A client that trusts `tls`, and shows a certificate where it has one.
@@ -378,6 +394,38 @@ mod tests {
         let (mut near, far) = pair().await;
         near.write_all(b"\x16\x03\x01").await.unwrap();
         assert!(matches!(tls.accept(far, tls.deadline()).await, Err(HandshakeError::TooSlow)));
+    }
+
+    #[tokio::test]
+    async fn past_the_limit_a_handshake_waits_and_whoever_is_silent_holds_no_place() {
+        let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
+        let client = client(&tls, ALL_VERSIONS, &[], None);
+        let tasks = TaskTracker::new();
+        let begin = |far| {
+            let tls = tls.clone();
+            tasks.spawn(async move { tls.accept(far, tls.deadline()).await.map(drop) })
+        };
+        let (_silent, far) = pair().await;
+        begin(far);
+        let mut begun = Vec::new();
+        for _ in 0..2 {
+            shake(&tls, &client).await.unwrap();
+            let (mut near, far) = pair().await;
+            near.write_all(b"\x16\x03\x01").await.unwrap();
+            begun.push(near);
+            begin(far);
+        }
+        while tls.handshakes.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let (near, far) = pair().await;
+        let name = ServerName::try_from("localhost").unwrap();
+        let late = tls.accept(far, Instant::now() + Duration::from_millis(20));
+        let (late, _) = tokio::join!(late, client.connect(name, near));
+        assert!(matches!(late, Err(HandshakeError::TooSlow)));
+        // The places are given back.
+        drop(begun);
+        shake(&tls, &client).await.unwrap();
     }
 
     #[tokio::test]

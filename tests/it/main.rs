@@ -22,6 +22,8 @@ mod delivery;
 #[cfg(test)]
 mod disk_faults;
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod golden;
@@ -39,6 +41,10 @@ mod proxy_protocol;
 mod reload;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod slow;
+#[cfg(test)]
+mod smuggling;
 #[cfg(test)]
 mod spool_command;
 #[cfg(test)]
