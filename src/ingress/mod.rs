@@ -18,6 +18,8 @@ mod settings;
 mod strict;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
+pub use allowlist::Ranges;
+pub use forwarded::Unreadable;
 pub use serve::serve;
 pub use settings::{
     AllowlistSettings, Delivery, FrontSettings, OnMalformed, ReplySettings, RequestLimits,
@@ -39,6 +41,7 @@ use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
+use self::admit::HeadRefusal;
 use self::bodies::Bodies;
 use self::head::HeadRules;
 use self::reply::{Refusal, Reply, refuse};
@@ -161,7 +164,9 @@ impl Front {
         let (head, mut body) = request.into_parts();
         let rules = self.rules.load_full();
         let (client, answered) = match rules.gate.admit_head(&origin, &head.headers) {
-            Ok(client) => (client, self.receive(&rules.routes, &client, &head, &mut body).await),
+            Ok(client) => {
+                (client, self.receive(&rules.routes, client.address, &head, &mut body).await)
+            }
             Err(refusal) => (Client::of(&origin), Err(nowhere(Refusal::Address(refusal)))),
         };
         match answered {
@@ -181,7 +186,7 @@ impl Front {
     async fn receive<'a, B>(
         &self,
         routes: &'a Routes,
-        client: &Client,
+        client: IpAddr,
         head: &Parts,
         body: &mut B,
     ) -> Result<Reply, Refused<'a>>
@@ -192,22 +197,25 @@ impl Front {
         self.heads.check(head).map_err(nowhere)?;
         let asked = routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
         let (Asked::Event(route) | Asked::Head(route)) = asked else {
-            self.telemetry.front.probed(client.address, "OPTIONS");
+            self.telemetry.front.probed(client, "OPTIONS");
             return Ok(without_reading(body, head, reply::options(asked)));
         };
         let refused = |refusal| Refused { route: Some(route), refusal };
+        if !route.allows(client) {
+            return Err(refused(Refusal::Address(HeadRefusal::NotAllowed)));
+        }
         if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
             return Err(refused(Refusal::Secret));
         }
         if matches!(asked, Asked::Head(_)) {
-            self.telemetry.front.probed(client.address, "HEAD");
+            self.telemetry.front.probed(client, "HEAD");
             return Ok(without_reading(body, head, route.replies.head()));
         }
         if is_encoded(&head.headers) {
             return Err(refused(Refusal::Encoded));
         }
 
-        let mut hold = self.bodies.hold(client.address);
+        let mut hold = self.bodies.hold(client);
         let body = body::read(body, &self.limits, &mut hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 

@@ -57,7 +57,7 @@ impl Refusal {
     pub(super) fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
-            Self::Address(HeadRefusal::Unreadable) => (StatusCode::FORBIDDEN, "forwarded"),
+            Self::Address(HeadRefusal::Unreadable(_)) => (StatusCode::FORBIDDEN, "forwarded"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
             Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
@@ -85,8 +85,8 @@ impl Refusal {
     fn detail(&self) -> String {
         let text = match self {
             Self::Address(HeadRefusal::NotAllowed) => "This address may not send here.",
-            Self::Address(HeadRefusal::Unreadable) => {
-                "X-Forwarded-For holds something that is no address."
+            Self::Address(HeadRefusal::Unreadable(_)) => {
+                "X-Forwarded-For or Forwarded does not tell who the client is."
             }
             Self::Host => "There must be one Host header, and it must be the host of the URL.",
             Self::Misdirected => "This host is not served here.",
@@ -246,6 +246,7 @@ fn content_type(body: &str) -> Option<HeaderValue> {
 mod tests {
     use http_body_util::BodyExt as _;
 
+    use super::super::forwarded::Unreadable;
     use super::*;
     use crate::clock::Timestamp;
 
@@ -282,7 +283,7 @@ mod tests {
         let allow = HeaderValue::from_static("GET, POST");
         for (refusal, status, again) in [
             (Address(HeadRefusal::NotAllowed), 403, false),
-            (Address(HeadRefusal::Unreadable), 403, false),
+            (Address(HeadRefusal::Unreadable(Unreadable::Forwarded)), 403, false),
             (Refusal::Host, 400, false),
             (Refusal::Misdirected, 421, false),
             (Refusal::Expectation, 417, false),
