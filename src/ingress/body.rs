@@ -123,7 +123,7 @@ mod tests {
 
     const LIMITS: RequestLimits = RequestLimits {
         body_bytes: 8,
-        body_time: Duration::from_secs(60),
+        body_time: Duration::from_mins(1),
         body_grace: Duration::from_secs(5),
         body_rate: 1,
         ..RequestLimits::GENEROUS
@@ -227,7 +227,7 @@ mod tests {
         for (read, seconds) in [(0, 5.0), (500, 5.5), (1000, 6.0), (55_000, 60.0), (56_000, 60.0)] {
             assert_eq!(time_for(read, &limits), Duration::from_secs_f64(seconds), "{read}");
         }
-        assert_eq!(time_for(usize::MAX, &limits), Duration::from_secs(60));
+        assert_eq!(time_for(usize::MAX, &limits), Duration::from_mins(1));
         assert_eq!(time_for(0, &SHORT), Duration::from_millis(10));
     }
 

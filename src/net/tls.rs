@@ -407,12 +407,12 @@ mod tests {
         };
         let (_silent, far) = pair().await;
         begin(far);
-        let mut begun = Vec::new();
+        let mut stalled = Vec::new();
         for _ in 0..2 {
             shake(&tls, &client).await.unwrap();
             let (mut near, far) = pair().await;
             near.write_all(b"\x16\x03\x01").await.unwrap();
-            begun.push(near);
+            stalled.push(near);
             begin(far);
         }
         while tls.handshakes.available_permits() > 0 {
@@ -424,7 +424,7 @@ mod tests {
         let (late, _) = tokio::join!(late, client.connect(name, near));
         assert!(matches!(late, Err(HandshakeError::TooSlow)));
         // The places are given back.
-        drop(begun);
+        drop(stalled);
         shake(&tls, &client).await.unwrap();
     }
 

@@ -32,7 +32,7 @@ body_rate = "1KiB"
 enum Kind {
     /// Connects, and says nothing.
     Silent,
-    /// Sends a ClientHello byte by byte.
+    /// Sends a `ClientHello` byte by byte.
     Hello,
     /// Shakes hands, and says nothing.
     Idle,
