@@ -42,6 +42,7 @@ pub(super) struct RawTls {
     pub(super) certificate: String,
     pub(super) private_key: String,
     pub(super) client_ca: String,
+    pub(super) client_names: Vec<String>,
     pub(super) self_signed_anywhere: bool,
 }
 
