@@ -30,6 +30,7 @@ pub struct FrontMetrics {
     accept_failures: Counter,
     handshake_failures: Counter,
     refusals: Family<RefusalLabel, Counter>,
+    probes: Family<MethodLabel, Counter>,
     accepted: Family<AcceptedLabel, Counter>,
     repeated: Family<RouteLabel, Counter>,
     quarantined: Family<RouteLabel, Counter>,
@@ -79,6 +80,11 @@ struct ReasonLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabel {
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabel {
     route: Arc<str>,
 }
@@ -105,6 +111,7 @@ impl FrontMetrics {
             accept_failures: Counter::default(),
             handshake_failures: Counter::default(),
             refusals: Family::default(),
+            probes: Family::default(),
             accepted: Family::default(),
             repeated: Family::default(),
             quarantined: Family::default(),
@@ -137,6 +144,8 @@ impl FrontMetrics {
         registry.register("handshake_failures", "TLS handshakes that failed", failures);
         let refusals = self.refusals.clone();
         registry.register("requests_refused", "Requests answered with an error", refusals);
+        let probes = self.probes.clone();
+        registry.register("probes", "HEAD and OPTIONS: answered, nothing received", probes);
         let accepted = self.accepted.clone();
         registry.register("events_accepted", "Events made durable", accepted);
         let repeated = self.repeated.clone();
@@ -225,6 +234,19 @@ impl FrontMetrics {
         tracing::debug!(%peer, reason, error, "connection broken");
     }
 
+    /// The head of a request breaks a rule of HTTP, so that no request came of it.
+    pub fn head_refused(&self, client: IpAddr, what: &'static str) {
+        let label = RefusalLabel { route: Arc::from(NO_ROUTE), reason: "grammar" };
+        self.refusals.get_or_create(&label).inc();
+        tracing::warn!(%client, reason = label.reason, what, status = 400, "request refused");
+    }
+
+    /// Somebody asked what would be answered, and sent no event.
+    pub fn probed(&self, client: IpAddr, method: &'static str) {
+        self.probes.get_or_create(&MethodLabel { method }).inc();
+        tracing::debug!(%client, method, "probed");
+    }
+
     /// A request was answered with an error. `by` is the rule that told who the client is.
     pub fn request_refused(
         &self,
@@ -295,6 +317,8 @@ mod tests {
         route.quarantined(&"id", &"why");
         front.request_refused(peer, &"peer", Some(&name), "secret", 401);
         front.request_refused(peer, &"peer", None, "path", 404);
+        front.head_refused(peer, "what");
+        front.probed(peer, "HEAD");
         front.connection_refused(peer, ConnectionRefusal::TooMany);
         front.connection_broken(peer, BrokenConnection::Silent, None);
         front.accept_failed(&io::ErrorKind::Other.into(), 1);
@@ -309,6 +333,8 @@ mod tests {
             "postgate_events_quarantined_total{route=\"in\"} 1",
             "postgate_requests_refused_total{route=\"in\",reason=\"secret\"} 1",
             "postgate_requests_refused_total{route=\"\",reason=\"path\"} 1",
+            "postgate_requests_refused_total{route=\"\",reason=\"grammar\"} 1",
+            "postgate_probes_total{method=\"HEAD\"} 1",
             "postgate_connections_refused_total{reason=\"too_many\"} 1",
             "postgate_connections_broken_total{reason=\"silent\"} 1",
             "postgate_accept_failures_total 1",
