@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::Kind;
 use super::node::{Member, Node};
+use super::plain::plain;
 
 /// Everything that was said, in canonical order.
 #[derive(Debug, PartialEq, Eq)]
@@ -137,6 +138,13 @@ impl Writer {
     /// Escaped as little as JSON allows: `"`, `\` and control characters.
     #[expect(clippy::expect_used, reason = "text into memory has nothing that could fail")]
     fn text(&mut self, text: &str) {
+        if plain(text.as_bytes()) == text.len() {
+            self.out.reserve(text.len() + 2);
+            self.out.push(b'"');
+            self.out.extend_from_slice(text.as_bytes());
+            self.out.push(b'"');
+            return;
+        }
         serde_json::to_writer(&mut self.out, text).expect("a Vec takes every byte");
     }
 }
