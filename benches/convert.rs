@@ -75,7 +75,7 @@ impl Case {
 fn cases() -> Vec<Case> {
     macro_rules! golden {
         ($name:literal, $format:literal) => {
-            include_str!(concat!("../tests/golden/action/", $name, ".", $format, ".in"))
+            include_str!(concat!("../tests/golden/kinds/", $name, ".", $format, ".in"))
         };
     }
     let events = [

@@ -110,7 +110,14 @@ impl Api {
 
     fn ready(&self) -> Response<Full<Bytes>> {
         match self.not_ready() {
-            None => reply(StatusCode::OK, JSON, r#"{"ready":true}"#),
+            // The sender is served all the same: the upstream is no reason to be taken out.
+            None => match self.state.telemetry.delivery.away() {
+                0 => reply(StatusCode::OK, JSON, r#"{"ready":true}"#),
+                away => {
+                    let body = format!(r#"{{"ready":true,"upstreams_away":{away}}}"#);
+                    reply(StatusCode::OK, JSON, body)
+                }
+            },
             Some(reason) => reply(
                 StatusCode::SERVICE_UNAVAILABLE,
                 JSON,

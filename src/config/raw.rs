@@ -65,6 +65,8 @@ pub(super) struct RawUpstream {
     pub(super) client_certificate: Option<String>,
     pub(super) client_key: Option<String>,
     pub(super) max_in_flight: Option<u64>,
+    pub(super) breaker_failures: Option<u64>,
+    pub(super) breaker_pause: Option<String>,
     pub(super) signing_secret: Option<String>,
     pub(super) envelope: Option<String>,
 }
@@ -204,6 +206,8 @@ pub(super) struct RawOverride {
     client_certificate: Option<String>,
     client_key: Option<String>,
     max_in_flight: Option<u64>,
+    breaker_failures: Option<u64>,
+    breaker_pause: Option<String>,
     signing_secret: Option<String>,
     envelope: Option<String>,
     initial: Option<String>,
@@ -225,6 +229,8 @@ impl RawOverride {
             client_certificate: self.client_certificate,
             client_key: self.client_key,
             max_in_flight: self.max_in_flight,
+            breaker_failures: self.breaker_failures,
+            breaker_pause: self.breaker_pause,
             signing_secret: self.signing_secret,
             envelope: self.envelope,
         };

@@ -23,6 +23,8 @@ mod path;
 mod plain;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod reference;
 mod rows;
 mod section;
 mod spelling;

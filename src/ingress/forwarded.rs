@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::{HeaderMap, HeaderName};
 
+use super::admit::{Client, Rule};
 use super::allowlist::Ranges;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -18,22 +19,23 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
-/// The client, as the trusted proxy `peer` tells it.
+/// The client, as the trusted proxy at the far end of the connection tells it.
 ///
-/// Several headers are one list, in their order (RFC 9110, 5.3). Without the header the peer itself
-/// is the client; where every address is a trusted proxy, the leftmost is.
+/// Several headers are one list, in their order (RFC 9110, 5.3). Without the header the proxy
+/// itself is the client; where every address is a trusted proxy, the leftmost is.
 pub(super) fn client(
     headers: &HeaderMap,
-    peer: IpAddr,
+    proxy: Client,
     trusted: &Ranges,
-) -> Result<IpAddr, Unreadable> {
-    let mut client = peer;
+) -> Result<Client, Unreadable> {
+    let mut client = proxy;
     for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
         for element in value.as_bytes().rsplit(|byte| *byte == b',') {
-            if !trusted.contains(client) {
+            if !trusted.contains(client.address) {
                 return Ok(client);
             }
-            client = address(element).ok_or(Unreadable)?;
+            let address = address(element).ok_or(Unreadable)?;
+            client = Client { address, rule: Rule::XForwardedFor };
         }
     }
     Ok(client)
@@ -63,8 +65,8 @@ mod tests {
             let value = http::HeaderValue::from_bytes(line.as_bytes()).unwrap();
             headers.append(X_FORWARDED_FOR, value);
         }
-        let peer = "10.0.0.1".parse().unwrap();
-        client(&headers, peer, &trusted).map(|address| address.to_string())
+        let proxy = Client { address: "10.0.0.1".parse().unwrap(), rule: Rule::Peer };
+        client(&headers, proxy, &trusted).map(|client| client.address.to_string())
     }
 
     #[test]

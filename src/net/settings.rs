@@ -11,8 +11,11 @@ pub struct ListenSettings {
     pub address: SocketAddr,
     /// Open connections in all. At the limit nothing is accepted until one ends.
     pub connections: usize,
-    /// Open connections of one peer address. Past the limit a connection is closed at once.
+    /// Open connections of one address: the peer's, or the one that its PROXY header names. Past
+    /// the limit a connection is closed at once.
     pub connections_per_address: usize,
+    /// Trusted proxies begin every connection with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 /// `[tls]`.

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Stream, TlsMode, TlsSettings};
@@ -109,16 +110,22 @@ impl Tls {
         self.identity.as_ref().map(|identity| identity.load().certificate.clone())
     }
 
+    /// When a connection that begins now must have shaken hands.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.handshake_time
+    }
+
     /// Shakes hands, within the deadline.
     ///
     /// # Errors
     /// When the client does not get there.
-    pub async fn accept(&self, io: TcpStream) -> Result<Stream, HandshakeError> {
+    pub async fn accept(&self, io: TcpStream, deadline: Instant) -> Result<Stream, HandshakeError> {
         let Some(identity) = &self.identity else {
             return Ok(Stream::Plain(io));
         };
         let handshake = identity.load().acceptor.accept(io);
-        match tokio::time::timeout(self.handshake_time, handshake).await {
+        match tokio::time::timeout_at(deadline, handshake).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => Err(HandshakeError::Failed(error)),
             Err(_) => Err(HandshakeError::TooSlow),
@@ -289,7 +296,8 @@ mod tests {
     async fn shake(tls: &Tls, client: &TlsConnector) -> Result<Stream, HandshakeError> {
         let (near, far) = pair().await;
         let name = ServerName::try_from("localhost").unwrap();
-        let (server, client) = tokio::join!(tls.accept(far), client.connect(name, near));
+        let (server, client) =
+            tokio::join!(tls.accept(far, tls.deadline()), client.connect(name, near));
         // A client of TLS 1.3 is done before the server has looked at its certificate.
         assert!(client.is_ok() || server.is_err(), "only the client found a fault: {client:?}");
         server
@@ -369,7 +377,7 @@ mod tests {
         let tls = tls(TlsMode::SelfSigned, Duration::from_millis(20)).unwrap();
         let (mut near, far) = pair().await;
         near.write_all(b"\x16\x03\x01").await.unwrap();
-        assert!(matches!(tls.accept(far).await, Err(HandshakeError::TooSlow)));
+        assert!(matches!(tls.accept(far, tls.deadline()).await, Err(HandshakeError::TooSlow)));
     }
 
     #[tokio::test]
@@ -377,7 +385,7 @@ mod tests {
         let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
         let (mut near, far) = pair().await;
         near.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        assert!(matches!(tls.accept(far).await, Err(HandshakeError::Failed(_))));
+        assert!(matches!(tls.accept(far, tls.deadline()).await, Err(HandshakeError::Failed(_))));
     }
 
     #[tokio::test]
@@ -385,7 +393,7 @@ mod tests {
         let tls = tls(TlsMode::Off, PATIENCE).unwrap();
         assert!(tls.certificate().is_none());
         let (_near, far) = pair().await;
-        let stream = tls.accept(far).await.unwrap();
+        let stream = tls.accept(far, tls.deadline()).await.unwrap();
         assert_eq!(stream.protocol(), Protocol::Http1);
         assert!(matches!(stream, Stream::Plain(_)));
     }

@@ -123,6 +123,7 @@ impl Spool {
         let slot = hold.release();
         match verdict {
             Verdict::RetryAt(due) => board.put_off(slot, due.max(Timestamp::from_millis(1))),
+            Verdict::PutBack(due) => board.give_back(slot, due.max(Timestamp::from_millis(1))),
             Verdict::Dead => {
                 board.status.add_dead();
                 board.remove(slot);

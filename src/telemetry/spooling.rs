@@ -129,6 +129,11 @@ impl SpoolMetrics {
         tracing::info!(path = %path.display(), "made the folder of the spool");
     }
 
+    /// The file had the format of an earlier version.
+    pub fn brought_up(&self, path: &Path, from: i64, to: i64) {
+        tracing::info!(path = %path.display(), from, to, "brought the spool to this version's format");
+    }
+
     /// The file is at rest.
     pub fn closed(&self) {
         tracing::info!("spool closed");

@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 
 use crate::config::{self, ListedRange, Settings};
-use crate::ingress::Gate;
+use crate::ingress::{Client, Gate};
+use crate::net::{Announced, Origin};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -20,6 +21,9 @@ pub(super) struct Arguments {
     /// The X-Forwarded-For header of the request; counts when the address is a trusted proxy.
     #[arg(long, value_name = "LIST")]
     forwarded_for: Option<String>,
+    /// The client that a PROXY header of that address names.
+    #[arg(long, value_name = "IP")]
+    proxied: Option<IpAddr>,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -44,6 +48,8 @@ struct Answer {
     address: IpAddr,
     /// Who the request is taken to come from; null when that cannot be told.
     client: Option<IpAddr>,
+    /// What tells so.
+    by: Option<String>,
     allowed: bool,
     /// The narrowest range that holds the client.
     range: Option<String>,
@@ -53,19 +59,25 @@ struct Answer {
 }
 
 fn answer(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Answer> {
+    let peer = arguments.address.to_canonical();
+    if let Some(reason) = no_connection(settings, arguments) {
+        let (client, by, range, place) = (None, None, None, None);
+        return Ok(Answer { address: peer, client, by, allowed: false, range, place, reason });
+    }
     let mut headers = HeaderMap::new();
     if let Some(list) = &arguments.forwarded_for {
         let value = HeaderValue::from_str(list).context("--forwarded-for is no header value")?;
         headers.insert("x-forwarded-for", value);
     }
-    let peer = arguments.address;
-    let ruling = Gate::new(&settings.allowlist).rule(peer, &headers);
-    let listed = ruling.client.and_then(|client| narrowest(&settings.listed, client));
+    let announced = arguments.proxied.map(|client| Announced::Client(client.to_canonical()));
+    let ruling = Gate::new(&settings.allowlist).rule(&Origin { peer, announced }, &headers);
+    let client = ruling.client.map(|client| client.address);
+    let listed = client.and_then(|client| narrowest(&settings.listed, client));
     let (range, place) = listed
         .map(|listed| (listed.range.to_string(), listed.place.to_string()))
         .map_or((None, None), |(range, place)| (Some(range), Some(place)));
 
-    let found = match (ruling.client, &range, &place) {
+    let found = match (client, &range, &place) {
         (None, ..) => "X-Forwarded-For holds something that is not an address".to_owned(),
         (Some(client), Some(range), Some(place)) => format!("{client} is in {range} ({place})"),
         (Some(client), ..) if ruling.allowed => {
@@ -73,18 +85,36 @@ fn answer(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Answer> 
         }
         (Some(client), ..) => format!("{client} is in no range"),
     };
+    let speaker = arguments.proxied.unwrap_or(peer);
     let reason = match (ruling.by_head, &arguments.forwarded_for) {
         (true, Some(_)) => {
-            format!("{found}; X-Forwarded-For counts, because {peer} is a trusted proxy")
+            format!("{found}; X-Forwarded-For counts, because {speaker} is a trusted proxy")
         }
         (true, None) => format!("{found}; it is a trusted proxy, without X-Forwarded-For"),
         (false, Some(_)) => {
-            format!("{found}; X-Forwarded-For is ignored, because {peer} is no trusted proxy")
+            format!("{found}; X-Forwarded-For is ignored, because {speaker} is no trusted proxy")
         }
         (false, None) => found,
     };
-    let (client, allowed) = (ruling.client, ruling.allowed);
-    Ok(Answer { address: peer, client, allowed, range, place, reason })
+    let by = ruling.client.map(|Client { rule, .. }| rule.to_string());
+    Ok(Answer { address: peer, client, by, allowed: ruling.allowed, range, place, reason })
+}
+
+/// Why the connection would not get as far as the list.
+fn no_connection(settings: &Settings, arguments: &Arguments) -> Option<String> {
+    let peer = arguments.address;
+    let is_trusted = Gate::new(&settings.allowlist).trusts(peer);
+    match (settings.listen.proxy_protocol, is_trusted, arguments.proxied) {
+        (true, true, None) => Some(format!(
+            "connections of {peer}, a trusted proxy, must begin with a PROXY header; say with \
+             --proxied whom it names"
+        )),
+        (false, _, Some(_)) => Some("listen.proxy_protocol is off: no PROXY header counts".into()),
+        (true, false, Some(_)) => {
+            Some(format!("{peer} is no trusted proxy: its PROXY header is refused"))
+        }
+        _ => None,
+    }
 }
 
 fn narrowest(listed: &[ListedRange], client: IpAddr) -> Option<&ListedRange> {
@@ -106,8 +136,31 @@ mod tests {
         let settings = config::parse(&text, Path::new("config.toml"), [], Timestamp::default());
         let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
         let forwarded_for = forwarded_for.map(str::to_owned);
+        let (address, proxied) = match address.split_once(" for ") {
+            Some((address, client)) => (address, Some(client.parse().unwrap())),
+            None => (address, None),
+        };
         let address = address.parse().unwrap();
-        answer(&settings, &Arguments { address, forwarded_for, json: false }).unwrap()
+        let arguments = Arguments { address, forwarded_for, proxied, json: false };
+        answer(&settings, &arguments).unwrap()
+    }
+
+    #[test]
+    fn a_proxy_header_counts_where_it_would() {
+        let on = "allow_any = false\n[listen]\nproxy_protocol = true";
+        for (more, address, header, allowed, part) in [
+            (on, "10.0.0.1 for 192.0.2.7", None, true, "192.0.2.7 is in 192.0.2.0/24"),
+            (on, "10.0.0.1 for 203.0.113.9", Some("192.0.2.7"), false, "ignored"),
+            (on, "10.0.0.1 for 10.0.0.2", Some("192.0.2.7"), true, "10.0.0.2 is a trusted proxy"),
+            (on, "10.0.0.1", None, false, "must begin with a PROXY header"),
+            (on, "192.0.2.7", None, true, "is in"),
+            (on, "192.0.2.7 for 192.0.2.8", None, false, "is no trusted proxy"),
+            ("", "10.0.0.1 for 192.0.2.7", None, false, "is off"),
+        ] {
+            let answer = ask(address, header, more);
+            assert_eq!(answer.allowed, allowed, "{address} {header:?}");
+            assert!(answer.reason.contains(part), "{}", answer.reason);
+        }
     }
 
     #[test]

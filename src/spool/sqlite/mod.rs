@@ -3,6 +3,7 @@
 mod bodies;
 mod change;
 mod file;
+mod formats;
 mod records;
 mod schema;
 mod write;
@@ -12,8 +13,9 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use self::file::Lock;
-use self::schema::{Refused, state};
+use self::file::{Folder, Lock};
+use self::formats::FORMAT;
+use self::schema::{Found, Refused, state};
 use super::digest::KeyHash;
 use super::error::OpenError;
 use super::event::RouteName;
@@ -21,7 +23,6 @@ use super::store::{Applied, Batch, Census, Change, Changed, Pending, Seq, Store,
 use crate::clock::Timestamp;
 
 pub(super) use self::bodies::SqliteBodies;
-pub(super) use self::file::Folder;
 
 /// The writing side.
 #[derive(Debug)]
@@ -32,23 +33,34 @@ pub(super) struct SqliteStore {
     _lock: Lock,
 }
 
+/// What opening had to do, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opening {
+    pub(super) folder_made: bool,
+    /// The file's earlier format, and the one it has now.
+    pub(super) brought_up: Option<(i64, i64)>,
+}
+
 /// Opens the file at `path`, or makes it.
-pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Folder), OpenError> {
+pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Opening), OpenError> {
     let folder = file::make_folder(path)?;
     let lock = file::lock(path)?;
     file::make(path)?;
-    let connection = schema::writer(path).map_err(|refused| match refused {
+    let (connection, found) = schema::writer(path).map_err(|refused| match refused {
         Refused::Foreign => OpenError::Foreign { path: path.to_owned() },
-        Refused::Newer(found) => {
-            OpenError::Newer { path: path.to_owned(), found, known: schema::FORMAT }
-        }
+        Refused::Newer(found) => OpenError::Newer { path: path.to_owned(), found, known: FORMAT },
         Refused::Engine(error) => engine(path, error),
     })?;
     let reader = schema::reader(path).map_err(|error| engine(path, error))?;
     // A long look must not keep delivery from its bodies.
     let records = schema::reader(path).map_err(|error| engine(path, error))?;
     let store = SqliteStore { connection, routes: HashMap::new(), _lock: lock };
-    Ok((store, SqliteBodies::new(reader, records), folder))
+    let brought_up = match found {
+        Found::Earlier(format) => Some((format, FORMAT)),
+        Found::Nothing | Found::Current => None,
+    };
+    let opening = Opening { folder_made: folder == Folder::Made, brought_up };
+    Ok((store, SqliteBodies::new(reader, records), opening))
 }
 
 fn engine(path: &Path, error: rusqlite::Error) -> OpenError {

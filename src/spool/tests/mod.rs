@@ -2,6 +2,7 @@
 
 mod delivery;
 mod faults;
+mod formats;
 mod limits;
 mod opening;
 mod operate;
