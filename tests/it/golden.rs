@@ -13,7 +13,7 @@ use postgate::event::{Format, Input, Kind, Limits, Rules, convert};
 use case::Case;
 
 /// How many pairs there are at least, so that none gets lost.
-const LEAST_PAIRS: usize = 150;
+const LEAST_PAIRS: usize = 500;
 
 #[test]
 fn every_golden_input_gives_its_output() {
