@@ -118,8 +118,7 @@ impl<'r> Names<'r> {
     }
 
     fn by_dictionary(&self, path: &Path<'_>) -> Option<usize> {
-        path.starts().find_map(|start| {
-            let suffix = path.suffix(start)?;
+        path.suffixes().find_map(|(start, suffix)| {
             let index = self.lookup(suffix)?;
             path.may_mean(start, self.wrappers()).then_some(index)
         })

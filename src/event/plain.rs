@@ -5,7 +5,7 @@
 const STEP: usize = 8;
 
 /// How many bytes at the beginning of `bytes` are plain.
-pub(super) fn plain(bytes: &[u8]) -> usize {
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
     let (steps, rest) = bytes.as_chunks::<STEP>();
     let mut length = 0;
     for step in steps {
@@ -15,8 +15,21 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
         }
         length += STEP;
     }
-    let is_special = |&byte: &u8| byte < b' ' || matches!(byte, b'"' | b'\\');
-    length + rest.iter().position(is_special).unwrap_or(rest.len())
+    length + rest.iter().position(|&byte| !is_plain_byte(byte)).unwrap_or(rest.len())
+}
+
+/// Whether all of `bytes` are plain.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    let is_clean = |step: &[u8; STEP]| special(u64::from_le_bytes(*step)) == 0;
+    match bytes.last_chunk() {
+        // The last step overlaps the one before: quicker than byte by byte.
+        Some(last) => bytes.as_chunks().0.iter().all(is_clean) && is_clean(last),
+        None => bytes.iter().all(|&byte| is_plain_byte(byte)),
+    }
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte >= b' ' && !matches!(byte, b'"' | b'\\')
 }
 
 /// Marks the first byte of a step that is not plain by its highest bit. Bits behind the first may
@@ -36,14 +49,16 @@ mod tests {
     #[test]
     fn every_byte_is_judged_in_every_place() {
         for byte in 0..=u8::MAX {
-            let is_plain = byte >= 0x20 && byte != b'"' && byte != b'\\';
+            let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
             for place in 0..20 {
                 let mut bytes = [b'a'; 20];
                 bytes[place] = byte;
-                assert_eq!(plain(&bytes), if is_plain { 20 } else { place }, "{byte} at {place}");
+                assert_eq!(plain_length(&bytes), if is_special { place } else { 20 }, "{byte}");
+                assert_eq!(is_plain(&bytes), !is_special, "{byte}");
+                assert_eq!(is_plain(&bytes[place..]), !is_special, "{byte}");
                 // What follows changes nothing.
                 bytes[place..].fill(byte);
-                assert_eq!(plain(&bytes), if is_plain { 20 } else { place }, "{byte} at {place}");
+                assert_eq!(plain_length(&bytes), if is_special { place } else { 20 }, "{byte}");
             }
         }
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::Malformed;
 use super::node::{Budget, Member, Node};
-use super::plain::plain;
+use super::plain::plain_length;
 
 /// The members of the one object that `text` is, or that is the only entry of the list it is.
 pub(super) fn parse<'a>(text: &'a str, budget: &mut Budget) -> Result<Vec<Member<'a>>, Malformed> {
@@ -138,7 +138,7 @@ impl<'a> Reader<'a, '_> {
         let mut has_escapes = false;
         self.at += 1;
         loop {
-            self.at += plain(bytes.get(self.at..).unwrap_or_default());
+            self.at += plain_length(bytes.get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -150,13 +150,14 @@ impl<'a> Reader<'a, '_> {
                 None => return Err(self.cut_off("a string")),
             }
         }
+        let inside = start + 1..self.at;
         self.at += 1;
-        let quoted = self.text.get(start..self.at).unwrap_or_default();
         if has_escapes {
+            let quoted = self.text.get(start..self.at).unwrap_or_default();
             let unescaped: Result<String, _> = serde_json::from_str(quoted);
             return unescaped.map(Cow::Owned).map_err(|error| self.escape(start, &error));
         }
-        Ok(Cow::Borrowed(quoted.get(1..quoted.len() - 1).unwrap_or_default()))
+        Ok(Cow::Borrowed(self.text.get(inside).unwrap_or_default()))
     }
 
     /// Past a number, which stays as it is written.
