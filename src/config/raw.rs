@@ -41,6 +41,7 @@ pub(super) struct RawTls {
     pub(super) certificate: String,
     pub(super) private_key: String,
     pub(super) client_ca: String,
+    pub(super) client_names: Vec<String>,
     pub(super) self_signed_anywhere: bool,
 }
 
@@ -134,6 +135,7 @@ pub(super) struct RawRoute {
     pub(super) name: String,
     pub(super) path: String,
     pub(super) methods: Vec<String>,
+    pub(super) allowlist: RawRouteAllowlist,
     pub(super) kind: String,
     pub(super) delivery: String,
     pub(super) format: String,
@@ -153,6 +155,7 @@ impl Default for RawRoute {
             path: String::new(),
             // impact.com lets the user pick either, and a picked one can be changed there any day.
             methods: vec!["GET".to_owned(), "POST".to_owned()],
+            allowlist: RawRouteAllowlist::default(),
             kind: String::new(),
             delivery: "queued".to_owned(),
             format: "auto".to_owned(),
@@ -165,6 +168,13 @@ impl Default for RawRoute {
             upstream: RawOverride::default(),
         }
     }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawRouteAllowlist {
+    pub(super) ranges: Vec<String>,
+    pub(super) files: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -9,7 +9,7 @@ use http::HeaderMap;
 
 use super::AllowlistSettings;
 use super::allowlist::Ranges;
-use super::forwarded;
+use super::forwarded::{self, Unreadable};
 use crate::net::{Announced, Origin};
 
 /// The allowlist, as it is asked.
@@ -42,6 +42,8 @@ pub enum Rule {
     ProxyHeader,
     /// The `X-Forwarded-For` of a trusted proxy names it.
     XForwardedFor,
+    /// The `Forwarded` of a trusted proxy names it.
+    Forwarded,
 }
 
 /// What the address of an admitted connection says of its clients.
@@ -56,9 +58,9 @@ enum Claim {
 /// What would become of a request, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ruling {
-    /// Who the client is taken for; `None`: the header cannot be read.
-    pub client: Option<Client>,
-    /// The connection is a trusted proxy's, so that the header counts.
+    /// Who the client is taken for, unless the headers cannot be relied on.
+    pub client: Result<Client, Unreadable>,
+    /// The connection is a trusted proxy's, so that the headers count.
     pub by_head: bool,
     /// The request would be let in.
     pub allowed: bool,
@@ -70,7 +72,7 @@ pub(super) enum HeadRefusal {
     /// The client's address is not in the allowlist.
     NotAllowed,
     /// Who the client is cannot be told.
-    Unreadable,
+    Unreadable(Unreadable),
 }
 
 impl Gate {
@@ -108,7 +110,7 @@ impl Gate {
             Claim::ByHead(proxy) => proxy,
         };
         let client = forwarded::client(headers, proxy, &self.trusted);
-        let client = client.map_err(|forwarded::Unreadable| HeadRefusal::Unreadable)?;
+        let client = client.map_err(HeadRefusal::Unreadable)?;
         if self.allows(client.address) { Ok(client) } else { Err(HeadRefusal::NotAllowed) }
     }
 
@@ -117,11 +119,9 @@ impl Gate {
     #[must_use]
     pub fn rule(&self, origin: &Origin, headers: &HeaderMap) -> Ruling {
         let (client, by_head) = match self.claim(origin) {
-            Some(Claim::ByHead(proxy)) => {
-                (forwarded::client(headers, proxy, &self.trusted).ok(), true)
-            }
-            Some(Claim::Decided(client)) => (Some(client), false),
-            None => (Some(Client::of(origin)), false),
+            Some(Claim::ByHead(proxy)) => (forwarded::client(headers, proxy, &self.trusted), true),
+            Some(Claim::Decided(client)) => (Ok(client), false),
+            None => (Ok(Client::of(origin)), false),
         };
         Ruling { client, by_head, allowed: self.admit_head(origin, headers).is_ok() }
     }
@@ -161,6 +161,7 @@ impl fmt::Display for Rule {
             Self::Peer => "peer",
             Self::ProxyHeader => "PROXY header",
             Self::XForwardedFor => "X-Forwarded-For",
+            Self::Forwarded => "Forwarded",
         })
     }
 }
@@ -232,7 +233,7 @@ mod tests {
             (&proxy, Some("192.0.2.8, 203.0.113.9"), refused),
             // The proxy itself is not in the list.
             (&proxy, None, refused),
-            (&proxy, Some("unknown"), Err(HeadRefusal::Unreadable)),
+            (&proxy, Some("unknown"), Err(HeadRefusal::Unreadable(Unreadable::XForwardedFor))),
         ] {
             assert_eq!(head(&gate, origin, header).as_deref(), expected.as_ref().map(|text| *text));
         }
@@ -286,6 +287,9 @@ mod tests {
         assert!(claim(&gate, &direct("203.0.113.9")).is_some());
         let anybody = head(&gate, &proxy, Some("203.0.113.9"));
         assert_eq!(anybody.as_deref(), Ok("203.0.113.9 by X-Forwarded-For"));
-        assert_eq!(head(&gate, &proxy, Some("unknown")), Err(HeadRefusal::Unreadable));
+        assert_eq!(
+            head(&gate, &proxy, Some("unknown")),
+            Err(HeadRefusal::Unreadable(Unreadable::XForwardedFor))
+        );
     }
 }

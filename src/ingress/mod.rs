@@ -15,6 +15,8 @@ mod serve;
 mod settings;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
+pub use allowlist::Ranges;
+pub use forwarded::Unreadable;
 pub use serve::serve;
 pub use settings::{
     AllowlistSettings, Delivery, FrontSettings, OnMalformed, ReplySettings, RequestLimits,
@@ -37,6 +39,7 @@ use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
+use self::admit::HeadRefusal;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Route, Routes};
 use crate::clock::{self, Timestamp};
@@ -153,7 +156,9 @@ impl Front {
         let (head, mut body) = request.into_parts();
         let rules = self.rules.load_full();
         let (client, answered) = match rules.gate.admit_head(&origin, &head.headers) {
-            Ok(client) => (client, self.receive(&rules.routes, &head, &mut body).await),
+            Ok(client) => {
+                (client, self.receive(&rules.routes, client.address, &head, &mut body).await)
+            }
             Err(refusal) => (Client::of(&origin), Err(nowhere(Refusal::Address(refusal)))),
         };
         match answered {
@@ -178,6 +183,7 @@ impl Front {
     async fn receive<'a, B>(
         &self,
         routes: &'a Routes,
+        client: IpAddr,
         head: &Parts,
         body: &mut B,
     ) -> Result<Reply, Refused<'a>>
@@ -188,6 +194,9 @@ impl Front {
         check_head(head, self.limits.headers).map_err(nowhere)?;
         let route = routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
         let refused = |refusal| Refused { route: Some(route), refusal };
+        if !route.allows(client) {
+            return Err(refused(Refusal::Address(HeadRefusal::NotAllowed)));
+        }
         if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
             return Err(refused(Refusal::Secret));
         }

@@ -11,6 +11,6 @@ mod tls;
 pub use arrival::{Arrival, Conn, Origin, Place};
 pub use listener::{ListenError, Listener};
 pub use proxy_protocol::{Announced, Header, HeaderError, Malformed, parse as parse_proxy_header};
-pub use settings::{ListenSettings, TlsMode, TlsSettings};
+pub use settings::{ClientSettings, ListenSettings, TlsMode, TlsSettings};
 pub use stream::{Protocol, Stream};
 pub use tls::{HandshakeError, Tls, TlsError};

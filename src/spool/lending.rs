@@ -60,7 +60,8 @@ impl Spool {
                     return None;
                 }
                 Err(error) => {
-                    self.shared.telemetry.spool.unreadable(taken.seq.0, &error);
+                    let metrics = &self.shared.telemetry.spool;
+                    metrics.unreadable(taken.seq.0, &error, error.fault().mend());
                     let due = clock::now().plus(UNREADABLE_PAUSE);
                     self.shared.board.give_back(hold.release(), due);
                     return None;

@@ -32,7 +32,7 @@ pub use self::record::{
     Reread, State, Stories, Story,
 };
 pub use self::status::SpoolStatus;
-pub use self::store::StoreError;
+pub use self::store::{Fault, StoreError};
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};

@@ -52,6 +52,7 @@ fn plan() -> Plan {
         name: "in".into(),
         path: "/in".to_owned(),
         methods: vec![Method::GET, Method::POST],
+        allowlist: None,
         delivery: Delivery::Queued,
         rules: Rules::of(Kind::Action),
         on_malformed: OnMalformed::Quarantine,

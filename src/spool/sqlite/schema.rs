@@ -151,7 +151,7 @@ const PAGE_BYTES: i64 = 8192;
 /// Pages that changed often in between are copied once.
 const CHECKPOINT_PAGES: i64 = 4096;
 /// The log is cut to this size, in bytes, after a checkpoint that found it larger.
-const LOG_BYTES: i64 = 64 << 20;
+pub(super) const LOG_BYTES: u64 = 64 << 20;
 
 /// What was in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(BUSY)?;
     keep_plans(connection)?;
     connection.set_prepared_statement_cache_capacity(32);
-    // Both take effect only before the first table. A later compaction can then give pages back.
+    // Both take effect only before the first table. `shrink.rs` gives pages back.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -196,7 +196,8 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
-    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
+    let log_bytes = i64::try_from(LOG_BYTES).unwrap_or(i64::MAX);
+    connection.pragma_update_and_check(None, "journal_size_limit", log_bytes, |_| Ok(()))
 }
 
 /// Without this, statements are planned anew for new parameters, which costs more than running
