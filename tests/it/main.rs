@@ -41,3 +41,5 @@ mod shutdown;
 mod spool_command;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upstream_request;
