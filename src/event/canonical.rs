@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::Kind;
 use super::node::{Member, Node};
+use super::plain::is_plain;
 
 /// Everything that was said, in canonical order.
 #[derive(Debug, PartialEq, Eq)]
@@ -130,6 +131,14 @@ impl Writer {
         }
     }
 
+    /// What needs no escapes, as the names of known fields.
+    fn plain(&mut self, text: &str) {
+        self.out.reserve(text.len() + 2);
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
+    }
+
     fn null(&mut self) {
         self.out.extend_from_slice(b"null");
     }
@@ -137,6 +146,9 @@ impl Writer {
     /// Escaped as little as JSON allows: `"`, `\` and control characters.
     #[expect(clippy::expect_used, reason = "text into memory has nothing that could fail")]
     fn text(&mut self, text: &str) {
+        if is_plain(text.as_bytes()) {
+            return self.plain(text);
+        }
         serde_json::to_writer(&mut self.out, text).expect("a Vec takes every byte");
     }
 }
