@@ -15,7 +15,8 @@ fuzz_target!(|query: &[u8]| {
     let secret = Rules { secret_parameter: Some(SECRET.to_owned()), ..plain.clone() };
     let input = Input { query: Some(query), ..Input::default() };
     let with = converted(&input, &secret);
-    let rest: Vec<&[u8]> = query.split(|&byte| byte == b'&').filter(|pair| !is_secret(pair)).collect();
+    let rest: Vec<&[u8]> =
+        query.split(|&byte| byte == b'&').filter(|pair| !is_secret(pair)).collect();
     let rest = rest.join(&b'&');
     let without = converted(&Input { query: Some(&rest), ..Input::default() }, &plain);
     match (with, without) {

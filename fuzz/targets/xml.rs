@@ -15,7 +15,9 @@ fuzz_target!(|body: &[u8]| {
     if text.contains("encoding") || text.contains('\0') {
         return;
     }
-    let wide: Vec<u8> = "\u{feff}".encode_utf16().chain(text.trim_start_matches('\u{feff}').encode_utf16())
+    let wide: Vec<u8> = "\u{feff}"
+        .encode_utf16()
+        .chain(text.trim_start_matches('\u{feff}').encode_utf16())
         .flat_map(u16::to_le_bytes)
         .collect();
     let wide = converted(&Input { body: &wide, ..Input::default() }, &rules);
