@@ -9,6 +9,7 @@
 //! encoded by the sender, and a `%` in it is its own; nor is it where decoding gives no text.
 
 mod compose;
+mod fill;
 mod gauge;
 mod lint;
 mod macros;
@@ -23,6 +24,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub use compose::{ComposeError, compose};
+pub use fill::Macro;
 pub use lint::{Finding, Weight};
 
 use super::path::Path;
