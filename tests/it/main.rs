@@ -28,6 +28,8 @@ mod overload;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod send_command;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod spool_command;
