@@ -161,6 +161,13 @@ class Process:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def written(self):
+        """Bytes sent to the disk so far."""
+        return sum(
+            int(re.search(r"^write_bytes: (\d+)", pathlib.Path(f"/proc/{pid}/io").read_text(), re.M)[1])
+            for pid in self.pids()
+        )
+
     def memory(self):
         """Resident bytes: now, and at the most. Pages that two processes share count twice."""
         now = most = 0
@@ -176,9 +183,9 @@ class Postgate(Process):
 
     def __init__(self, program, where, upstream, delivery="queued"):
         self.port, self.admin = port(), port()
+        self.program, self.config = program, where / "config.toml"
         where.mkdir()
-        config = where / "config.toml"
-        config.write_text(
+        self.config.write_text(
             f'[listen]\naddress = "127.0.0.1:{self.port}"\n'
             '[tls]\ncertificate = "../tls.crt"\nprivate_key = "../tls.key"\n'
             '[allowlist]\nranges = ["127.0.0.0/8"]\n'
@@ -190,7 +197,12 @@ class Postgate(Process):
             '[[routes]]\nname = "actions"\npath = "/postback/actions"\n'
             f'kind = "action"\ndelivery = "{delivery}"\n'
         )
-        super().__init__([program, "run", "--config", config], where / "log")
+        self.start()
+
+    def start(self):
+        """Also again, once it has ended."""
+        log = self.config.parent / "log"
+        super().__init__([self.program, "run", "--config", self.config], log)
 
     def url(self):
         return f"https://127.0.0.1:{self.port}/postback/actions"
@@ -204,10 +216,14 @@ class Postgate(Process):
 
     def events(self, state):
         """How many events are in this state, by the metrics."""
+        return self.metric(f'postgate_spool_events{{state="{state}"}}')
+
+    def metric(self, name):
+        """The count of this name."""
         text = fetch(f"http://127.0.0.1:{self.admin}/metrics")
-        found = re.search(rf'^postgate_spool_events{{state="{state}"}} (\d+)', text, re.M)
+        found = re.search(rf"^{re.escape(name)} (\d+)", text, re.M)
         if not found:
-            raise Failure(f'/metrics has no postgate_spool_events{{state="{state}"}}')
+            raise Failure(f"/metrics has no {name}")
         return int(found[1])
 
     def drain(self):

@@ -1,12 +1,12 @@
-//! How many events a second the spool takes and gives out again, fsync included, and how long a
-//! large backlog takes to open. Run by hand, on the disk that matters:
+//! How many events a second the spool takes and gives out again, fsync included, how many bytes it
+//! writes for each, and how long a large backlog takes to open and what memory it takes. Run by hand, on the disk that matters:
 //! `TMPDIR=/that/disk cargo bench --bench spool [-- BACKLOG]`.
 
 #![expect(clippy::print_stdout, reason = "a measurement prints its result")]
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use postgate::clock;
@@ -36,7 +36,7 @@ async fn through(concurrency: usize, events: usize) -> Result<(), Box<dyn std::e
     let folder = tempfile::tempdir()?;
     let spool = Spool::open(&settings(folder.path()), Arc::new(Telemetry::new()))?;
     let route = RouteName::from("actions");
-    let began = (clock::instant(), cpu());
+    let began = Usage::now();
     let (spool_2, route_2) = (spool.clone(), RouteName::clone(&route));
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
@@ -51,12 +51,7 @@ async fn through(concurrency: usize, events: usize) -> Result<(), Box<dyn std::e
         ended?;
     }
     spool.close().await;
-    report(
-        &format!("{concurrency:>4} at once"),
-        events,
-        began.0.elapsed(),
-        cpu().saturating_sub(began.1),
-    );
+    report(&format!("{concurrency:>4} at once"), events, &began);
     Ok(())
 }
 
@@ -65,13 +60,13 @@ async fn reopened(events: usize) -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let route = RouteName::from("actions");
     let spool = Spool::open(&settings(folder.path()), Arc::new(Telemetry::new()))?;
-    let began = (clock::instant(), cpu());
+    let began = Usage::now();
     let mut tasks = tokio::task::JoinSet::new();
     append_all(&mut tasks, &spool, &route, 1024, events);
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }
-    report("append alone", events, began.0.elapsed(), cpu().saturating_sub(began.1));
+    report("append alone", events, &began);
     spool.close().await;
     drop(spool);
     // In a process of its own, whose memory holds nothing else.
@@ -79,14 +74,14 @@ async fn reopened(events: usize) -> Result<(), Box<dyn std::error::Error>> {
     let opened = std::process::Command::new(program).arg("open").arg(folder.path()).status()?;
     assert!(opened.success(), "the backlog opens");
     let spool = Spool::open(&settings(folder.path()), Arc::new(Telemetry::new()))?;
-    let began = (clock::instant(), cpu());
+    let began = Usage::now();
     for _ in 0..events {
         if let Some(lease) = spool.lease(&route).await {
             done(&spool, lease);
         }
     }
     spool.close().await;
-    report("drain", events, began.0.elapsed(), cpu().saturating_sub(began.1));
+    report("drain", events, &began);
     Ok(())
 }
 
@@ -147,13 +142,37 @@ fn settings(folder: &Path) -> SpoolSettings {
     }
 }
 
-fn report(what: &str, events: usize, took: Duration, cpu: Duration) {
-    let events = u32::try_from(events).unwrap_or(u32::MAX);
+/// What this process has used so far.
+struct Usage {
+    at: Instant,
+    cpu: Duration,
+    written_bytes: u64,
+}
+
+impl Usage {
+    fn now() -> Self {
+        Self { at: clock::instant(), cpu: cpu(), written_bytes: written_bytes() }
+    }
+}
+
+fn report(what: &str, events: usize, began: &Usage) {
+    let number = events.max(1);
+    let events = f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    let written = written_bytes().saturating_sub(began.written_bytes);
     println!(
-        "{what}: {:>7.0} events/s, {:>5.1} µs of CPU each",
-        f64::from(events) / took.as_secs_f64(),
-        cpu.as_secs_f64() * 1e6 / f64::from(events)
+        "{what}: {:>7.0} events/s, {:>5.1} µs of CPU and {:>6} bytes written for each",
+        events / began.at.elapsed().as_secs_f64(),
+        cpu().saturating_sub(began.cpu).as_secs_f64() * 1e6 / events,
+        written / u64::try_from(number).unwrap_or(u64::MAX),
     );
+}
+
+/// Bytes that this process caused to be written to disk; zero where the system does not tell it
+/// this way, and on a file system in memory.
+fn written_bytes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }
 
 /// CPU time of this process so far; zero where the system does not tell it this way.

@@ -11,6 +11,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
 use super::{AdminState, Desk, Phase};
@@ -58,7 +59,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(token: Option<&str>, state: AdminState) -> Self {
-        let token = token.map(|text| Token(text.as_bytes().into()));
+        let token = token.map(|text| Token(text.into()));
         Self { token, state }
     }
 
@@ -110,7 +111,14 @@ impl Api {
 
     fn ready(&self) -> Response<Full<Bytes>> {
         match self.not_ready() {
-            None => reply(StatusCode::OK, JSON, r#"{"ready":true}"#),
+            // The sender is served all the same: the upstream is no reason to be taken out.
+            None => match self.state.telemetry.delivery.away() {
+                0 => reply(StatusCode::OK, JSON, r#"{"ready":true}"#),
+                away => {
+                    let body = format!(r#"{{"ready":true,"upstreams_away":{away}}}"#);
+                    reply(StatusCode::OK, JSON, body)
+                }
+            },
             Some(reason) => reply(
                 StatusCode::SERVICE_UNAVAILABLE,
                 JSON,
@@ -188,12 +196,12 @@ fn is_local(headers: &HeaderMap) -> bool {
     named && !headers.contains_key(ORIGIN)
 }
 
-struct Token(Box<[u8]>);
+struct Token(SecretString);
 
 impl Token {
     /// In a time that depends on the lengths alone.
     fn is(&self, given: &[u8]) -> bool {
-        self.0.ct_eq(given).into()
+        self.0.expose_secret().as_bytes().ct_eq(given).into()
     }
 }
 

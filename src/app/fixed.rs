@@ -11,6 +11,7 @@ pub(super) fn differing(started: &Settings, wanted: &Settings) -> Vec<&'static s
     let (a, b) = (started, wanted);
     let differs = [
         ("listen.address", a.listen.address != b.listen.address),
+        ("listen.proxy_protocol", a.listen.proxy_protocol != b.listen.proxy_protocol),
         ("tls.mode", discriminant(&a.tls.mode) != discriminant(&b.tls.mode)),
         ("spool.path", a.spool.path != b.spool.path),
         ("spool.max_bytes", a.spool.max_bytes != b.spool.max_bytes),
@@ -50,8 +51,8 @@ mod tests {
 
     fn settings(more: &str) -> Settings {
         let text = format!(
-            "[allowlist]\nranges = [\"192.0.2.0/24\"]\n[[routes]]\nname = \"a\"\npath = \"/a\"\n\
-             kind = \"action\"\n{more}"
+            "[allowlist]\nranges = [\"192.0.2.0/24\"]\ntrusted_proxies = [\"10.0.0.1\"]\n\
+             [[routes]]\nname = \"a\"\npath = \"/a\"\nkind = \"action\"\n{more}"
         );
         let settings = config::parse(&text, Path::new("config.toml"), [], Timestamp::default());
         settings.unwrap_or_else(|problems| panic!("{problems}"))
@@ -63,6 +64,7 @@ mod tests {
         assert_eq!(differing(&started, &started), [""; 0]);
         for (key, section) in [
             ("listen.address", "[listen]\naddress = \"127.0.0.1:1\""),
+            ("listen.proxy_protocol", "[listen]\nproxy_protocol = true"),
             ("spool.path", "[spool]\npath = \"other.db\""),
             ("spool.max_bytes", "[spool]\nmax_bytes = \"2GiB\""),
             ("spool.keep_delivered", "[spool]\nkeep_delivered = \"48h\""),

@@ -4,12 +4,13 @@
 //! nothing, and works with the links that Kubernetes turns, with network file systems and with
 //! editors that put a new file in the old one's place, where notifications have a gap each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -173,12 +174,11 @@ fn tell(log: &ReloadMetrics, before: &Settings, now: &Settings) {
     for warning in &now.warnings {
         tracing::warn!(%warning, "configuration");
     }
-    let (old, new) = (&before.allowlist, &now.allowlist);
-    for (list, old, new) in [
-        ("ranges", &old.ranges, &new.ranges),
-        ("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies),
-    ] {
-        let (added, removed) = difference(old.iter().copied(), new.iter().copied());
+    let (old, new) = (lists(before), lists(now));
+    for list in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let of = |lists: &BTreeMap<String, Vec<IpNet>>| lists.get(list).cloned();
+        let (added, removed) =
+            difference(of(&old).unwrap_or_default(), of(&new).unwrap_or_default());
         if !added.is_empty() || !removed.is_empty() {
             log.allowlist(list, &added, &removed);
         }
@@ -190,6 +190,21 @@ fn tell(log: &ReloadMetrics, before: &Settings, now: &Settings) {
     if !added.is_empty() || !removed.is_empty() {
         log.routes(&added, &removed);
     }
+}
+
+/// Every list of addresses, under its name in the log.
+fn lists(settings: &Settings) -> BTreeMap<String, Vec<IpNet>> {
+    let all = &settings.allowlist;
+    let mut lists = BTreeMap::from([
+        ("ranges".to_owned(), all.ranges.clone()),
+        ("trusted_proxies".to_owned(), all.trusted_proxies.clone()),
+    ]);
+    for route in settings.routes.iter().map(|route| &route.ingress) {
+        if let Some(ranges) = &route.allowlist {
+            lists.insert(format!("route {}", route.name), ranges.clone());
+        }
+    }
+    lists
 }
 
 /// What is in `new` alone, and what is in `old` alone.

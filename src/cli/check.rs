@@ -132,7 +132,7 @@ struct RouteSummary {
 impl Summary {
     fn new(settings: &Settings, now: Timestamp) -> Self {
         let (tls, client_certificates) = match &settings.tls.mode {
-            TlsMode::Files { client_ca, .. } => ("files", client_ca.is_some()),
+            TlsMode::Files { clients, .. } => ("files", clients.is_some()),
             TlsMode::SelfSigned => ("self-signed", false),
             TlsMode::Off => ("off", false),
         };

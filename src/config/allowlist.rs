@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::key::Key;
-use super::raw::RawAllowlist;
+use super::raw::{RawAllowlist, RawRouteAllowlist};
 use super::report::Report;
 use crate::ingress::AllowlistSettings;
 
@@ -108,11 +108,9 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSet
     let listed = ranges.iter().zip(0..);
     report.listed =
         listed.map(|(&range, at)| ListedRange { range, place: RangePlace::Key(at) }).collect();
-    for (index, name) in raw.files.iter().enumerate() {
-        let path = report.path(name);
-        let key = key.child("files").at(index);
-        ranges.extend(file(&path, &key, report));
-        report.watched.push(path);
+    for listed in files(&raw.files, &key.child("files"), report) {
+        ranges.push(listed.range);
+        report.listed.push(listed);
     }
     let trusted_proxies = list(&raw.trusted_proxies, &key.child("trusted_proxies"), report);
 
@@ -128,9 +126,27 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSet
              file of them in allowlist.files; allow_any = true switches the allowlist off",
         );
     }
+    let ranges = sorted(ranges);
+    AllowlistSettings { ranges, trusted_proxies, allow_any: raw.allow_any }
+}
+
+/// `[routes.allowlist]`: of those who may come in, who may send to the route. `None`: all of them.
+pub(super) fn narrowed(
+    raw: &RawRouteAllowlist,
+    key: &Key,
+    report: &mut Report,
+) -> Option<Vec<IpNet>> {
+    let mut ranges = list(&raw.ranges, &key.child("ranges"), report);
+    let files = files(&raw.files, &key.child("files"), report);
+    ranges.extend(files.iter().map(|listed| listed.range));
+    let is_there = !raw.ranges.is_empty() || !raw.files.is_empty();
+    is_there.then(|| sorted(ranges))
+}
+
+fn sorted(mut ranges: Vec<IpNet>) -> Vec<IpNet> {
     ranges.sort_unstable();
     ranges.dedup();
-    AllowlistSettings { ranges, trusted_proxies, allow_any: raw.allow_any }
+    ranges
 }
 
 fn list(texts: &[String], key: &Key, report: &mut Report) -> Vec<IpNet> {
@@ -144,7 +160,17 @@ fn list(texts: &[String], key: &Key, report: &mut Report) -> Vec<IpNet> {
     ranges
 }
 
-fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<IpNet> {
+fn files(names: &[String], key: &Key, report: &mut Report) -> Vec<ListedRange> {
+    let mut ranges = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let path = report.path(name);
+        ranges.extend(file(&path, &key.at(index), report));
+        report.watched.push(path);
+    }
+    ranges
+}
+
+fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<ListedRange> {
     let mut text = String::new();
     let read = std::fs::File::open(path)
         .and_then(|file| file.take(MOST_FILE_BYTES + 1).read_to_string(&mut text));
@@ -172,9 +198,8 @@ fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<IpNet> {
         }
         match parse_range(range) {
             Ok(range) => {
-                ranges.push(range);
                 let place = RangePlace::Line(Arc::clone(&name), number);
-                report.listed.push(ListedRange { range, place });
+                ranges.push(ListedRange { range, place });
             }
             Err(error) if refused < MOST_FILE_PROBLEMS => {
                 refused += 1;
@@ -300,5 +325,28 @@ mod tests {
         assert_eq!(report.problems[0].line, Some(4));
         assert!(report.problems[0].file.ends_with("ranges"));
         assert_eq!(report.problems[1].key, "allowlist.files[1]");
+    }
+
+    #[test]
+    fn a_route_has_no_list_of_its_own_or_one_with_ranges() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("ranges"), "192.0.2.7\n").expect("written");
+        std::fs::write(folder.path().join("empty"), "# nothing yet\n").expect("written");
+        let read = |ranges: &[&str], files: &[&str]| {
+            let RawAllowlist { ranges, files, .. } = raw(ranges, files);
+            let mut report = report_in(folder.path());
+            let raw = RawRouteAllowlist { ranges, files };
+            let list = narrowed(&raw, &Key::top("routes").at(0).child("allowlist"), &mut report);
+            assert!(report.listed.is_empty(), "it is not the list for all");
+            let keys: Vec<_> = report.problems.iter().map(|problem| problem.key.clone()).collect();
+            (list.map(|list| list.len()), keys)
+        };
+        assert_eq!(read(&[], &[]), (None, vec![]));
+        assert_eq!(read(&["198.51.100.7", "192.0.2.7"], &["ranges"]), (Some(2), vec![]));
+        // Never "everybody" by a mistake.
+        let (list, keys) = read(&["nobody"], &["empty", "gone"]);
+        assert_eq!(list, Some(0));
+        let expected = ["ranges[0]", "files[0]", "files[1]"];
+        assert_eq!(keys, expected.map(|key| format!("routes[0].allowlist.{key}")));
     }
 }

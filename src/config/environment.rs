@@ -58,9 +58,9 @@ fn key(name: &str) -> Option<Key> {
 fn shape(key: &Key, defaults: &Dict) -> Shape {
     let steps: Vec<&str> = key.steps().iter().map(String::as_str).collect();
     match steps.as_slice() {
-        ["routes", _, "methods"] => Shape::List,
+        ["routes", _, "methods"] | ["routes", _, "allowlist", _] => Shape::List,
         ["routes", _, "reply", "success_status"] => Shape::Number,
-        ["routes", _, "fields" | "secret" | "reply" | "upstream"] => Shape::Table,
+        ["routes", _, "allowlist" | "fields" | "secret" | "reply" | "upstream"] => Shape::Table,
         ["routes", _, "upstream", name] => ["upstream", "retry"]
             .iter()
             .find_map(|section| dict(defaults.get(*section)?)?.get(*name))

@@ -41,6 +41,7 @@ pub(super) struct RawTls {
     pub(super) certificate: String,
     pub(super) private_key: String,
     pub(super) client_ca: String,
+    pub(super) client_names: Vec<String>,
     pub(super) self_signed_anywhere: bool,
 }
 
@@ -65,6 +66,8 @@ pub(super) struct RawUpstream {
     pub(super) client_certificate: Option<String>,
     pub(super) client_key: Option<String>,
     pub(super) max_in_flight: Option<u64>,
+    pub(super) breaker_failures: Option<u64>,
+    pub(super) breaker_pause: Option<String>,
     pub(super) signing_secret: Option<String>,
     pub(super) envelope: Option<String>,
 }
@@ -132,6 +135,7 @@ pub(super) struct RawRoute {
     pub(super) name: String,
     pub(super) path: String,
     pub(super) methods: Vec<String>,
+    pub(super) allowlist: RawRouteAllowlist,
     pub(super) kind: String,
     pub(super) delivery: String,
     pub(super) format: String,
@@ -151,6 +155,7 @@ impl Default for RawRoute {
             path: String::new(),
             // impact.com lets the user pick either, and a picked one can be changed there any day.
             methods: vec!["GET".to_owned(), "POST".to_owned()],
+            allowlist: RawRouteAllowlist::default(),
             kind: String::new(),
             delivery: "queued".to_owned(),
             format: "auto".to_owned(),
@@ -163,6 +168,13 @@ impl Default for RawRoute {
             upstream: RawOverride::default(),
         }
     }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawRouteAllowlist {
+    pub(super) ranges: Vec<String>,
+    pub(super) files: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -204,6 +216,8 @@ pub(super) struct RawOverride {
     client_certificate: Option<String>,
     client_key: Option<String>,
     max_in_flight: Option<u64>,
+    breaker_failures: Option<u64>,
+    breaker_pause: Option<String>,
     signing_secret: Option<String>,
     envelope: Option<String>,
     initial: Option<String>,
@@ -225,6 +239,8 @@ impl RawOverride {
             client_certificate: self.client_certificate,
             client_key: self.client_key,
             max_in_flight: self.max_in_flight,
+            breaker_failures: self.breaker_failures,
+            breaker_pause: self.breaker_pause,
             signing_secret: self.signing_secret,
             envelope: self.envelope,
         };

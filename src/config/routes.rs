@@ -11,7 +11,7 @@ use super::report::Report;
 use super::template::template;
 use super::upstream::Draft;
 use super::word::word;
-use super::{Route, exchange};
+use super::{Route, allowlist, exchange};
 use crate::event::{self, Format, Kind, Rules};
 use crate::ingress::{Delivery, OnMalformed, RouteSecret, SecretPlace};
 use crate::{deliver, ingress};
@@ -52,6 +52,7 @@ fn route(
     let name = name(&raw.name, &key.child("name"), report);
     let path = path(&raw.path, &key.child("path"), report);
     let methods = methods(&raw.methods, &key.child("methods"), report);
+    let allowlist = allowlist::narrowed(&raw.allowlist, &key.child("allowlist"), report);
     let deliveries = [("queued", Delivery::Queued), ("direct", Delivery::Direct)];
     let delivery = word(report, &key.child("delivery"), &raw.delivery, &deliveries);
     let choices = [("quarantine", OnMalformed::Quarantine), ("accept", OnMalformed::Accept)];
@@ -78,6 +79,7 @@ fn route(
             name: name.into(),
             path,
             methods: methods?,
+            allowlist,
             delivery: delivery?,
             rules,
             on_malformed: on_malformed?,

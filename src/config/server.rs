@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::key::Key;
 use super::quantity::{amount, duration, size};
-use super::raw::{RawAdmin, RawLimits, RawListen, RawLog};
+use super::raw::{RawAdmin, RawAllowlist, RawLimits, RawListen, RawLog};
 use super::report::Report;
 use super::secret;
 use super::word::word;
@@ -36,13 +36,6 @@ pub(super) fn listen(
     report: &mut Report,
 ) -> Option<ListenSettings> {
     let key = Key::top("listen");
-    if raw.proxy_protocol {
-        report.problem(
-            &key.child("proxy_protocol"),
-            "is not available in this version",
-            "set it to false; X-Forwarded-For of allowlist.trusted_proxies is understood",
-        );
-    }
     let address = address(&raw.address, &key.child("address"), report);
     let key = Key::top("limits");
     let connections = amount(report, &key.child("connections"), limits.connections, 1..=1_000_000);
@@ -56,7 +49,17 @@ pub(super) fn listen(
         address: address?,
         connections: connections?,
         connections_per_address: connections_per_address?,
+        proxy_protocol: raw.proxy_protocol,
     })
+}
+
+/// With nobody to believe, every PROXY header would be refused, and every client of a balancer.
+pub(super) fn proxy_protocol(raw: &RawListen, allowlist: &RawAllowlist, report: &mut Report) {
+    if raw.proxy_protocol && allowlist.trusted_proxies.is_empty() {
+        let what = "is on, and there is no proxy whose header counts";
+        let mend = "list the balancer's addresses in allowlist.trusted_proxies, or set it to false";
+        report.problem(&Key::top("listen").child("proxy_protocol"), what, mend);
+    }
 }
 
 pub(super) fn admin(
@@ -221,8 +224,15 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_built() {
-        assert_eq!(problems(&[("listen.proxy_protocol", "true")]), ["listen.proxy_protocol"]);
+    fn the_proxy_protocol_needs_somebody_to_believe() {
+        let on = ("listen.proxy_protocol", "true");
+        assert_eq!(problems(&[on]), ["listen.proxy_protocol"]);
+        let settings = settings(&[on, ("allowlist.trusted_proxies", "[\"10.0.0.0/8\"]")]);
+        assert!(settings.listen.proxy_protocol);
+    }
+
+    #[test]
+    fn an_address_is_not_a_name() {
         assert_eq!(problems(&[("listen.address", "\"localhost:1\"")]), ["listen.address"]);
     }
 }

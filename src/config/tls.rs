@@ -3,12 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+
 use super::certificate::{self, Certificate};
 use super::key::Key;
 use super::raw::RawTls;
 use super::report::Report;
 use super::word::word;
-use crate::net::{TlsMode, TlsSettings};
+use crate::net::{ClientSettings, TlsMode, TlsSettings};
+
+/// Each is compared with the certificate of every client.
+const MOST_NAMES: usize = 100;
 
 #[derive(Clone, Copy)]
 enum Mode {
@@ -41,6 +46,7 @@ pub(super) fn tls(
         let mend = "use mode = \"files\", or set client_ca = \"\"";
         report.problem(&ca, "asks for client certificates, which this mode cannot", mend);
     }
+    names_without_authority(raw, report);
     let settings =
         mode.zip(handshake_time).map(|(mode, handshake_time)| TlsSettings { mode, handshake_time });
     (settings, certificate)
@@ -51,6 +57,7 @@ fn files(raw: &RawTls, report: &mut Report) -> (Option<TlsMode>, Option<Certific
     let certificate = path(&raw.certificate, &key("certificate"), report);
     let private_key = path(&raw.private_key, &key("private_key"), report);
     let client_ca = (!raw.client_ca.is_empty()).then(|| report.path(&raw.client_ca));
+    let names = names(&raw.client_names, &key("client_names"), report);
 
     let identity = certificate.clone().zip(private_key.clone());
     let identity = identity.map(|(chain, secret)| {
@@ -64,9 +71,37 @@ fn files(raw: &RawTls, report: &mut Report) -> (Option<TlsMode>, Option<Certific
     let mode = certificate.zip(private_key).map(|(certificate, private_key)| TlsMode::Files {
         certificate,
         private_key,
-        client_ca,
+        clients: client_ca.map(|authorities| ClientSettings { authorities, names }),
     });
     (mode, identity.flatten())
+}
+
+/// Names alone would let everybody in.
+fn names_without_authority(raw: &RawTls, report: &mut Report) {
+    if raw.client_ca.is_empty() && !raw.client_names.is_empty() {
+        let mend = "name the PEM file of their authority in client_ca, or list no names";
+        let key = Key::top("tls").child("client_names");
+        report.problem(&key, "has names, and no authority vouches for them", mend);
+    }
+}
+
+fn names(texts: &[String], key: &Key, report: &mut Report) -> Vec<ServerName<'static>> {
+    if texts.len() > MOST_NAMES {
+        let what = format!("has {} names", texts.len());
+        report.problem(key, what, format!("list {MOST_NAMES} at most"));
+    }
+    let mut names = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        match ServerName::try_from(text.as_str()) {
+            Ok(name) => names.push(name.to_owned()),
+            Err(_) => report.problem(
+                &key.at(index),
+                format!("{text:?} is neither a DNS name nor an address"),
+                "write a name as it stands in the certificate, such as \"sender.example\"",
+            ),
+        }
+    }
+    names
 }
 
 fn self_signed(
@@ -101,7 +136,8 @@ fn path(text: &str, key: &Key, report: &mut Report) -> Option<std::path::PathBuf
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{problems, settings};
+    use super::super::tests::{problems, report, settings};
+    use super::*;
 
     #[test]
     fn self_signed_stays_at_home_unless_forced() {
@@ -136,5 +172,27 @@ mod tests {
             ("tls.client_ca", "\"ca.pem\""),
         ]);
         assert_eq!(keys, ["tls.certificate", "tls.client_ca", "tls.private_key"]);
+    }
+
+    #[test]
+    fn names_of_clients_are_read_and_need_an_authority() {
+        let read = |texts: &[String]| {
+            let mut report = report();
+            let read = names(texts, &Key::top("tls").child("client_names"), &mut report);
+            let keys: Vec<_> = report.problems.iter().map(|problem| problem.key.clone()).collect();
+            (read.len(), keys)
+        };
+        let owned =
+            |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let good = owned(&["sender.example", "192.0.2.7", "2001:db8::1", "localhost"]);
+        assert_eq!(read(&good), (4, vec![]));
+        for text in ["", "a b", "-a.example", "*.example", "https://a.example", "a.example:443"] {
+            let keys = vec!["tls.client_names[1]".to_owned()];
+            assert_eq!(read(&owned(&["a.example", text])), (1, keys), "{text:?}");
+        }
+        let many = |count| vec!["a.example".to_owned(); count];
+        assert_eq!(read(&many(MOST_NAMES)), (MOST_NAMES, vec![]));
+        assert_eq!(read(&many(MOST_NAMES + 1)).1, ["tls.client_names"]);
+        assert_eq!(problems(&[("tls.client_names", "[\"a.example\"]")]), ["tls.client_names"]);
     }
 }

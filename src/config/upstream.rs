@@ -18,6 +18,9 @@ use crate::deliver::{Envelope, RetrySettings, UpstreamSettings, UpstreamUrl};
 const DAY: Duration = Duration::from_hours(24);
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY.saturating_mul(7);
+/// A longer one would leave an upstream idle that has been back for hours.
+const BREAKER_PAUSES: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_hours(1);
 const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY.saturating_mul(366);
 
 /// Every key of `[upstream]` and `[retry]` after reading. `None` is a key with a problem or, where
@@ -32,6 +35,8 @@ pub(super) struct Draft {
     client_certificate: Option<PathBuf>,
     client_key: Option<PathBuf>,
     max_in_flight: Option<usize>,
+    breaker_failures: Option<u32>,
+    breaker_pause: Option<Duration>,
     signing_secret: Option<SecretString>,
     envelope: Option<Envelope>,
     initial: Option<Duration>,
@@ -77,6 +82,8 @@ impl Draft {
             ca: self.ca,
             client_identity: self.client_certificate.zip(self.client_key),
             max_in_flight: self.max_in_flight?,
+            breaker_failures: self.breaker_failures?,
+            breaker_pause: self.breaker_pause?,
             signing_secret: self.signing_secret,
             envelope: self.envelope?,
         };
@@ -120,6 +127,13 @@ impl Draft {
         }
         if let Some(number) = raw.max_in_flight {
             self.max_in_flight = amount(report, &at.child("max_in_flight"), number, 1..=10_000);
+        }
+        if let Some(number) = raw.breaker_failures {
+            let failures = count(report, &at.child("breaker_failures"), number, 0..=1000);
+            self.breaker_failures = failures.and_then(|failures| u32::try_from(failures).ok());
+        }
+        if let Some(text) = &raw.breaker_pause {
+            self.breaker_pause = duration(report, &at.child("breaker_pause"), text, BREAKER_PAUSES);
         }
         if let Some(text) = &raw.signing_secret {
             self.signing_secret = signing_secret(text, &at.child("signing_secret"), report);
@@ -244,6 +258,10 @@ mod tests {
             ("upstream.timeout", "\"600s\"", "\"601s\""),
             ("upstream.max_in_flight", "1", "0"),
             ("upstream.max_in_flight", "10000", "10001"),
+            ("upstream.breaker_failures", "0", "-1"),
+            ("upstream.breaker_failures", "1000", "1001"),
+            ("upstream.breaker_pause", "\"10ms\"", "\"9ms\""),
+            ("upstream.breaker_pause", "\"1h\"", "\"61m\""),
             ("retry.factor", "1.0", "0.99"),
             ("retry.factor", "100", "100.1"),
             ("retry.factor", "2", "nan"),

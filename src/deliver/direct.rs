@@ -14,10 +14,17 @@ impl Route {
     pub async fn forward(&self, event: Outgoing) -> DirectOutcome {
         let inner = self.current();
         let deadline = Instant::now() + inner.upstream.timeout;
-        let tried = match timeout_at(deadline, inner.upstream.permit()).await {
-            Ok(_permit) => inner.attempt(&event, deadline).await,
-            Err(_elapsed) => Tried::busy(clock::now()),
+        let Ok(_permit) = timeout_at(deadline, inner.upstream.permit()).await else {
+            let cause = "upstream.max_in_flight was reached all the time";
+            return inner.answer(&event, &Tried::not(FailureKind::Busy, cause, clock::now()));
         };
+        let Some(pass) = inner.upstream.breaker.pass() else {
+            let cause = "the upstream is away, and another event probes";
+            return inner.answer(&event, &Tried::not(FailureKind::Away, cause, clock::now()));
+        };
+        let tried = inner.attempt(&event, deadline).await;
+        let standing = inner.return_pass(pass, &event, &tried);
+        inner.note_health(&tried, standing);
         inner.answer(&event, &tried)
     }
 }
@@ -26,7 +33,7 @@ impl Inner {
     /// Reports a direct attempt, and says what its sender is to be told.
     fn answer(&self, event: &Outgoing, tried: &Tried) -> DirectOutcome {
         let attempted = attempted(event, &tried.outcome);
-        let told = match (judge(&tried.outcome), tried.outcome.status()) {
+        match (judge(&tried.outcome), tried.outcome.status()) {
             (Judgement::Taken, _) => {
                 self.telemetry.delivered(attempted);
                 DirectOutcome::Delivered
@@ -39,23 +46,15 @@ impl Inner {
                 self.telemetry.unavailable(attempted);
                 DirectOutcome::Unavailable
             }
-        };
-        self.note_health(tried);
-        told
+        }
     }
 }
 
 impl Tried {
-    /// Ended before it began: no place was free.
-    fn busy(now: Timestamp) -> Self {
-        Self {
-            began: now,
-            ended: now,
-            outcome: Outcome::Failed(Failure {
-                kind: FailureKind::Busy,
-                cause: "upstream.max_in_flight was reached all the time".to_owned(),
-            }),
-        }
+    /// Ended before it began.
+    fn not(kind: FailureKind, cause: &'static str, now: Timestamp) -> Self {
+        let outcome = Outcome::Failed(Failure { kind, cause: cause.to_owned() });
+        Self { began: now, ended: now, outcome }
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) fn settings(url: UpstreamUrl) -> UpstreamSettings {
         ca: None,
         client_identity: None,
         max_in_flight: 64,
+        breaker_failures: 5,
+        breaker_pause: SOON,
         signing_secret: None,
         envelope: Envelope::None,
     }

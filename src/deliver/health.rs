@@ -39,6 +39,8 @@ struct Record {
     failing: Option<Timestamp>,
     /// The last line about a failure.
     told: Option<Timestamp>,
+    /// The last line about its being away.
+    told_away: Option<Timestamp>,
     /// The present failing was told, so its end will be.
     open: bool,
     failures: u64,
@@ -61,6 +63,18 @@ impl Health {
             lasting: now.since(since),
             failures: std::mem::take(&mut record.failures),
         })
+    }
+
+    /// Notes that it is away from now on, after a failed attempt was noted. Answers whether the
+    /// operator is to be told.
+    pub(super) fn lost(&self, now: Timestamp) -> bool {
+        let mut record = self.record();
+        if record.told_away.is_some_and(|told| now.since(told) < RELAPSE) {
+            return false;
+        }
+        record.told_away = Some(now);
+        record.open = true;
+        true
     }
 
     /// Notes an attempt that the upstream took. Answers how long it had been failing, when that
@@ -104,6 +118,20 @@ mod tests {
         assert_eq!(health.failed(at(701)), None);
         assert_eq!(health.answered(at(710)), Some(Duration::from_secs(610)));
         assert_eq!(health.answered(at(711)), None);
+    }
+
+    #[test]
+    fn being_away_is_told_once_a_minute_and_so_is_its_end() {
+        let health = Health::default();
+        assert!(health.failed(at(0)).is_some());
+        assert!(health.lost(at(1)));
+        assert!(health.answered(at(2)).is_some());
+        assert_eq!(health.failed(at(3)), None);
+        assert!(!health.lost(at(60)));
+        assert_eq!(health.answered(at(60)), None, "nothing was told of it");
+        health.failed(at(61));
+        assert!(health.lost(at(61)));
+        assert!(health.answered(at(62)).is_some());
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! `queued` is the loop over leases, `direct` the one try of a direct event. Both make attempts of
 //! a `route`: `request` makes the request, `client` sends it, `policy` says what its outcome means,
 //! and the spool or the sender is told, and the operator. What one upstream's routes share is in
-//! `upstream`.
+//! `upstream`; its `breaker` says whether it is tried at all.
 
+mod breaker;
 mod client;
 mod connector;
 mod direct;

@@ -48,6 +48,8 @@ pub(super) struct Failure {
 pub(super) enum FailureKind {
     /// No place among `upstream.max_in_flight` in time. Nothing was sent.
     Busy,
+    /// The breaker is open. Nothing was sent.
+    Away,
     /// No connection: refused, unreachable, unknown name. Nothing was sent.
     Connect,
     /// One side did not accept the other's certificate, or they speak different TLS.
@@ -92,7 +94,7 @@ impl fmt::Display for Outcome {
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Busy => "not sent",
+            Self::Busy | Self::Away => "not sent",
             Self::Connect => "no connection",
             Self::Tls => "TLS failed",
             Self::Timeout => "no answer in time",

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::outcome::{Outcome, RetryAfter};
+use super::breaker::{Evidence, Standing};
+use super::outcome::{FailureKind, Outcome, RetryAfter};
 use super::settings::RetrySettings;
 use crate::clock::Timestamp;
-use crate::spool::Verdict;
+use crate::spool::{EventId, Verdict};
 
 /// What the upstream made of an event, whatever number the attempt had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(super) enum Judgement {
 pub(super) enum Decision {
     Done,
     RetryAt(Timestamp),
+    /// The same, and the attempt is not counted: the upstream is away, whatever the event is.
+    PutBack(Timestamp),
     Dead(Reason),
 }
 
@@ -47,6 +50,8 @@ pub(super) struct Try {
     pub(super) attempt: u32,
     pub(super) accepted: Timestamp,
     pub(super) now: Timestamp,
+    /// How the upstream stood after it.
+    pub(super) standing: Standing,
 }
 
 /// Judges by type and status alone (RFC 9110, 15).
@@ -68,7 +73,30 @@ pub(super) fn judge(outcome: &Outcome) -> Judgement {
     }
 }
 
-/// Decides what becomes of the event.
+/// What the outcome of an attempt of this event says about the upstream; `None`: it works.
+///
+/// 502, 503 and 504 are what a proxy in front of a system that is down answers in its place. 500 is
+/// the system's own word about this event, and 429 is the word of one that is well.
+pub(super) fn evidence(outcome: &Outcome, event: EventId) -> Option<Evidence> {
+    let unanswered = Evidence::Unanswered(event);
+    match outcome {
+        Outcome::Answered(answer) => match answer.status {
+            StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Some(unanswered),
+            _ => None,
+        },
+        Outcome::Failed(failure) => match failure.kind {
+            FailureKind::Connect | FailureKind::Tls => Some(Evidence::Unreachable),
+            FailureKind::Busy | FailureKind::Away | FailureKind::Timeout | FailureKind::Broken => {
+                Some(unanswered)
+            }
+        },
+    }
+}
+
+/// Decides what becomes of the event. While the upstream is away no attempt counts, and age alone
+/// can end it.
 ///
 /// The wait is full jitter over an exponential bound. It is cut at the end of `max_age`, so that
 /// the last attempt happens there and not up to `retry.max` later. `Retry-After` is a lower bound,
@@ -84,7 +112,8 @@ pub(super) fn decide(
         Judgement::Refused => return Decision::Dead(Reason::Refused),
         Judgement::Later => {}
     }
-    if retry.max_attempts.is_some_and(|max| tried.attempt >= max) {
+    let counted = tried.standing == Standing::There;
+    if counted && retry.max_attempts.is_some_and(|max| tried.attempt >= max) {
         return Decision::Dead(Reason::Attempts);
     }
     let age = tried.now.since(tried.accepted);
@@ -93,7 +122,8 @@ pub(super) fn decide(
     };
     let asked = asked_wait(outcome, tried.now).min(retry.max);
     let wait = jitter(bound(retry, tried.attempt), rng).min(left).max(asked);
-    Decision::RetryAt(tried.now.plus(wait))
+    let at = tried.now.plus(wait);
+    if counted { Decision::RetryAt(at) } else { Decision::PutBack(at) }
 }
 
 impl From<Decision> for Verdict {
@@ -101,6 +131,7 @@ impl From<Decision> for Verdict {
         match decision {
             Decision::Done => Self::Done,
             Decision::RetryAt(at) => Self::RetryAt(at),
+            Decision::PutBack(at) => Self::PutBack(at),
             Decision::Dead(_) => Self::Dead,
         }
     }
@@ -168,7 +199,8 @@ mod tests {
     }
 
     fn tried(attempt: u32, now_ms: u64) -> Try {
-        Try { attempt, accepted: Timestamp::from_millis(0), now: Timestamp::from_millis(now_ms) }
+        let (accepted, now) = (Timestamp::default(), Timestamp::from_millis(now_ms));
+        Try { attempt, accepted, now, standing: Standing::There }
     }
 
     fn decide_with(outcome: &Outcome, tried: Try, retry: &RetrySettings, seed: u64) -> Decision {
@@ -192,6 +224,7 @@ mod tests {
     fn no_answer_is_never_the_end() {
         for kind in [
             FailureKind::Busy,
+            FailureKind::Away,
             FailureKind::Connect,
             FailureKind::Tls,
             FailureKind::Timeout,
@@ -208,6 +241,38 @@ mod tests {
         assert!(matches!(after(2), Decision::RetryAt(_)));
         assert_eq!(after(3), Decision::Dead(Reason::Attempts));
         assert_eq!(after(4), Decision::Dead(Reason::Attempts));
+    }
+
+    #[test]
+    fn an_upstream_that_is_away_burns_no_attempts_and_stops_no_clock() {
+        let retry = RetrySettings { max_attempts: Some(3), ..RETRY };
+        let end = 72 * 3600 * 1000;
+        for standing in [Standing::Lost, Standing::Away] {
+            let after = |now| {
+                let tried = Try { standing, ..tried(9, now) };
+                decide_with(&failed(FailureKind::Connect), tried, &retry, 1)
+            };
+            assert!(matches!(after(end - 1), Decision::PutBack(_)));
+            assert_eq!(after(end), Decision::Dead(Reason::Age));
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_says_for_a_system_that_is_down_is_evidence() {
+        let event = EventId::new(Timestamp::default());
+        let unanswered = Some(Evidence::Unanswered(event));
+        for status in 200..=599 {
+            let expected = if (502..=504).contains(&status) { unanswered } else { None };
+            assert_eq!(evidence(&answered(status, None), event), expected, "{status}");
+        }
+        for (kind, expected) in [
+            (FailureKind::Connect, Some(Evidence::Unreachable)),
+            (FailureKind::Tls, Some(Evidence::Unreachable)),
+            (FailureKind::Timeout, unanswered),
+            (FailureKind::Broken, unanswered),
+        ] {
+            assert_eq!(evidence(&failed(kind), event), expected, "{kind}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Outgoing;
+use super::breaker::{Pass, Standing};
 use super::policy::{self, Decision, Try};
 use super::route::{Inner, Route, Tried, attempted};
 use crate::spool::{Attempt, Lease, RouteName, Spool};
@@ -13,27 +14,46 @@ impl Route {
     /// Delivers the route's events until leasing stops; returns when every delivery under way has
     /// ended.
     ///
-    /// A lease is taken first and a place at the upstream second: a place held by a route without
-    /// events would be missing to the routes that share the upstream.
+    /// While the upstream is away, nothing is leased but what probes. Otherwise a lease is taken
+    /// first, a place at the upstream second, and its leave last: a place or a probe held by a route
+    /// without events would be missing to the routes that share the upstream.
     pub async fn run(self, spool: Spool) {
         let deliveries = TaskTracker::new();
         let name = RouteName::clone(&self.current().name);
-        while let Some(lease) = spool.lease(&name).await {
+        loop {
+            self.ready(&spool).await;
+            let Some(lease) = spool.lease(&name).await else { break };
             let route = self.current();
             let permit = route.upstream.permit().await;
+            let Some(pass) = route.upstream.breaker.pass() else {
+                // Lost meanwhile. The event is given back, as if it had not been looked at.
+                continue;
+            };
             let spool = spool.clone();
             deliveries.spawn(async move {
-                route.deliver(lease, &spool).await;
+                route.deliver(lease, pass, &spool).await;
                 drop(permit);
             });
         }
         deliveries.close();
         deliveries.wait().await;
     }
+
+    /// Waits until the upstream may be tried, or until there is no need to wait any longer.
+    async fn ready(&self, spool: &Spool) {
+        loop {
+            let route = self.current();
+            tokio::select! {
+                () = route.upstream.breaker.ready() => return,
+                () = self.replaced.notified() => {}
+                () = spool.leasing_stopped() => return,
+            }
+        }
+    }
 }
 
 impl Inner {
-    async fn deliver(&self, lease: Lease, spool: &Spool) {
+    async fn deliver(&self, lease: Lease, pass: Pass, spool: &Spool) {
         let event = Outgoing {
             id: lease.id,
             accepted: lease.accepted,
@@ -42,13 +62,16 @@ impl Inner {
         };
         let deadline = Instant::now() + self.upstream.timeout;
         let tried = self.attempt(&event, deadline).await;
-        let decision = self.decide(&event, &tried);
+        let standing = self.return_pass(pass, &event, &tried);
+        let decision = self.decide(&event, &tried, standing);
         spool.settle(lease, record(&tried, decision), decision.into());
         self.report(&event, &tried, decision);
+        self.note_health(&tried, standing);
     }
 
-    fn decide(&self, event: &Outgoing, tried: &Tried) -> Decision {
-        let attempt = Try { attempt: event.attempt, accepted: event.accepted, now: tried.ended };
+    fn decide(&self, event: &Outgoing, tried: &Tried, standing: Standing) -> Decision {
+        let &Outgoing { attempt, accepted, .. } = event;
+        let attempt = Try { attempt, accepted, now: tried.ended, standing };
         policy::decide(&tried.outcome, attempt, &self.retry, &mut Rng::new())
     }
 
@@ -56,10 +79,11 @@ impl Inner {
         let attempted = attempted(event, &tried.outcome);
         match decision {
             Decision::Done => self.telemetry.delivered(attempted),
-            Decision::RetryAt(at) => self.telemetry.retry(attempted, at.since(tried.ended)),
+            Decision::RetryAt(at) | Decision::PutBack(at) => {
+                self.telemetry.retry(attempted, at.since(tried.ended));
+            }
             Decision::Dead(reason) => self.telemetry.dead(attempted, &reason),
         }
-        self.note_health(tried);
     }
 }
 
@@ -67,7 +91,7 @@ impl Inner {
 fn record(tried: &Tried, decision: Decision) -> Attempt {
     let outcome = match decision {
         Decision::Dead(reason) => format!("{}; {reason}", tried.outcome.history()),
-        Decision::Done | Decision::RetryAt(_) => tried.outcome.history(),
+        Decision::Done | Decision::RetryAt(_) | Decision::PutBack(_) => tried.outcome.history(),
     };
     Attempt { at: tried.began, status: tried.outcome.status(), outcome }
 }
@@ -101,7 +125,7 @@ mod tests {
             let (route, telemetry) = route(fixture::http(address));
             let event = event();
             let tried = route.current().attempt(&event, Instant::now() + PATIENCE).await;
-            let decision = route.current().decide(&event, &tried);
+            let decision = route.current().decide(&event, &tried, Standing::There);
             route.current().report(&event, &tried, decision);
             match decision {
                 Decision::Done => assert_eq!(code, 200),
@@ -110,6 +134,7 @@ mod tests {
                     assert_eq!(code, 500);
                     assert!(at.since(tried.ended) <= Duration::from_millis(20));
                 }
+                Decision::PutBack(_) => panic!("the upstream is there"),
             }
             let record = record(&tried, decision);
             assert_eq!(record.status, Some(code));

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::breaker::{Pass, Standing};
 use super::outcome::Outcome;
-use super::policy::{Judgement, judge};
+use super::policy::{Judgement, evidence, judge};
 use super::request::Template;
 use super::settings::{RetrySettings, RouteSettings};
 use super::{Outgoing, Upstream};
@@ -18,6 +20,8 @@ use crate::telemetry::{Attempted, RouteDelivery, Telemetry};
 #[derive(Clone, Debug)]
 pub struct Route {
     inner: Arc<ArcSwap<Inner>>,
+    /// Rung for a loop that waits for an upstream that is no longer the route's.
+    pub(super) replaced: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -42,7 +46,8 @@ impl Route {
     /// or of equal settings of another route.
     #[must_use]
     pub fn new(settings: &RouteSettings, upstream: Arc<Upstream>, telemetry: &Telemetry) -> Self {
-        Self { inner: Arc::new(ArcSwap::from_pointee(Inner::new(settings, upstream, telemetry))) }
+        let inner = Inner::new(settings, upstream, telemetry);
+        Self { inner: Arc::new(ArcSwap::from_pointee(inner)), replaced: Arc::default() }
     }
 
     /// Other settings for the route of this name, from the next attempt on; those under way end as
@@ -54,6 +59,7 @@ impl Route {
         telemetry: &Telemetry,
     ) {
         self.inner.store(Arc::new(Inner::new(settings, upstream, telemetry)));
+        self.replaced.notify_one();
     }
 
     /// How an attempt that begins now is made.
@@ -68,7 +74,7 @@ impl Inner {
             name: Arc::clone(&settings.name),
             template: Template::new(&upstream.target, &settings.path, settings.kind),
             retry: settings.retry,
-            telemetry: telemetry.delivery.route(&settings.name),
+            telemetry: telemetry.delivery.route(&settings.name, &upstream.label),
             upstream,
         }
     }
@@ -82,20 +88,26 @@ impl Inner {
         Tried { began, ended: clock::now(), outcome }
     }
 
+    /// Tells the breaker how its leave was used, and what that says of the upstream.
+    pub(super) fn return_pass(&self, pass: Pass, event: &Outgoing, tried: &Tried) -> Standing {
+        match evidence(&tried.outcome, event.id) {
+            Some(evidence) => pass.failed(evidence, || self.telemetry.away()),
+            None => pass.answered(),
+        }
+    }
+
     /// A refusal is an answer of an upstream that works.
-    pub(super) fn note_health(&self, tried: &Tried) {
-        let upstream = &*self.upstream;
+    pub(super) fn note_health(&self, tried: &Tried, standing: Standing) {
+        let health = &self.upstream.health;
         if judge(&tried.outcome) == Judgement::Later {
-            if let Some(complaint) = upstream.health.failed(tried.ended) {
-                self.telemetry.failing(
-                    &upstream.label,
-                    &tried.outcome,
-                    complaint.failures,
-                    complaint.lasting,
-                );
+            if let Some(complaint) = health.failed(tried.ended) {
+                self.telemetry.failing(&tried.outcome, complaint.failures, complaint.lasting);
             }
-        } else if let Some(lasted) = upstream.health.answered(tried.ended) {
-            self.telemetry.recovered(&upstream.label, lasted);
+            if standing == Standing::Lost && health.lost(tried.ended) {
+                self.telemetry.lost(&tried.outcome);
+            }
+        } else if let Some(lasted) = health.answered(tried.ended) {
+            self.telemetry.recovered(lasted);
         }
     }
 }

@@ -26,6 +26,10 @@ pub struct UpstreamSettings {
     pub client_identity: Option<(PathBuf, PathBuf)>,
     /// Requests under way at the same moment, over all routes that share the upstream; at least 1.
     pub max_in_flight: usize,
+    /// Failures in a row after which one event at a time is tried; 0: never.
+    pub breaker_failures: u32,
+    /// The longest pause between two such attempts.
+    pub breaker_pause: Duration,
     /// Signs every request after Standard Webhooks: `whsec_` and base64, or the bytes of the text.
     pub signing_secret: Option<SecretString>,
     /// What the body is wrapped in.
@@ -48,6 +52,8 @@ impl PartialEq for UpstreamSettings {
             && self.ca == other.ca
             && self.client_identity == other.client_identity
             && self.max_in_flight == other.max_in_flight
+            && self.breaker_failures == other.breaker_failures
+            && self.breaker_pause == other.breaker_pause
             && self.envelope == other.envelope
             && secret(&self.signing_secret) == secret(&other.signing_secret)
     }

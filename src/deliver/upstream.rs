@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use secrecy::ExposeSecret as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::breaker::Breaker;
 use super::client::{Client, Limits};
 use super::health::Health;
 use super::request::{Target, reserved_header};
@@ -21,12 +22,13 @@ use super::tls;
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// The way to one upstream. Routes with equal [`UpstreamSettings`] share one, and with it the
-/// pool and `max_in_flight`.
+/// pool, `max_in_flight` and the breaker.
 #[derive(Debug)]
 pub struct Upstream {
     pub(super) client: Client,
     pub(super) target: Target,
     pub(super) health: Health,
+    pub(super) breaker: Arc<Breaker>,
     pub(super) timeout: Duration,
     /// Host and port, or the socket: for log lines, without credentials, path and query.
     pub(super) label: String,
@@ -106,6 +108,7 @@ impl Upstream {
                 signer,
             },
             health: Health::default(),
+            breaker: Breaker::new(settings.breaker_failures, settings.breaker_pause),
             timeout: settings.timeout.min(LONGEST_TIMEOUT),
             label,
             // A number beyond what a semaphore can count limits nothing either way.

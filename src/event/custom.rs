@@ -3,6 +3,7 @@
 use super::Malformed;
 use super::check::Scalar;
 use super::node::{Member, Node};
+use super::path::shown;
 
 /// Sorts members, makes one of repeated names, and turns what says nothing into null. `path` is
 /// where they stand, for `warnings` and for what is wrong.
@@ -24,7 +25,7 @@ pub(super) fn settle<'a>(
     }
     for (name, node) in &mut merged {
         let value = std::mem::replace(node, Node::Null);
-        *node = settle_value(value, &|| format!("{path}{name}"), warnings)?;
+        *node = settle_value(value, &|| format!("{path}{}", shown(name)), warnings)?;
     }
     Ok(merged)
 }
@@ -78,7 +79,7 @@ fn is_macro(node: &Node<'_>) -> bool {
 }
 
 fn contradiction(path: &str, name: &str) -> Malformed {
-    Malformed::new(format!("two different values for `{path}{name}`"))
+    Malformed::new(format!("two different values for `{path}{}`", shown(name)))
 }
 
 pub(super) fn never_substituted(path: &str) -> String {
@@ -106,6 +107,16 @@ mod tests {
             settled(vec![("é".into(), text("")), ("Z".into(), list)]).unwrap(),
             [("Z".into(), Node::List(vec![Node::Object(sorted)])), ("é".into(), Node::Null)]
         );
+    }
+
+    #[test]
+    fn a_name_without_end_is_not_repeated_in_every_warning() {
+        let lost = || Node::List(vec![text("{A}"); 100]);
+        let long: Member<'_> = ("x".repeat(100_000).into(), lost());
+        let mut warnings = Vec::new();
+        settle(vec![long], "", &mut warnings).unwrap();
+        assert_eq!(warnings.len(), 100);
+        assert!(warnings.iter().all(|warning| warning.len() < 200), "{}", warnings[0]);
     }
 
     #[test]

@@ -118,7 +118,8 @@ pub(super) const NEUTRAL: &[&str] = &[
 /// The dictionary of `kind`; a `custom` route has none.
 pub(super) fn table(kind: Kind) -> Option<&'static Table> {
     static ACTION: LazyLock<Table> = LazyLock::new(|| {
-        let wrappers = &["action", "actions", "clearing", "actionclearing", "conversion"];
+        let wrappers =
+            &["action", "actions", "clearing", "actionclearing", "conversion", "conversions"];
         Table::new(fields::ACTION, wrappers, Some(&ITEMS))
     });
     static INQUIRY: LazyLock<Table> = LazyLock::new(|| {

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::Malformed;
 use super::node::{Budget, Member, Node};
+use super::path::shown;
 
 /// The pairs of `text` but those whose name is `secret`.
 pub(super) fn parse<'a>(
@@ -32,14 +33,17 @@ pub(super) fn parse<'a>(
             continue;
         }
         budget.field()?;
-        let value = decode(value).ok_or_else(|| not_text("a value"))?;
+        let value =
+            decode(value).ok_or_else(|| not_text(&format!("the value of `{}`", shown(&name))))?;
         members.push((name, Node::Text(value)));
     }
     Ok(members)
 }
 
 fn not_text(what: &str) -> Malformed {
-    Malformed::new(format!("{what} is not UTF-8 after decoding"))
+    Malformed::new(format!(
+        "{what} is not UTF-8 after decoding; what is `%E9` in Latin-1 must be `%C3%A9`"
+    ))
 }
 
 /// `None`: not UTF-8. Replacing what is not text would change ids and money unseen.

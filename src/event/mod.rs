@@ -22,6 +22,8 @@ mod node;
 mod path;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod reference;
 mod rows;
 mod section;
 mod spelling;
@@ -178,8 +180,8 @@ fn read<'a>(input: &Input<'a>, rules: &Rules, format: Format) -> Result<Event<'a
     };
 
     let mut section = Section::of_event(rules, format);
-    section.absorb(members)?;
-    section.absorb(beside)?;
+    section.absorb(members, "")?;
+    section.absorb(beside, "?")?;
     let mut warnings: Vec<String> = warning.map(str::to_owned).into_iter().collect();
     let carried = section.take_carried();
     let record = section.finish("", &mut warnings)?;

@@ -25,9 +25,21 @@ pub(super) fn normal_text(name: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A name as messages show it. They are kept and sent, and one may tell of every value below a
+/// name, so none is repeated in full that no person has typed.
+pub(super) fn shown(name: &str) -> Cow<'_, str> {
+    if name.len() <= LONGEST_NAME {
+        return Cow::Borrowed(name);
+    }
+    let begin: String = name.chars().take(LONGEST_NAME / 2).collect();
+    Cow::Owned(format!("{begin}… ({} bytes)", name.len()))
+}
+
 /// The names from the outermost object to a value.
 #[derive(Debug, Default)]
 pub(super) struct Path<'a> {
+    /// What messages put before the names.
+    mark: &'static str,
     segments: Vec<Segment<'a>>,
     /// The normal forms one after the other.
     normal: Vec<u8>,
@@ -67,10 +79,25 @@ impl<'a> Path<'a> {
         Some(segment.name)
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Begins anew. `mark` stands before the names in messages.
+    pub(super) fn restart(&mut self, mark: &'static str) {
+        self.mark = mark;
         self.segments.clear();
         self.normal.clear();
         self.base = 0;
+    }
+
+    /// The parts of the last name, where it is a path itself: `action[payout]`, `action.payout`.
+    /// One with a number in it is of a list, and no path.
+    pub(super) fn parts_of_last(&self) -> Option<Vec<String>> {
+        let name = self.last_name()?;
+        if name.len() > LONGEST_NAME || memchr::memchr2(b'[', b'.', name.as_bytes()).is_none() {
+            return None;
+        }
+        let parts = name.split(['[', ']', '.']).filter(|part| !part.is_empty());
+        let parts: Vec<String> = parts.map(str::to_owned).collect();
+        let is_path = parts.len() > 1 && parts.iter().all(|part| part.parse::<u64>().is_err());
+        is_path.then_some(parts)
     }
 
     /// What was pushed so far is a wrapper.
@@ -147,14 +174,14 @@ impl<'a> Path<'a> {
 
     /// The names joined by dots: for messages.
     pub(super) fn dotted(&self) -> String {
-        let names: Vec<&str> = self.segments.iter().map(|segment| &*segment.name).collect();
-        names.join(".")
+        let names: Vec<_> = self.segments.iter().map(|segment| shown(&segment.name)).collect();
+        self.mark.to_owned() + &names.join(".")
     }
 
     /// The name of a value that matched: borrowed, where there is but one.
     pub(super) fn origin(&self) -> Cow<'a, str> {
         match self.segments.as_slice() {
-            [only] => only.name.clone(),
+            [only] if self.mark.is_empty() => only.name.clone(),
             _ => Cow::Owned(self.dotted()),
         }
     }
@@ -190,6 +217,27 @@ mod tests {
         assert_eq!(path.suffix(0), None);
         assert_eq!(path.suffix(1), Some(&b"id"[..]));
         assert!(path.is_exactly(0, &format!("{long}.id")));
+    }
+
+    #[test]
+    fn messages_show_no_endless_names() {
+        let long = "é".repeat(500_000);
+        let dotted = path(&["a", &long, "b"]).dotted();
+        assert!(dotted.starts_with("a.éé") && dotted.ends_with("… (1000000 bytes).b"), "{dotted}");
+        assert_eq!(shown(&"x".repeat(64)), "x".repeat(64));
+        assert!(shown(&"x".repeat(65)).ends_with("x… (65 bytes)"));
+    }
+
+    #[test]
+    fn a_name_can_be_a_path() {
+        let parts = |name| path(&["above", name]).parts_of_last();
+        let two = Some(vec!["action".to_owned(), "payout".to_owned()]);
+        assert_eq!(parts("action[payout]"), two);
+        assert_eq!(parts("action.payout"), two);
+        for none in ["payout", "payout[]", ".payout", "a[0][payout]", "items.1.payout"] {
+            assert_eq!(parts(none), None, "{none}");
+        }
+        assert_eq!(parts(&"a.".repeat(33)), None);
     }
 
     #[test]

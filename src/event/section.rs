@@ -8,7 +8,7 @@ use super::check::Scalar;
 use super::custom::{self, never_substituted};
 use super::names::Names;
 use super::node::{Member, Node, OWN_TEXT};
-use super::path::Path;
+use super::path::{Path, normal_text, shown};
 use super::rows::{Rows, Spec};
 use super::{Format, Kind, Malformed, Rules};
 
@@ -56,8 +56,13 @@ impl<'a, 'r> Section<'a, 'r> {
     }
 
     /// Takes in the members of an outermost object. An object that stands there alone is a wrapper.
-    pub(super) fn absorb(&mut self, members: Vec<Member<'a>>) -> Result<(), Malformed> {
-        self.path.clear();
+    /// `mark` stands before their names in messages.
+    pub(super) fn absorb(
+        &mut self,
+        members: Vec<Member<'a>>,
+        mark: &'static str,
+    ) -> Result<(), Malformed> {
+        self.path.restart(mark);
         let members = self.unwrap(members);
         self.path.set_base();
         self.members(members)
@@ -65,7 +70,7 @@ impl<'a, 'r> Section<'a, 'r> {
 
     /// Takes in the members of a row.
     pub(super) fn absorb_row(&mut self, members: Vec<Member<'a>>) -> Result<(), Malformed> {
-        self.path.clear();
+        self.path.restart("");
         self.members(members)
     }
 
@@ -269,6 +274,17 @@ impl<'a, 'r> Section<'a, 'r> {
             self.place(index, node)?;
             return Ok(None);
         }
+        let Some(node) = self.row(node)? else {
+            return Ok(None);
+        };
+        match self.find_by_parts() {
+            Some(index) => self.place(index, node).map(|()| None),
+            None => Ok(Some(node)),
+        }
+    }
+
+    /// Takes what is a row's by its name; gives back what is none.
+    fn row(&mut self, node: Node<'a>) -> Result<Option<Node<'a>>, Malformed> {
         let (Some(rows), Some(name)) = (&mut self.rows, self.path.last_name()) else {
             return Ok(Some(node));
         };
@@ -277,6 +293,30 @@ impl<'a, 'r> Section<'a, 'r> {
             return Ok(None);
         }
         rows.take_numbered(name, node)
+    }
+
+    /// The field that a name means which is a path itself, as pairs have them.
+    fn find_by_parts(&mut self) -> Option<usize> {
+        let parts = self.path.parts_of_last()?;
+        let (_, outer) = parts.split_last()?;
+        let is_list = |part: &String| {
+            let rows = self.rows.as_ref();
+            rows.is_some_and(|rows| normal_text(part).is_some_and(|n| rows.is_list(n.as_bytes())))
+        };
+        if outer.iter().any(|part| part == "custom" || is_list(part)) {
+            return None;
+        }
+        let name = self.path.pop()?;
+        let depth = parts.len();
+        for part in parts {
+            self.path.push(Cow::Owned(part));
+        }
+        let found = self.names.find(&self.path);
+        for _ in 0..depth {
+            self.path.pop();
+        }
+        self.path.push(name);
+        found
     }
 
     /// Puts a scalar into its field. What says nothing gives way to what says something.
@@ -289,10 +329,11 @@ impl<'a, 'r> Section<'a, 'r> {
             Some(known) if known.value == value => Ok(()),
             Some(Slot { value: Scalar::Text(_), origin }) if matches!(value, Scalar::Text(_)) => {
                 let (name, second) = (self.names.name(index), self.path.dotted());
-                let reason = if *origin == second {
-                    format!("two different values for `{name}`: `{origin}` came twice")
+                let first = shown(origin);
+                let reason = if first == second {
+                    format!("two different values for `{name}`: `{first}` came twice")
                 } else {
-                    format!("two different values for `{name}`: `{origin}` and `{second}`")
+                    format!("two different values for `{name}`: `{first}` and `{second}`")
                 };
                 Err(Malformed::new(reason))
             }

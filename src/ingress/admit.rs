@@ -1,13 +1,16 @@
-//! Who comes in. The peer's address decides before TLS; behind a trusted proxy, the head of the
-//! request decides.
+//! Who comes in. The address of the connection decides before TLS: the peer's, or the one that a
+//! trusted proxy's PROXY header names. Where that is a trusted proxy's own, the head of the request
+//! decides.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use http::HeaderMap;
 
 use super::AllowlistSettings;
 use super::allowlist::Ranges;
-use super::forwarded;
+use super::forwarded::{self, Unreadable};
+use crate::net::{Announced, Origin};
 
 /// The allowlist, as it is asked.
 #[derive(Clone, Debug)]
@@ -21,21 +24,43 @@ pub struct Gate {
 #[derive(Debug)]
 pub struct Admitted<T>(T);
 
-/// What an admitted peer's address says of the client.
+/// The client of a request, and how we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Who it is.
+    pub address: IpAddr,
+    /// What told us.
+    pub rule: Rule,
+}
+
+/// What decided who the client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// It is the other end of the socket.
+    Peer,
+    /// The PROXY header of a trusted proxy names it.
+    ProxyHeader,
+    /// The `X-Forwarded-For` of a trusted proxy names it.
+    XForwardedFor,
+    /// The `Forwarded` of a trusted proxy names it.
+    Forwarded,
+}
+
+/// What the address of an admitted connection says of its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
-    /// The peer is the client, and is allowed.
-    Decided(IpAddr),
-    /// The peer is a trusted proxy: each request says who its client is.
-    ByHead(IpAddr),
+    /// It is the client's, and is allowed.
+    Decided(Client),
+    /// It is a trusted proxy's: each request says who its client is.
+    ByHead(Client),
 }
 
 /// What would become of a request, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ruling {
-    /// Who the client is taken for; `None`: the header cannot be read.
-    pub client: Option<IpAddr>,
-    /// The peer is a trusted proxy, so that the header counts.
+    /// Who the client is taken for, unless the headers cannot be relied on.
+    pub client: Result<Client, Unreadable>,
+    /// The connection is a trusted proxy's, so that the headers count.
     pub by_head: bool,
     /// The request would be let in.
     pub allowed: bool,
@@ -47,7 +72,7 @@ pub(super) enum HeadRefusal {
     /// The client's address is not in the allowlist.
     NotAllowed,
     /// Who the client is cannot be told.
-    Unreadable,
+    Unreadable(Unreadable),
 }
 
 impl Gate {
@@ -61,51 +86,83 @@ impl Gate {
         }
     }
 
-    /// Admits what came from `peer`, or drops it. A trusted proxy is admitted for the sake of its
-    /// clients, whether or not it is in the list itself.
-    pub fn admit<T>(&self, peer: IpAddr, inner: T) -> Option<Admitted<T>> {
-        self.claim(peer).map(|_| Admitted(inner))
+    /// Whether connections of this peer begin with a PROXY header, where that protocol is on.
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.contains(peer)
     }
 
-    /// The client of one request on an admitted connection of `peer`. The peer is asked for again:
-    /// the connection may be older than this list.
+    /// Admits what came from there, or drops it. A trusted proxy is admitted for the sake of its
+    /// clients, whether or not it is in the list itself.
+    pub fn admit<T>(&self, origin: &Origin, inner: T) -> Option<Admitted<T>> {
+        self.claim(origin).map(|_| Admitted(inner))
+    }
+
+    /// The client of one request on an admitted connection. Where that came from is asked for
+    /// again: the connection may be older than this list.
     pub(super) fn admit_head(
         &self,
-        peer: IpAddr,
+        origin: &Origin,
         headers: &HeaderMap,
-    ) -> Result<IpAddr, HeadRefusal> {
-        let peer = match self.claim(peer).ok_or(HeadRefusal::NotAllowed)? {
+    ) -> Result<Client, HeadRefusal> {
+        let proxy = match self.claim(origin).ok_or(HeadRefusal::NotAllowed)? {
             Claim::Decided(client) => return Ok(client),
-            Claim::ByHead(peer) => peer,
+            Claim::ByHead(proxy) => proxy,
         };
-        let client = forwarded::client(headers, peer, &self.trusted);
-        let client = client.map_err(|forwarded::Unreadable| HeadRefusal::Unreadable)?;
-        if self.allows(client) { Ok(client) } else { Err(HeadRefusal::NotAllowed) }
+        let client = forwarded::client(headers, proxy, &self.trusted);
+        let client = client.map_err(HeadRefusal::Unreadable)?;
+        if self.allows(client.address) { Ok(client) } else { Err(HeadRefusal::NotAllowed) }
     }
 
-    /// What would become of a request of `peer` with these headers: the same answer that a sender
+    /// What would become of a request from there with these headers: the same answer that a sender
     /// would get.
     #[must_use]
-    pub fn rule(&self, peer: IpAddr, headers: &HeaderMap) -> Ruling {
-        let by_head = matches!(self.claim(peer), Some(Claim::ByHead(_)));
-        let client = if by_head {
-            forwarded::client(headers, peer, &self.trusted).ok()
-        } else {
-            Some(peer.to_canonical())
+    pub fn rule(&self, origin: &Origin, headers: &HeaderMap) -> Ruling {
+        let (client, by_head) = match self.claim(origin) {
+            Some(Claim::ByHead(proxy)) => (forwarded::client(headers, proxy, &self.trusted), true),
+            Some(Claim::Decided(client)) => (Ok(client), false),
+            None => (Ok(Client::of(origin)), false),
         };
-        Ruling { client, by_head, allowed: self.admit_head(peer, headers).is_ok() }
+        Ruling { client, by_head, allowed: self.admit_head(origin, headers).is_ok() }
     }
 
-    fn claim(&self, peer: IpAddr) -> Option<Claim> {
-        if self.trusted.contains(peer) {
-            Some(Claim::ByHead(peer))
+    fn claim(&self, origin: &Origin) -> Option<Claim> {
+        // The list may have changed since the header was read.
+        if origin.announced.is_some() && !self.trusts(origin.peer) {
+            return None;
+        }
+        let client = Client::of(origin);
+        // A proxy that announces itself wants to know whether we are there. It speaks for nobody, so
+        // its requests cannot say who sent them.
+        let may_forward = origin.announced != Some(Announced::Itself);
+        if may_forward && self.trusts(client.address) {
+            Some(Claim::ByHead(client))
         } else {
-            self.allows(peer).then_some(Claim::Decided(peer))
+            self.allows(client.address).then_some(Claim::Decided(client))
         }
     }
 
     fn allows(&self, address: IpAddr) -> bool {
         self.allow_any || self.allowed.contains(address)
+    }
+}
+
+impl Client {
+    /// As far as the connection tells.
+    pub(super) fn of(origin: &Origin) -> Self {
+        let rule = if origin.announced.is_some() { Rule::ProxyHeader } else { Rule::Peer };
+        Self { address: origin.address(), rule }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Peer => "peer",
+            Self::ProxyHeader => "PROXY header",
+            Self::XForwardedFor => "X-Forwarded-For",
+            Self::Forwarded => "Forwarded",
+        })
     }
 }
 
@@ -127,55 +184,112 @@ mod tests {
         })
     }
 
-    fn claim(gate: &Gate, peer: &str) -> Option<Claim> {
-        let peer = peer.parse().unwrap();
-        let claim = gate.claim(peer);
-        assert_eq!(gate.admit(peer, ()).is_some(), claim.is_some());
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn direct(peer: &str) -> Origin {
+        Origin::direct(address(peer))
+    }
+
+    fn announced(peer: &str, announced: Announced) -> Origin {
+        Origin { peer: address(peer), announced: Some(announced) }
+    }
+
+    fn claim(gate: &Gate, origin: &Origin) -> Option<Claim> {
+        let claim = gate.claim(origin);
+        assert_eq!(gate.admit(origin, ()).is_some(), claim.is_some());
         claim
     }
 
-    fn head(gate: &Gate, peer: &str, forwarded: Option<&str>) -> Result<String, HeadRefusal> {
+    fn head(gate: &Gate, origin: &Origin, lines: Option<&str>) -> Result<String, HeadRefusal> {
         let mut headers = HeaderMap::new();
-        if let Some(forwarded) = forwarded {
-            headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+        if let Some(lines) = lines {
+            headers.insert("x-forwarded-for", lines.parse().unwrap());
         }
-        gate.admit_head(peer.parse().unwrap(), &headers).map(|client| client.to_string())
+        let client = gate.admit_head(origin, &headers);
+        client.map(|client| format!("{} by {}", client.address, client.rule))
     }
 
     #[test]
     fn the_peer_decides_unless_it_is_a_trusted_proxy() {
         let gate = gate(false);
-        let allowed = "192.0.2.7".parse().unwrap();
-        assert_eq!(claim(&gate, "192.0.2.7"), Some(Claim::Decided(allowed)));
-        assert!(matches!(claim(&gate, "10.1.2.3"), Some(Claim::ByHead(_))));
-        assert_eq!(claim(&gate, "203.0.113.9"), None);
+        let allowed = Client { address: address("192.0.2.7"), rule: Rule::Peer };
+        assert_eq!(claim(&gate, &direct("192.0.2.7")), Some(Claim::Decided(allowed)));
+        assert_eq!(claim(&gate, &direct("::ffff:192.0.2.7")), Some(Claim::Decided(allowed)));
+        assert!(matches!(claim(&gate, &direct("10.1.2.3")), Some(Claim::ByHead(_))));
+        assert_eq!(claim(&gate, &direct("203.0.113.9")), None);
     }
 
     #[test]
     fn a_header_counts_behind_a_trusted_proxy_only() {
         let gate = gate(false);
-        assert_eq!(head(&gate, "192.0.2.7", Some("203.0.113.9")).as_deref(), Ok("192.0.2.7"));
-        assert_eq!(head(&gate, "192.0.2.7", Some("garbage")).as_deref(), Ok("192.0.2.7"));
-        assert_eq!(head(&gate, "10.0.0.1", Some("192.0.2.8")).as_deref(), Ok("192.0.2.8"));
+        let (sender, proxy) = (direct("192.0.2.7"), direct("10.0.0.1"));
         let refused = Err(HeadRefusal::NotAllowed);
-        assert_eq!(head(&gate, "10.0.0.1", Some("192.0.2.8, 203.0.113.9")), refused);
-        assert_eq!(head(&gate, "10.0.0.1", None), refused, "the proxy itself is not in the list");
-        assert_eq!(head(&gate, "10.0.0.1", Some("unknown")), Err(HeadRefusal::Unreadable));
+        for (origin, header, expected) in [
+            (&sender, Some("203.0.113.9"), Ok("192.0.2.7 by peer")),
+            (&sender, Some("garbage"), Ok("192.0.2.7 by peer")),
+            (&proxy, Some("192.0.2.8"), Ok("192.0.2.8 by X-Forwarded-For")),
+            (&proxy, Some("192.0.2.8, 203.0.113.9"), refused),
+            // The proxy itself is not in the list.
+            (&proxy, None, refused),
+            (&proxy, Some("unknown"), Err(HeadRefusal::Unreadable(Unreadable::XForwardedFor))),
+        ] {
+            assert_eq!(head(&gate, origin, header).as_deref(), expected.as_ref().map(|text| *text));
+        }
+    }
+
+    #[test]
+    fn a_proxy_header_puts_its_client_in_the_place_of_the_peer() {
+        let gate = gate(false);
+        let client = |peer: &str, of: &str| announced(peer, Announced::Client(address(of)));
+        let refused = Err(HeadRefusal::NotAllowed);
+        for (origin, header, expected) in [
+            (client("10.0.0.1", "192.0.2.7"), None, Ok("192.0.2.7 by PROXY header")),
+            // The client is no proxy: what it says of others is ignored.
+            (client("10.0.0.1", "192.0.2.7"), Some("203.0.113.9"), Ok("192.0.2.7 by PROXY header")),
+            (client("10.0.0.1", "203.0.113.9"), Some("192.0.2.7"), refused),
+            // A proxy behind a balancer.
+            (client("10.0.0.1", "10.0.0.2"), Some("192.0.2.7"), Ok("192.0.2.7 by X-Forwarded-For")),
+            (client("10.0.0.1", "10.0.0.2"), None, refused),
+            // Not from a trusted proxy, or no longer.
+            (client("192.0.2.1", "192.0.2.7"), None, refused),
+            (client("203.0.113.9", "192.0.2.7"), None, refused),
+            (announced("10.0.0.1", Announced::Itself), None, refused),
+            (announced("10.0.0.1", Announced::Itself), Some("192.0.2.7"), refused),
+        ] {
+            let found = head(&gate, &origin, header);
+            assert_eq!(found.as_deref(), expected.as_ref().map(|text| *text), "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_balancer_that_is_in_the_list_itself_comes_in_as_itself() {
+        let gate = Gate::new(&AllowlistSettings {
+            ranges: vec!["10.0.0.1/32".parse().unwrap()],
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            allow_any: false,
+        });
+        let itself = announced("10.0.0.1", Announced::Itself);
+        let expected = Ok("10.0.0.1 by PROXY header");
+        assert_eq!(head(&gate, &itself, Some("203.0.113.9")).as_deref(), expected);
     }
 
     #[test]
     fn a_connection_older_than_the_list_is_asked_again() {
         let refused = Err(HeadRefusal::NotAllowed);
-        assert_eq!(head(&gate(false), "203.0.113.9", Some("192.0.2.8")), refused);
+        assert_eq!(head(&gate(false), &direct("203.0.113.9"), Some("192.0.2.8")), refused);
     }
 
     #[test]
     fn anybody_comes_in_only_where_it_is_said_so() {
-        assert!(claim(&gate(true), "203.0.113.9").is_some());
+        let (gate, proxy) = (gate(true), direct("10.0.0.1"));
+        assert!(claim(&gate, &direct("203.0.113.9")).is_some());
+        let anybody = head(&gate, &proxy, Some("203.0.113.9"));
+        assert_eq!(anybody.as_deref(), Ok("203.0.113.9 by X-Forwarded-For"));
         assert_eq!(
-            head(&gate(true), "10.0.0.1", Some("203.0.113.9")).as_deref(),
-            Ok("203.0.113.9")
+            head(&gate, &proxy, Some("unknown")),
+            Err(HeadRefusal::Unreadable(Unreadable::XForwardedFor))
         );
-        assert_eq!(head(&gate(true), "10.0.0.1", Some("unknown")), Err(HeadRefusal::Unreadable));
     }
 }

@@ -8,14 +8,15 @@ use ipnet::IpNet;
 /// A set of addresses. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) is the IPv4 address, in
 /// a range and in a question.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ranges {
+pub struct Ranges {
     v4: Vec<(Ipv4Addr, Ipv4Addr)>,
     v6: Vec<(Ipv6Addr, Ipv6Addr)>,
 }
 
 impl Ranges {
     /// Sorts the ranges and joins those that overlap.
-    pub(super) fn new(ranges: &[IpNet]) -> Self {
+    #[must_use]
+    pub fn new(ranges: &[IpNet]) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for range in ranges {
             // Both ends of a range inside `::ffff:0:0/96` are IPv4; a wider one is not a range of
@@ -30,7 +31,8 @@ impl Ranges {
     }
 
     /// Whether the address is in one of the ranges.
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => contains(&self.v4, address),
             IpAddr::V6(address) => contains(&self.v6, address),

@@ -14,7 +14,9 @@ mod secret;
 mod serve;
 mod settings;
 
-pub use admit::{Admitted, Gate, Ruling};
+pub use admit::{Admitted, Client, Gate, Rule, Ruling};
+pub use allowlist::Ranges;
+pub use forwarded::Unreadable;
 pub use serve::serve;
 pub use settings::{
     AllowlistSettings, Delivery, FrontSettings, OnMalformed, ReplySettings, RequestLimits,
@@ -37,12 +39,14 @@ use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
+use self::admit::HeadRefusal;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Route, Routes};
 use crate::clock::{self, Timestamp};
 use crate::event::{self, Event, Format, Input, Rules};
+use crate::net::{Conn, Origin};
 use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{ConnectionRefusal, Telemetry};
 
 /// Forwards an event of a `direct` route at once. Made by whoever wires the front door to delivery.
 #[derive(Clone)]
@@ -129,28 +133,41 @@ impl Front {
         self.rules.load().routes.named(route).map(|route| route.rules.clone())
     }
 
-    /// Admits a connection of `peer`, or drops it.
-    fn admit<T>(&self, peer: IpAddr, inner: T) -> Option<Admitted<T>> {
-        self.rules.load().gate.admit(peer, inner)
+    /// Whether connections of this peer begin with a PROXY header, where that protocol is on.
+    fn trusts(&self, peer: IpAddr) -> bool {
+        self.rules.load().gate.trusts(peer)
+    }
+
+    /// Admits a connection, or drops it.
+    fn admit(&self, conn: Conn) -> Option<Admitted<Conn>> {
+        let client = conn.origin.address();
+        let admitted = self.rules.load().gate.admit(&conn.origin.clone(), conn);
+        if admitted.is_none() {
+            self.telemetry.front.connection_refused(client, ConnectionRefusal::Address);
+        }
+        admitted
     }
 
     /// Answers one request.
-    async fn answer<B>(&self, peer: IpAddr, request: Request<B>) -> Reply
+    async fn answer<B>(&self, origin: Origin, request: Request<B>) -> Reply
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let (head, mut body) = request.into_parts();
         let rules = self.rules.load_full();
-        let (client, answered) = match rules.gate.admit_head(peer, &head.headers) {
-            Ok(client) => (client, self.receive(&rules.routes, &head, &mut body).await),
-            Err(refusal) => (peer, Err(nowhere(Refusal::Address(refusal)))),
+        let (client, answered) = match rules.gate.admit_head(&origin, &head.headers) {
+            Ok(client) => {
+                (client, self.receive(&rules.routes, client.address, &head, &mut body).await)
+            }
+            Err(refusal) => (Client::of(&origin), Err(nowhere(Refusal::Address(refusal)))),
         };
         match answered {
             Ok(reply) => reply,
             Err(Refused { route, refusal }) => {
                 let (status, reason) = refusal.status();
                 let name = route.map(|route| &route.name);
-                self.telemetry.front.request_refused(client, name, reason, status.as_u16());
+                let (address, by) = (client.address, &client.rule);
+                self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
                 let mut reply = refuse(&refusal, route.map(|route| &route.replies));
                 let unread = refusal.leaves_body() && !body.is_end_stream();
                 if unread && head.version != Version::HTTP_2 {
@@ -166,6 +183,7 @@ impl Front {
     async fn receive<'a, B>(
         &self,
         routes: &'a Routes,
+        client: IpAddr,
         head: &Parts,
         body: &mut B,
     ) -> Result<Reply, Refused<'a>>
@@ -176,6 +194,9 @@ impl Front {
         check_head(head, self.limits.headers).map_err(nowhere)?;
         let route = routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
         let refused = |refusal| Refused { route: Some(route), refusal };
+        if !route.allows(client) {
+            return Err(refused(Refusal::Address(HeadRefusal::NotAllowed)));
+        }
         if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
             return Err(refused(Refusal::Secret));
         }

@@ -53,7 +53,7 @@ impl Refusal {
     pub(super) fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
-            Self::Address(HeadRefusal::Unreadable) => (StatusCode::FORBIDDEN, "forwarded"),
+            Self::Address(HeadRefusal::Unreadable(_)) => (StatusCode::FORBIDDEN, "forwarded"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
             Self::UnknownPath => (StatusCode::NOT_FOUND, "path"),
@@ -77,8 +77,8 @@ impl Refusal {
     fn detail(&self) -> String {
         let text = match self {
             Self::Address(HeadRefusal::NotAllowed) => "This address may not send here.",
-            Self::Address(HeadRefusal::Unreadable) => {
-                "X-Forwarded-For holds something that is no address."
+            Self::Address(HeadRefusal::Unreadable(_)) => {
+                "X-Forwarded-For or Forwarded does not tell who the client is."
             }
             Self::Host => "There must be one Host header, and it must be a host.",
             Self::TooManyHeaders => "There are too many header lines.",
@@ -210,6 +210,7 @@ fn content_type(body: &str) -> Option<HeaderValue> {
 mod tests {
     use http_body_util::BodyExt as _;
 
+    use super::super::forwarded::Unreadable;
     use super::*;
     use crate::clock::Timestamp;
 
@@ -246,7 +247,7 @@ mod tests {
         let allow = HeaderValue::from_static("GET, POST");
         for (refusal, status, again) in [
             (Address(HeadRefusal::NotAllowed), 403, false),
-            (Address(HeadRefusal::Unreadable), 403, false),
+            (Address(HeadRefusal::Unreadable(Unreadable::Forwarded)), 403, false),
             (Refusal::Host, 400, false),
             (Refusal::TooManyHeaders, 431, false),
             (Refusal::UnknownPath, 404, false),

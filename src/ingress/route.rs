@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 
 use super::Forward;
+use super::allowlist::Ranges;
 use super::reply::{Refusal, Replies};
 use super::secret::Secret;
 use super::settings::{OnMalformed, RouteSettings};
@@ -26,6 +28,7 @@ pub(super) struct Route {
     pub(super) forward: Option<Forward>,
     pub(super) metrics: RouteMetrics,
     methods: Vec<Method>,
+    allowed: Option<Ranges>,
 }
 
 /// Every route.
@@ -49,11 +52,15 @@ impl Route {
             forward,
             metrics: metrics.route(&settings.name, &Format::ALL.map(Format::as_str)),
             methods: settings.methods.clone(),
+            allowed: settings.allowlist.as_deref().map(Ranges::new),
         }
     }
-}
 
-impl Route {
+    /// Whether this client may send here, once the list for all has let it in.
+    pub(super) fn allows(&self, client: IpAddr) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(client))
+    }
+
     /// A query as it may be kept: without the secret.
     pub(super) fn kept_query(&self, query: &str) -> Option<Bytes> {
         match &self.secret {
@@ -116,6 +123,7 @@ mod tests {
                 name: name.into(),
                 path: path.to_owned(),
                 methods,
+                allowlist: None,
                 delivery: Delivery::Queued,
                 rules: Rules::of(Kind::Action),
                 on_malformed: OnMalformed::Quarantine,

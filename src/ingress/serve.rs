@@ -10,14 +10,15 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
 use super::reply::Reply;
 use super::{Front, RequestLimits};
-use crate::net::{Conn, Listener, Protocol, Stream, Tls};
-use crate::telemetry::{BrokenConnection, ConnectionRefusal};
+use crate::net::{Arrival, Conn, Listener, Protocol, Stream, Tls};
+use crate::telemetry::BrokenConnection;
 
 /// Requests at once on one HTTP/2 connection; more wait at the sender (RFC 9113, 5.1.2 recommends
 /// no fewer). Times `limits.body_bytes` it bounds what one connection can make us hold.
@@ -42,13 +43,14 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     let tasks = TaskTracker::new();
     let door = Arc::new(Door { http: Http::new(&front.limits, tasks.clone()), tls, front, stop });
     let front = &door.front;
-    while let Some(conn) = door.stop.run_until_cancelled(listener.accept()).await {
-        let peer = conn.peer;
-        let Some(admitted) = front.admit(peer, conn) else {
-            front.telemetry.front.connection_refused(peer, ConnectionRefusal::Address);
-            continue;
-        };
-        tasks.spawn(Arc::clone(&door).connection(admitted));
+    while let Some(arrival) = door.stop.run_until_cancelled(listener.accept()).await {
+        if listener.speaks_proxy_protocol() && front.trusts(arrival.peer()) {
+            tasks.spawn(Arc::clone(&door).announced(arrival));
+        } else if let Some(admitted) = arrival.direct().and_then(|conn| front.admit(conn)) {
+            // Decided without a task: a stranger costs next to nothing.
+            let deadline = door.tls.deadline();
+            tasks.spawn(Arc::clone(&door).connection(admitted, deadline));
+        }
     }
     drop(listener);
     tasks.close();
@@ -66,29 +68,39 @@ struct Door {
 }
 
 impl Door {
+    /// Hears from a trusted proxy whose connection it is, and serves it if that one may come in.
+    async fn announced(self: Arc<Self>, arrival: Arrival) {
+        let deadline = self.tls.deadline();
+        let conn = self.stop.run_until_cancelled(arrival.announced(deadline)).await.flatten();
+        if let Some(admitted) = conn.and_then(|conn| self.front.admit(conn)) {
+            self.connection(admitted, deadline).await;
+        }
+    }
+
     /// Serves one connection to its end. Its place is free again when this returns.
-    async fn connection(self: Arc<Self>, admitted: Admitted<Conn>) {
+    async fn connection(self: Arc<Self>, admitted: Admitted<Conn>, deadline: Instant) {
         let telemetry = &self.front.telemetry.front;
-        let Conn { io, peer, place } = admitted.into_inner();
+        let Conn { io, origin, place } = admitted.into_inner();
+        let client = origin.address();
         let _held = (place, telemetry.connection_admitted());
 
-        let stream = match self.stop.run_until_cancelled(self.tls.accept(io)).await {
+        let stream = match self.stop.run_until_cancelled(self.tls.accept(io, deadline)).await {
             Some(Ok(stream)) => stream,
-            Some(Err(error)) => return telemetry.handshake_failed(peer, &error),
+            Some(Err(error)) => return telemetry.handshake_failed(client, &error),
             None => return,
         };
         let handle = |request| {
             let door = Arc::clone(&self);
-            async move { door.front.answer(peer, request).await }
+            async move { door.front.answer(origin, request).await }
         };
         match self.http.serve(stream, handle, &self.stop).await {
             End::Closed => {}
-            End::Silent => telemetry.connection_broken(peer, BrokenConnection::Silent, None),
+            End::Silent => telemetry.connection_broken(client, BrokenConnection::Silent, None),
             End::NotHttp(error) => {
-                telemetry.connection_broken(peer, BrokenConnection::NotHttp, Some(&error));
+                telemetry.connection_broken(client, BrokenConnection::NotHttp, Some(&error));
             }
             End::Cut(error) => {
-                telemetry.connection_broken(peer, BrokenConnection::Cut, Some(&error));
+                telemetry.connection_broken(client, BrokenConnection::Cut, Some(&error));
             }
         }
     }

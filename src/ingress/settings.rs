@@ -25,7 +25,7 @@ pub struct FrontSettings {
 pub struct AllowlistSettings {
     /// Who may come in.
     pub ranges: Vec<IpNet>,
-    /// Peers whose `X-Forwarded-For` says who the client is.
+    /// Peers whose headers say who the client is.
     pub trusted_proxies: Vec<IpNet>,
     /// Everybody may come in.
     pub allow_any: bool,
@@ -55,6 +55,8 @@ pub struct RouteSettings {
     pub path: String,
     /// The methods it takes.
     pub methods: Vec<Method>,
+    /// Of those who may come in, only these may send here; `None`: all of them.
+    pub allowlist: Option<Vec<IpNet>>,
     /// Whether success means "durable" or "delivered".
     pub delivery: Delivery,
     /// How its input is read.

@@ -1,16 +1,16 @@
 //! Accepting connections: a place first, then the connection; errors are waited out, never spun on.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ListenSettings;
-use crate::telemetry::{ConnectionRefusal, Telemetry};
+use super::arrival::{Arrival, Visitors};
+use crate::telemetry::Telemetry;
 
 /// Connections that the kernel holds while we accept: a burst of them costs little there.
 const BACKLOG: u32 = 1024;
@@ -36,25 +36,8 @@ pub struct Listener {
     address: SocketAddr,
     places: Arc<Semaphore>,
     visitors: Arc<Visitors>,
+    proxy_protocol: bool,
     telemetry: Arc<Telemetry>,
-}
-
-/// A connection, and whose it is. It holds its place until it is dropped.
-#[derive(Debug)]
-pub struct Conn {
-    /// The bytes, nothing read yet.
-    pub io: TcpStream,
-    /// The other end, IPv4 in its own form also where the socket is IPv6.
-    pub peer: IpAddr,
-    /// Counted until dropped.
-    pub place: Place,
-}
-
-/// One of the places of a [`Listener`].
-#[derive(Debug)]
-pub struct Place {
-    _permit: OwnedSemaphorePermit,
-    _visitor: Visitor,
 }
 
 impl Listener {
@@ -73,7 +56,11 @@ impl Listener {
             socket,
             address,
             places: Arc::new(Semaphore::new(places)),
-            visitors: Arc::new(Visitors::new(settings.connections_per_address)),
+            visitors: Arc::new(Visitors::new(
+                settings.connections_per_address,
+                Arc::clone(&telemetry),
+            )),
+            proxy_protocol: settings.proxy_protocol,
             telemetry,
         })
     }
@@ -84,24 +71,23 @@ impl Listener {
         self.address
     }
 
+    /// `listen.proxy_protocol`: a trusted peer's connection begins with a PROXY header.
+    #[must_use]
+    pub fn speaks_proxy_protocol(&self) -> bool {
+        self.proxy_protocol
+    }
+
     /// The next connection. Waits for a free place before it accepts, so that what is too much
     /// stays with the kernel. Cancelling it loses nothing.
-    pub async fn accept(&mut self) -> Conn {
-        loop {
-            let permit = self.permit().await;
-            let (io, peer) = self.connection().await;
-            let peer = peer.ip().to_canonical();
-            let Some(visitor) = self.visitors.enter(peer) else {
-                self.telemetry.front.connection_refused(peer, ConnectionRefusal::TooMany);
-                continue;
-            };
-            // An answer is one small write; waiting for more would only delay it. It works without,
-            // too.
-            if let Err(error) = io.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY is not to be had");
-            }
-            return Conn { io, peer, place: Place { _permit: permit, _visitor: visitor } };
+    pub async fn accept(&mut self) -> Arrival {
+        let permit = self.permit().await;
+        let (io, peer) = self.connection().await;
+        // An answer is one small write; waiting for more would only delay it. It works without,
+        // too.
+        if let Err(error) = io.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY is not to be had");
         }
+        Arrival::new(io, peer.ip().to_canonical(), permit, Arc::clone(&self.visitors))
     }
 
     #[expect(clippy::expect_used, reason = "the semaphore is ours and nobody closes it")]
@@ -150,48 +136,6 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// How many connections each address has open.
-#[derive(Debug)]
-struct Visitors {
-    open: Mutex<HashMap<IpAddr, usize>>,
-    at_most: usize,
-}
-
-#[derive(Debug)]
-struct Visitor {
-    address: IpAddr,
-    visitors: Arc<Visitors>,
-}
-
-impl Visitors {
-    fn new(at_most: usize) -> Self {
-        Self { open: Mutex::default(), at_most }
-    }
-
-    /// Counts one more, unless there are too many.
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Visitor> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= self.at_most {
-            return None;
-        }
-        *count += 1;
-        Some(Visitor { address, visitors: Arc::clone(self) })
-    }
-}
-
-impl Drop for Visitor {
-    fn drop(&mut self) {
-        let mut open = self.visitors.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt as _;
@@ -203,6 +147,7 @@ mod tests {
             address: "127.0.0.1:0".parse().unwrap(),
             connections,
             connections_per_address: per_address,
+            proxy_protocol: false,
         };
         Listener::bind(&settings, Arc::new(Telemetry::new())).unwrap()
     }
@@ -233,15 +178,13 @@ mod tests {
         let _first_client = TcpStream::connect(address).await.unwrap();
         let _second_client = TcpStream::connect(address).await.unwrap();
         let mut third_client = TcpStream::connect(address).await.unwrap();
-        let first = listener.accept().await;
-        let _second = listener.accept().await;
-        let fourth_client = async {
-            // The third is refused while both places are taken; then one is given back.
-            assert_eq!(third_client.read(&mut [0; 1]).await.unwrap(), 0, "the third was closed");
-            drop(first);
-            TcpStream::connect(address).await.unwrap()
-        };
-        let (_fourth, _fourth_client) = tokio::join!(listener.accept(), fourth_client);
+        let first = listener.accept().await.direct();
+        let _second = listener.accept().await.direct().unwrap();
+        assert!(listener.accept().await.direct().is_none());
+        assert_eq!(third_client.read(&mut [0; 1]).await.unwrap(), 0, "the third was closed");
+        drop(first);
+        let _fourth_client = TcpStream::connect(address).await.unwrap();
+        assert!(listener.accept().await.direct().is_some());
     }
 
     #[tokio::test]
@@ -251,21 +194,9 @@ mod tests {
             address: first.local_addr(),
             connections: 1,
             connections_per_address: 1,
+            proxy_protocol: false,
         };
         let error = Listener::bind(&settings, Arc::new(Telemetry::new())).unwrap_err();
         assert!(error.to_string().contains(&first.local_addr().to_string()), "{error}");
-    }
-
-    #[test]
-    fn places_of_an_address_are_given_back() {
-        let visitors = Arc::new(Visitors::new(1));
-        let address: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = visitors.enter(address);
-        assert!(first.is_some());
-        assert!(visitors.enter(address).is_none());
-        assert!(visitors.enter("192.0.2.2".parse().unwrap()).is_some());
-        drop(first);
-        assert!(visitors.enter(address).is_some());
-        assert!(visitors.open.lock().unwrap().is_empty(), "nothing is kept of who has left");
     }
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+
 /// `[listen]`, and the limits on connections.
 #[derive(Clone, Debug)]
 pub struct ListenSettings {
@@ -11,8 +13,11 @@ pub struct ListenSettings {
     pub address: SocketAddr,
     /// Open connections in all. At the limit nothing is accepted until one ends.
     pub connections: usize,
-    /// Open connections of one peer address. Past the limit a connection is closed at once.
+    /// Open connections of one address: the peer's, or the one that its PROXY header names. Past
+    /// the limit a connection is closed at once.
     pub connections_per_address: usize,
+    /// Trusted proxies begin every connection with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 /// `[tls]`.
@@ -33,11 +38,20 @@ pub enum TlsMode {
         certificate: PathBuf,
         /// Its key: PKCS#8, PKCS#1 or SEC1.
         private_key: PathBuf,
-        /// The authorities of client certificates; `None`: clients show none.
-        client_ca: Option<PathBuf>,
+        /// Which clients are good; `None`: they show no certificate.
+        clients: Option<ClientSettings>,
     },
     /// A certificate for loopback names, made at every start.
     SelfSigned,
     /// Plain HTTP, for behind a proxy that terminates TLS.
     Off,
+}
+
+/// `tls.client_ca` and `tls.client_names`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// PEM of the authorities of client certificates.
+    pub authorities: PathBuf,
+    /// A certificate must carry one of these names; empty: any name is good.
+    pub names: Vec<ServerName<'static>>,
 }

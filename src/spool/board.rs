@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
 use super::event::RouteName;
@@ -27,6 +28,8 @@ const AHEAD_DEPTH: usize = 64;
 #[derive(Debug)]
 pub(super) struct Board {
     state: Mutex<State>,
+    /// Cancelled when leasing has ended.
+    pub(super) stopped: CancellationToken,
     /// Numbers that change without the queue.
     pub(super) status: Status,
 }
@@ -83,6 +86,7 @@ impl Board {
                 lanes: HashMap::new(),
                 leasing: Leasing::Open,
             }),
+            stopped: CancellationToken::new(),
             status: Status::default(),
         }
     }
@@ -212,6 +216,7 @@ impl Board {
     pub(super) fn stop_leasing(&self) {
         let mut state = self.lock();
         state.leasing = Leasing::Stopped;
+        self.stopped.cancel();
         for bell in &state.bells {
             bell.notify_waiters();
         }

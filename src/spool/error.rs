@@ -69,7 +69,7 @@ pub enum OpenError {
         known: i64,
     },
     /// The engine cannot read or prepare the file.
-    #[error("cannot open {path}")]
+    #[error("cannot open {path}; {}", source.fault().mend())]
     Engine {
         /// The file.
         path: PathBuf,

@@ -34,6 +34,9 @@ pub enum Verdict {
     Done,
     /// To be tried again, not before this moment.
     RetryAt(Timestamp),
+    /// To be tried again, not before this moment, and as if it had not been tried: the attempt
+    /// said nothing about the event.
+    PutBack(Timestamp),
     /// Kept, listed, and not tried again by itself. The next of its key may go.
     Dead,
 }

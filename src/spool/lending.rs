@@ -60,7 +60,8 @@ impl Spool {
                     return None;
                 }
                 Err(error) => {
-                    self.shared.telemetry.spool.unreadable(taken.seq.0, &error);
+                    let metrics = &self.shared.telemetry.spool;
+                    metrics.unreadable(taken.seq.0, &error, error.fault().mend());
                     let due = clock::now().plus(UNREADABLE_PAUSE);
                     self.shared.board.give_back(hold.release(), due);
                     return None;
@@ -123,6 +124,7 @@ impl Spool {
         let slot = hold.release();
         match verdict {
             Verdict::RetryAt(due) => board.put_off(slot, due.max(Timestamp::from_millis(1))),
+            Verdict::PutBack(due) => board.give_back(slot, due.max(Timestamp::from_millis(1))),
             Verdict::Dead => {
                 board.status.add_dead();
                 board.remove(slot);

@@ -32,7 +32,7 @@ pub use self::record::{
     Reread, State, Stories, Story,
 };
 pub use self::status::SpoolStatus;
-pub use self::store::StoreError;
+pub use self::store::{Fault, StoreError};
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -41,7 +41,6 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use self::board::Board;
-use self::sqlite::Folder;
 use self::store::{Arrival, Bodies, NewEvent, Order, Store};
 use self::writer::{Command, Limits, Ticket, Writer};
 
@@ -101,9 +100,12 @@ impl Spool {
     /// When the file is missing and cannot be made, is in use, or is not a spool of this version.
     pub fn open(settings: &SpoolSettings, telemetry: Arc<Telemetry>) -> Result<Self, OpenError> {
         let began = clock::instant();
-        let (store, bodies, folder) = sqlite::open(&settings.path)?;
-        if folder == Folder::Made {
+        let (store, bodies, opening) = sqlite::open(&settings.path)?;
+        if opening.folder_made {
             telemetry.spool.folder_made(&settings.path);
+        }
+        if let Some((from, to)) = opening.brought_up {
+            telemetry.spool.brought_up(&settings.path, from, to);
         }
         let spool = Self::start(Box::new(store), Arc::new(bodies), settings, telemetry)?;
         let numbers = spool.status().numbers();
@@ -176,6 +178,11 @@ impl Spool {
         let mut ended = self.shared.ended.clone();
         // Nothing is ever sent: the error says that the sender is gone, with its thread.
         while ended.changed().await.is_ok() {}
+    }
+
+    /// Resolves when leasing has ended: for those who wait for something else before they lease.
+    pub async fn leasing_stopped(&self) {
+        self.shared.board.stopped.cancelled().await;
     }
 
     /// Ends leasing: every waiting and later `lease` answers `None`. Settling goes on.

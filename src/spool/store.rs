@@ -177,6 +177,25 @@ pub(super) struct Census {
     pub(super) quarantined: u64,
 }
 
+/// How much free space the file keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spare {
+    /// Enough for what comes next.
+    Some,
+    None,
+}
+
+/// What shrinking has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shrunk {
+    /// Size of the file before this step.
+    pub(super) file_bytes: u64,
+    /// What is left to give back.
+    pub(super) left_bytes: u64,
+    /// Ask again.
+    pub(super) more: bool,
+}
+
 /// What the operator wants changed. The id says which event was meant, in case it is another by
 /// now.
 #[derive(Debug)]
@@ -222,6 +241,10 @@ pub(super) trait Store: Send {
     /// Writes something tiny, to learn whether writing works again.
     fn probe(&mut self) -> Result<(), StoreError>;
 
+    /// Gives free space at the end of the file back to the disk, a moment's work at a time, and
+    /// looks whether the log keeps its size.
+    fn shrink(&mut self, spare: Spare) -> Result<Shrunk, StoreError>;
+
     /// Brings the file to rest. Nothing is lost when it fails: the next open takes longer.
     fn close(&mut self) -> Result<(), StoreError>;
 }
@@ -256,6 +279,46 @@ pub enum StoreError {
     /// The file could not be brought to rest.
     #[error("the spool cannot close its file cleanly")]
     Close(#[source] Cause),
+}
+
+impl StoreError {
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        super::sqlite::fault_of(self)
+    }
+}
+
+/// What is wrong, as far as it tells a person what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no space left.
+    DiskFull,
+    /// The file, or the file system, does not let itself be written.
+    ReadOnly,
+    /// The file's content makes no sense.
+    Damaged,
+    /// The disk answers with errors.
+    Disk,
+    /// Another program holds the file.
+    Busy,
+    /// Anything else.
+    Other,
+}
+
+impl Fault {
+    /// How it is mended, in words.
+    #[must_use]
+    pub const fn mend(self) -> &'static str {
+        match self {
+            Self::DiskFull => "make room on the disk",
+            Self::ReadOnly => "make the file and its folder writable for this user",
+            Self::Damaged => "the file is damaged: `postgate spool verify` says how to mend it",
+            Self::Disk => "the disk fails: look at the system's log, and replace it",
+            Self::Busy => "another program has locked the file: end that one",
+            Self::Other => "check the disk's space, health and permissions",
+        }
+    }
 }
 
 /// An engine's own error.

@@ -24,6 +24,14 @@ pub struct DeliveryMetrics {
     deliveries: Family<OutcomeLabels, Counter>,
     seconds: Family<RouteLabels, Histogram>,
     in_flight: Family<RouteLabels, Gauge>,
+    away: Family<UpstreamLabels, Gauge>,
+    /// Of all upstreams together, for readiness.
+    all_away: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +51,8 @@ impl DeliveryMetrics {
             deliveries: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             in_flight: Family::default(),
+            away: Family::default(),
+            all_away: Gauge::default(),
         };
         registry.register(
             "deliveries",
@@ -56,12 +66,26 @@ impl DeliveryMetrics {
             metrics.seconds.clone(),
         );
         registry.register("deliveries_in_flight", "Attempts under way", metrics.in_flight.clone());
+        registry.register(
+            "upstream_away",
+            "1 while the upstream does not answer and one event at a time is tried; more where \
+             several settings lead to the same address",
+            metrics.away.clone(),
+        );
         metrics
     }
 
-    /// The handles of one route: looked up once, at start-up. Makes its series appear at zero.
+    /// How many upstreams are away now.
     #[must_use]
-    pub fn route(&self, route: &Arc<str>) -> RouteDelivery {
+    pub fn away(&self) -> u64 {
+        u64::try_from(self.all_away.get()).unwrap_or_default()
+    }
+
+    /// The handles of one route to an upstream of this name: looked up once, at start-up. Makes
+    /// their series appear at zero.
+    #[must_use]
+    pub fn route(&self, route: &Arc<str>, upstream: &str) -> RouteDelivery {
+        let upstream: Arc<str> = upstream.into();
         let labels = RouteLabels { route: Arc::clone(route) };
         let count = |outcome| {
             self.deliveries
@@ -76,6 +100,11 @@ impl DeliveryMetrics {
             unavailable: count("unavailable"),
             seconds: self.seconds.get_or_create_owned(&labels),
             in_flight: self.in_flight.get_or_create_owned(&labels),
+            away: self
+                .away
+                .get_or_create_owned(&UpstreamLabels { upstream: Arc::clone(&upstream) }),
+            all_away: self.all_away.clone(),
+            upstream,
         }
     }
 }
@@ -84,6 +113,7 @@ impl DeliveryMetrics {
 #[derive(Clone, Debug)]
 pub struct RouteDelivery {
     route: Arc<str>,
+    upstream: Arc<str>,
     delivered: Counter,
     retry: Counter,
     dead: Counter,
@@ -91,6 +121,22 @@ pub struct RouteDelivery {
     unavailable: Counter,
     seconds: Histogram,
     in_flight: Gauge,
+    away: Gauge,
+    all_away: Gauge,
+}
+
+/// An upstream that is away: shown in metrics and readiness until this is dropped.
+#[derive(Debug)]
+pub struct Away {
+    upstream: Gauge,
+    all: Gauge,
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        self.upstream.dec();
+        self.all.dec();
+    }
 }
 
 /// One attempt, for a log line.
@@ -186,12 +232,30 @@ impl RouteDelivery {
         );
     }
 
-    /// The upstream fails, or fails still. Each failure was counted before; the caller bounds how
-    /// often this is said.
-    pub fn failing(&self, upstream: &str, outcome: &dyn Display, failures: u64, lasting: Duration) {
+    /// The upstream is away from now on, until the answer is dropped.
+    #[must_use]
+    pub fn away(&self) -> Away {
+        self.away.inc();
+        self.all_away.inc();
+        Away { upstream: self.away.clone(), all: self.all_away.clone() }
+    }
+
+    /// The upstream does not answer. The caller bounds how often this is said.
+    pub fn lost(&self, outcome: &dyn Display) {
         tracing::warn!(
             route = %self.route,
-            upstream,
+            upstream = %self.upstream,
+            %outcome,
+            "the upstream is away: everything waits, one event at a time is tried until it answers"
+        );
+    }
+
+    /// The upstream fails, or fails still. Each failure was counted before; the caller bounds how
+    /// often this is said.
+    pub fn failing(&self, outcome: &dyn Display, failures: u64, lasting: Duration) {
+        tracing::warn!(
+            route = %self.route,
+            upstream = %self.upstream,
             %outcome,
             failures,
             lasting_s = lasting.as_secs(),
@@ -200,10 +264,10 @@ impl RouteDelivery {
     }
 
     /// The upstream answers again.
-    pub fn recovered(&self, upstream: &str, lasted: Duration) {
+    pub fn recovered(&self, lasted: Duration) {
         tracing::info!(
             route = %self.route,
-            upstream,
+            upstream = %self.upstream,
             lasted_s = lasted.as_secs(),
             "the upstream answers again"
         );

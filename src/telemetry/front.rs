@@ -176,13 +176,21 @@ impl FrontMetrics {
     }
 
     /// A connection was closed before anything was read.
-    pub fn connection_refused(&self, peer: IpAddr, refusal: ConnectionRefusal) {
+    pub fn connection_refused(&self, client: IpAddr, refusal: ConnectionRefusal) {
         let reason = match refusal {
             ConnectionRefusal::Address => "address",
             ConnectionRefusal::TooMany => "too_many",
         };
         self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
-        tracing::info!(%peer, reason, "connection refused");
+        tracing::info!(%client, reason, "connection refused");
+    }
+
+    /// A trusted proxy did not say whose its connection is.
+    pub fn proxy_header_refused(&self, peer: IpAddr, error: &dyn Error) {
+        let reason = "proxy_header";
+        self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
+        let cause = error.source().map(ToString::to_string);
+        tracing::warn!(%peer, reason, %error, cause, "connection refused");
     }
 
     /// No connection could be accepted, for the `streak`th time in a row.
@@ -217,16 +225,17 @@ impl FrontMetrics {
         tracing::debug!(%peer, reason, error, "connection broken");
     }
 
-    /// A request was answered with an error.
+    /// A request was answered with an error. `by` is the rule that told who the client is.
     pub fn request_refused(
         &self,
         client: IpAddr,
+        by: &dyn std::fmt::Display,
         route: Option<&Arc<str>>,
         reason: &'static str,
         status: u16,
     ) {
         let route = route.cloned().unwrap_or_else(|| Arc::from(NO_ROUTE));
-        tracing::warn!(%route, %client, reason, status, "request refused");
+        tracing::warn!(%route, %client, %by, reason, status, "request refused");
         self.refusals.get_or_create(&RefusalLabel { route, reason }).inc();
     }
 }
@@ -284,8 +293,8 @@ mod tests {
         route.accepted(&"id", 1, Duration::from_millis(1));
         route.repeated(&"id", Duration::from_millis(1));
         route.quarantined(&"id", &"why");
-        front.request_refused(peer, Some(&name), "secret", 401);
-        front.request_refused(peer, None, "path", 404);
+        front.request_refused(peer, &"peer", Some(&name), "secret", 401);
+        front.request_refused(peer, &"peer", None, "path", 404);
         front.connection_refused(peer, ConnectionRefusal::TooMany);
         front.connection_broken(peer, BrokenConnection::Silent, None);
         front.accept_failed(&io::ErrorKind::Other.into(), 1);

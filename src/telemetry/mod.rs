@@ -11,7 +11,7 @@ mod operator;
 mod reload;
 mod spooling;
 
-pub use delivery::{Attempted, DeliveryMetrics, InFlight, RouteDelivery};
+pub use delivery::{Attempted, Away, DeliveryMetrics, InFlight, RouteDelivery};
 pub use front::{BrokenConnection, ConnectionRefusal, FrontMetrics, OpenConnection, RouteMetrics};
 pub use log::{LogFormat, LogSettings, start_log};
 pub use operator::{AdminMetrics, AdminRefusal};

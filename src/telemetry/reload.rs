@@ -76,7 +76,7 @@ impl ReloadMetrics {
     }
 
     /// Others may send, or speak for others, than before.
-    pub fn allowlist<R: Display>(&self, list: &'static str, added: &[R], removed: &[R]) {
+    pub fn allowlist<R: Display>(&self, list: &str, added: &[R], removed: &[R]) {
         tracing::info!(
             list,
             added = added.len(),

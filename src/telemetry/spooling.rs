@@ -129,6 +129,11 @@ impl SpoolMetrics {
         tracing::info!(path = %path.display(), "made the folder of the spool");
     }
 
+    /// The file had the format of an earlier version.
+    pub fn brought_up(&self, path: &Path, from: i64, to: i64) {
+        tracing::info!(path = %path.display(), from, to, "brought the spool to this version's format");
+    }
+
     /// The file is at rest.
     pub fn closed(&self) {
         tracing::info!("spool closed");
@@ -171,14 +176,15 @@ impl SpoolMetrics {
     }
 
     /// A commit failed. Logged when it is the first after good ones: the disk must be looked at.
-    pub fn commit_failed(&self, error: &dyn std::error::Error, first: bool) {
+    /// `mend` says how, as far as the engine's code tells.
+    pub fn commit_failed(&self, error: &dyn std::error::Error, mend: &str, first: bool) {
         self.commit_failures.inc();
         self.healthy.set(0);
         if first {
             tracing::error!(
                 error = %causes(error),
-                "the spool cannot write; nothing is accepted until it can: check the disk's \
-                 space, health and permissions"
+                mend,
+                "the spool cannot write; nothing is accepted until it can, and delivery goes on"
             );
         } else {
             tracing::debug!(error = %causes(error), "the spool still cannot write");
@@ -233,12 +239,13 @@ impl SpoolMetrics {
     }
 
     /// The body of an event could not be read; it is tried again.
-    pub fn unreadable(&self, seq: i64, error: &dyn std::error::Error) {
+    pub fn unreadable(&self, seq: i64, error: &dyn std::error::Error, mend: &str) {
         self.read_failures.inc();
         tracing::error!(
             seq,
             error = %causes(error),
-            "the spool cannot read an event; trying again: check the disk"
+            mend,
+            "the spool cannot read an event; trying again, and going on with the others"
         );
     }
 

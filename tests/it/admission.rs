@@ -92,3 +92,32 @@ async fn a_file_of_ranges_lets_in_as_well() {
     assert_eq!(status(&mut gateway.client().await, &[]).await, 200);
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_route_may_take_fewer_than_may_come_in() {
+    let upstream = Upstream::away().await;
+    let list = "ranges = [\"192.0.2.0/24\"]\ntrusted_proxies = [\"127.0.0.1/32\"]";
+    let folder = Folder::with_route(upstream.address);
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    let text = text.replace("ranges = [\"127.0.0.1/32\"]", list);
+    std::fs::write(folder.path("few.txt"), "192.0.2.8\n").unwrap();
+    let narrow = "[[routes]]\nname = \"narrow\"\npath = \"/narrow\"\nkind = \"action\"\n\
+                  allowlist = { ranges = [\"192.0.2.7\", \"203.0.113.9\"], files = [\"few.txt\"] }\n";
+    folder.write(&format!("{text}\n{narrow}"));
+    let gateway = TestGateway::start(folder).await;
+    for (from, wide, narrow) in [
+        ("for=192.0.2.7", 200, 200),
+        ("for=192.0.2.8", 200, 200),
+        ("for=192.0.2.9", 200, 403),
+        // In the route's list alone: that lets nobody in.
+        ("for=203.0.113.9", 403, 403),
+    ] {
+        for (path, expected) in [("/postback/actions", wide), ("/narrow", narrow)] {
+            let mut request = post(path, "application/json", BODY);
+            request.headers_mut().insert("forwarded", from.parse().unwrap());
+            let answer = gateway.client().await.send(request).await;
+            assert_eq!(answer.status().as_u16(), expected, "{from} {path}");
+        }
+    }
+    gateway.stop().await;
+}

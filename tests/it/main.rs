@@ -18,13 +18,21 @@ mod crash;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+mod disk_faults;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod overload;
+#[cfg(test)]
+mod power_loss;
+#[cfg(test)]
+mod proxy_protocol;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 
 use crate::config::{self, ListedRange, Settings};
-use crate::ingress::Gate;
+use crate::ingress::{Gate, Ranges};
+use crate::net::{Announced, Origin};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -20,6 +21,15 @@ pub(super) struct Arguments {
     /// The X-Forwarded-For header of the request; counts when the address is a trusted proxy.
     #[arg(long, value_name = "LIST")]
     forwarded_for: Option<String>,
+    /// Its Forwarded header (RFC 7239), which counts in the same way.
+    #[arg(long, value_name = "LIST")]
+    forwarded: Option<String>,
+    /// The client that a PROXY header of that address names.
+    #[arg(long, value_name = "IP")]
+    proxied: Option<IpAddr>,
+    /// The route that the request is for: it may have a list of its own.
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -44,6 +54,8 @@ struct Answer {
     address: IpAddr,
     /// Who the request is taken to come from; null when that cannot be told.
     client: Option<IpAddr>,
+    /// What tells so.
+    by: Option<String>,
     allowed: bool,
     /// The narrowest range that holds the client.
     range: Option<String>,
@@ -53,38 +65,90 @@ struct Answer {
 }
 
 fn answer(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Answer> {
-    let mut headers = HeaderMap::new();
-    if let Some(list) = &arguments.forwarded_for {
-        let value = HeaderValue::from_str(list).context("--forwarded-for is no header value")?;
-        headers.insert("x-forwarded-for", value);
+    let peer = arguments.address.to_canonical();
+    if let Some(reason) = no_connection(settings, arguments) {
+        let (client, by, range, place) = (None, None, None, None);
+        return Ok(Answer { address: peer, client, by, allowed: false, range, place, reason });
     }
-    let peer = arguments.address;
-    let ruling = Gate::new(&settings.allowlist).rule(peer, &headers);
-    let listed = ruling.client.and_then(|client| narrowest(&settings.listed, client));
+    let headers = headers(arguments)?;
+    let announced = arguments.proxied.map(|client| Announced::Client(client.to_canonical()));
+    let ruling = Gate::new(&settings.allowlist).rule(&Origin { peer, announced }, &headers);
+    let client = ruling.client.map(|client| client.address);
+    let listed = client.ok().and_then(|client| narrowest(&settings.listed, client));
     let (range, place) = listed
         .map(|listed| (listed.range.to_string(), listed.place.to_string()))
         .map_or((None, None), |(range, place)| (Some(range), Some(place)));
 
-    let found = match (ruling.client, &range, &place) {
-        (None, ..) => "X-Forwarded-For holds something that is not an address".to_owned(),
-        (Some(client), Some(range), Some(place)) => format!("{client} is in {range} ({place})"),
-        (Some(client), ..) if ruling.allowed => {
+    let found = match (client, &range, &place) {
+        (Err(unreadable), ..) => unreadable.to_string(),
+        (Ok(client), Some(range), Some(place)) => format!("{client} is in {range} ({place})"),
+        (Ok(client), ..) if ruling.allowed => {
             format!("{client} is in no range, but allowlist.allow_any lets everybody in")
         }
-        (Some(client), ..) => format!("{client} is in no range"),
+        (Ok(client), ..) => format!("{client} is in no range"),
     };
-    let reason = match (ruling.by_head, &arguments.forwarded_for) {
-        (true, Some(_)) => {
-            format!("{found}; X-Forwarded-For counts, because {peer} is a trusted proxy")
-        }
-        (true, None) => format!("{found}; it is a trusted proxy, without X-Forwarded-For"),
-        (false, Some(_)) => {
-            format!("{found}; X-Forwarded-For is ignored, because {peer} is no trusted proxy")
-        }
-        (false, None) => found,
+    let speaker = arguments.proxied.unwrap_or(peer);
+    let why = match (ruling.by_head, headers.is_empty()) {
+        (true, false) => format!("; the header counts, because {speaker} is a trusted proxy"),
+        (true, true) => "; it is a trusted proxy, without a header about others".to_owned(),
+        (false, false) => format!("; the header is ignored, because {speaker} is no trusted proxy"),
+        (false, true) => String::new(),
     };
-    let (client, allowed) = (ruling.client, ruling.allowed);
-    Ok(Answer { address: peer, client, allowed, range, place, reason })
+    let narrower = narrower(settings, arguments, client.ok())?;
+    let allowed = ruling.allowed && narrower.is_none();
+    let reason = format!("{found}{why}{}", narrower.unwrap_or_default());
+    let by = ruling.client.ok().map(|client| client.rule.to_string());
+    Ok(Answer { address: peer, client: client.ok(), by, allowed, range, place, reason })
+}
+
+fn headers(arguments: &Arguments) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (option, name, value) in [
+        ("--forwarded-for", "x-forwarded-for", &arguments.forwarded_for),
+        ("--forwarded", "forwarded", &arguments.forwarded),
+    ] {
+        if let Some(value) = value {
+            let value = HeaderValue::from_str(value);
+            headers.insert(name, value.with_context(|| format!("{option} is no header value"))?);
+        }
+    }
+    Ok(headers)
+}
+
+/// Why the route would refuse a client that the list for all lets in.
+fn narrower(
+    settings: &Settings,
+    arguments: &Arguments,
+    client: Option<IpAddr>,
+) -> anyhow::Result<Option<String>> {
+    let Some(name) = &arguments.route else {
+        return Ok(None);
+    };
+    let mut routes = settings.routes.iter().map(|route| &route.ingress);
+    let route = routes.find(|route| *route.name == **name);
+    let route = route.with_context(|| format!("there is no route {name:?}"))?;
+    let (Some(ranges), Some(client)) = (&route.allowlist, client) else {
+        return Ok(None);
+    };
+    let kept_out = !Ranges::new(ranges).contains(client);
+    Ok(kept_out.then(|| format!("; it is not in routes.allowlist of {name:?}")))
+}
+
+/// Why the connection would not get as far as the list.
+fn no_connection(settings: &Settings, arguments: &Arguments) -> Option<String> {
+    let peer = arguments.address;
+    let is_trusted = Gate::new(&settings.allowlist).trusts(peer);
+    match (settings.listen.proxy_protocol, is_trusted, arguments.proxied) {
+        (true, true, None) => Some(format!(
+            "connections of {peer}, a trusted proxy, must begin with a PROXY header; say with \
+             --proxied whom it names"
+        )),
+        (false, _, Some(_)) => Some("listen.proxy_protocol is off: no PROXY header counts".into()),
+        (true, false, Some(_)) => {
+            Some(format!("{peer} is no trusted proxy: its PROXY header is refused"))
+        }
+        _ => None,
+    }
 }
 
 fn narrowest(listed: &[ListedRange], client: IpAddr) -> Option<&ListedRange> {
@@ -106,8 +170,33 @@ mod tests {
         let settings = config::parse(&text, Path::new("config.toml"), [], Timestamp::default());
         let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
         let forwarded_for = forwarded_for.map(str::to_owned);
+        let (address, proxied) = match address.split_once(" for ") {
+            Some((address, client)) => (address, Some(client.parse().unwrap())),
+            None => (address, None),
+        };
         let address = address.parse().unwrap();
-        answer(&settings, &Arguments { address, forwarded_for, json: false }).unwrap()
+        let (forwarded, route) = (None, Some("a".to_owned()));
+        let arguments =
+            Arguments { address, forwarded_for, forwarded, proxied, route, json: false };
+        answer(&settings, &arguments).unwrap()
+    }
+
+    #[test]
+    fn a_proxy_header_counts_where_it_would() {
+        let on = "allow_any = false\n[listen]\nproxy_protocol = true";
+        for (more, address, header, allowed, part) in [
+            (on, "10.0.0.1 for 192.0.2.7", None, true, "192.0.2.7 is in 192.0.2.0/24"),
+            (on, "10.0.0.1 for 203.0.113.9", Some("192.0.2.7"), false, "ignored"),
+            (on, "10.0.0.1 for 10.0.0.2", Some("192.0.2.7"), true, "10.0.0.2 is a trusted proxy"),
+            (on, "10.0.0.1", None, false, "must begin with a PROXY header"),
+            (on, "192.0.2.7", None, true, "is in"),
+            (on, "192.0.2.7 for 192.0.2.8", None, false, "is no trusted proxy"),
+            ("", "10.0.0.1 for 192.0.2.7", None, false, "is off"),
+        ] {
+            let answer = ask(address, header, more);
+            assert_eq!(answer.allowed, allowed, "{address} {header:?}");
+            assert!(answer.reason.contains(part), "{}", answer.reason);
+        }
     }
 
     #[test]
@@ -130,7 +219,7 @@ mod tests {
             ("10.0.0.1", Some("203.0.113.9, 192.0.2.7"), true, "is a trusted proxy"),
             ("10.0.0.1", Some("192.0.2.7, 203.0.113.9"), false, "203.0.113.9 is in no range"),
             ("10.0.0.1", Some("unknown"), false, "not an address"),
-            ("10.0.0.1", None, false, "without X-Forwarded-For"),
+            ("10.0.0.1", None, false, "without a header"),
             ("192.0.2.7", Some("203.0.113.9"), true, "ignored"),
             ("203.0.113.9", Some("192.0.2.7"), false, "ignored"),
         ] {
@@ -140,5 +229,41 @@ mod tests {
         }
         let open = ask("203.0.113.9", None, "allow_any = true");
         assert!(open.allowed && open.reason.contains("allow_any"), "{}", open.reason);
+    }
+
+    #[test]
+    fn a_route_may_be_narrower() {
+        let settings = config::parse(
+            "[tls]\nmode = \"off\"\n[allowlist]\nranges = [\"192.0.2.0/24\"]\n\
+             trusted_proxies = [\"10.0.0.1\"]\n\
+             [[routes]]\nname = \"a\"\npath = \"/a\"\nkind = \"action\"\n\
+             allowlist.ranges = [\"192.0.2.7\", \"198.51.100.7\"]\n",
+            Path::new("config.toml"),
+            [],
+            Timestamp::default(),
+        );
+        let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
+        let ask = |client: &str, route: Option<&str>| {
+            let arguments = Arguments {
+                address: "10.0.0.1".parse().unwrap(),
+                forwarded_for: None,
+                forwarded: Some(format!("for={client};proto=https")),
+                proxied: None,
+                route: route.map(str::to_owned),
+                json: false,
+            };
+            answer(&settings, &arguments)
+        };
+        for (client, route, allowed) in [
+            ("192.0.2.8", None, true),
+            ("192.0.2.8", Some("a"), false),
+            ("192.0.2.7", Some("a"), true),
+            ("198.51.100.7", Some("a"), false),
+        ] {
+            let answer = ask(client, route).unwrap();
+            assert_eq!(answer.allowed, allowed, "{client}: {}", answer.reason);
+            assert_eq!(answer.by.as_deref(), Some("Forwarded"));
+        }
+        assert!(ask("192.0.2.7", Some("b")).is_err(), "a route that is not there");
     }
 }

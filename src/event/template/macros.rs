@@ -91,6 +91,26 @@ pub(super) fn of_field(canonical: &str) -> String {
     preferred.unwrap_or_else(|| pascal(canonical))
 }
 
+/// Every way to write the macro of a canonical field, the one to write first: for the reference.
+#[cfg(test)]
+pub(in crate::event) fn spellings(canonical: &str) -> Vec<String> {
+    let also = ALSO.iter().filter(|(_, field)| *field == canonical).map(|(name, _)| *name);
+    let mut names = vec![of_field(canonical)];
+    for name in std::iter::once(pascal(canonical)).chain(also.map(str::to_owned)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// How the numbered macros of an item's field begin.
+#[cfg(test)]
+pub(in crate::event) fn item_spellings(canonical: &str) -> Vec<String> {
+    let words = ITEM_WORDS.iter().filter(|(_, field)| *field == canonical);
+    words.map(|(word, _)| format!("Item{word}")).collect()
+}
+
 /// `sub_id1` → `SubId1`.
 fn pascal(canonical: &str) -> String {
     let mut name = String::with_capacity(canonical.len());

@@ -30,6 +30,8 @@ pub use lint::{Finding, Weight};
 use super::path::Path;
 use super::{Format, Kind, Malformed};
 pub(super) use macros::Target;
+#[cfg(test)]
+pub(super) use macros::{item_spellings, spellings};
 pub(super) use recovery::Settled;
 
 use matching::Pattern;

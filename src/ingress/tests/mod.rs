@@ -43,6 +43,7 @@ struct Plan {
     tls: TlsMode,
     front: FrontSettings,
     forward: Option<Forward>,
+    proxy_protocol: bool,
 }
 
 /// Everything allowed, everything large; a test makes small what it is about.
@@ -51,6 +52,7 @@ fn plan() -> Plan {
         name: "in".into(),
         path: "/in".to_owned(),
         methods: vec![Method::GET, Method::POST],
+        allowlist: None,
         delivery: Delivery::Queued,
         rules: Rules::of(Kind::Action),
         on_malformed: OnMalformed::Quarantine,
@@ -75,7 +77,7 @@ fn plan() -> Plan {
         },
         routes: vec![route],
     };
-    Plan { tls: TlsMode::Off, front, forward: None }
+    Plan { tls: TlsMode::Off, front, forward: None, proxy_protocol: false }
 }
 
 impl House {
@@ -93,6 +95,7 @@ impl House {
             address: "127.0.0.1:0".parse().unwrap(),
             connections: 100,
             connections_per_address: 100,
+            proxy_protocol: plan.proxy_protocol,
         };
         let listener = Listener::bind(&listen, Arc::clone(&telemetry)).unwrap();
         let tls = TlsSettings { mode: plan.tls, handshake_time: PATIENCE };

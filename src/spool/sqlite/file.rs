@@ -49,14 +49,19 @@ fn make_all(missing: &Path) -> io::Result<()> {
 
 /// Takes the lock of the database at `path`.
 pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = create(&PathBuf::from(name))?;
+    let file = create(&beside(path, ".lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(Lock { _file: file }),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(OpenError::File { path: path.to_owned(), source }),
     }
+}
+
+/// The file beside the database whose name has this end.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 /// Makes an empty file where there is none, readable for this user alone, and its name durable.

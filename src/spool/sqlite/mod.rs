@@ -2,26 +2,32 @@
 
 mod bodies;
 mod change;
+mod fault;
 mod file;
+mod formats;
 mod records;
 mod schema;
+mod shrink;
 mod write;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use self::file::Lock;
-use self::schema::{Refused, state};
+use self::file::{Folder, Lock};
+use self::formats::FORMAT;
+use self::schema::{Found, Refused, state};
 use super::digest::KeyHash;
 use super::error::OpenError;
 use super::event::RouteName;
-use super::store::{Applied, Batch, Census, Change, Changed, Pending, Seq, Store, StoreError};
+use super::store::{
+    Applied, Batch, Census, Change, Changed, Pending, Seq, Shrunk, Spare, Store, StoreError,
+};
 use crate::clock::Timestamp;
 
 pub(super) use self::bodies::SqliteBodies;
-pub(super) use self::file::Folder;
+pub(super) use self::fault::of as fault_of;
 
 /// The writing side.
 #[derive(Debug)]
@@ -29,26 +35,43 @@ pub(super) struct SqliteStore {
     connection: Connection,
     /// Row ids of route names, as far as committed.
     routes: HashMap<RouteName, i64>,
+    /// The write-ahead log.
+    log: PathBuf,
+    /// Free pages are being given back.
+    shrinking: bool,
     _lock: Lock,
 }
 
+/// What opening had to do, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opening {
+    pub(super) folder_made: bool,
+    /// The file's earlier format, and the one it has now.
+    pub(super) brought_up: Option<(i64, i64)>,
+}
+
 /// Opens the file at `path`, or makes it.
-pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Folder), OpenError> {
+pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Opening), OpenError> {
     let folder = file::make_folder(path)?;
     let lock = file::lock(path)?;
     file::make(path)?;
-    let connection = schema::writer(path).map_err(|refused| match refused {
+    let (connection, found) = schema::writer(path).map_err(|refused| match refused {
         Refused::Foreign => OpenError::Foreign { path: path.to_owned() },
-        Refused::Newer(found) => {
-            OpenError::Newer { path: path.to_owned(), found, known: schema::FORMAT }
-        }
+        Refused::Newer(found) => OpenError::Newer { path: path.to_owned(), found, known: FORMAT },
         Refused::Engine(error) => engine(path, error),
     })?;
     let reader = schema::reader(path).map_err(|error| engine(path, error))?;
     // A long look must not keep delivery from its bodies.
     let records = schema::reader(path).map_err(|error| engine(path, error))?;
-    let store = SqliteStore { connection, routes: HashMap::new(), _lock: lock };
-    Ok((store, SqliteBodies::new(reader, records), folder))
+    let log = file::beside(path, "-wal");
+    let store =
+        SqliteStore { connection, routes: HashMap::new(), log, shrinking: false, _lock: lock };
+    let brought_up = match found {
+        Found::Earlier(format) => Some((format, FORMAT)),
+        Found::Nothing | Found::Current => None,
+    };
+    let opening = Opening { folder_made: folder == Folder::Made, brought_up };
+    Ok((store, SqliteBodies::new(reader, records), opening))
 }
 
 fn engine(path: &Path, error: rusqlite::Error) -> OpenError {
@@ -86,38 +109,36 @@ impl Store for SqliteStore {
         self.write(batch).map_err(|error| {
             // Numbers given out inside of what was rolled back mean nothing.
             self.routes.clear();
-            StoreError::Write(Box::new(error))
+            write_error(error)
         })
     }
 
     fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError> {
-        self.alter(changes).map_err(|error| StoreError::Write(Box::new(error)))
+        self.alter(changes).map_err(write_error)
     }
 
     fn bytes(&mut self) -> Result<u64, StoreError> {
-        let number = |sql: &str| -> rusqlite::Result<u64> {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let number: i64 = statement.query_row([], |row| row.get(0))?;
-            Ok(u64::try_from(number).unwrap_or_default())
-        };
         let used = || -> rusqlite::Result<u64> {
-            let pages =
-                number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
-            Ok(pages.saturating_mul(number("PRAGMA page_size")?))
+            let free = self.number("PRAGMA freelist_count")?;
+            let pages = self.number("PRAGMA page_count")?.saturating_sub(free);
+            Ok(pages.saturating_mul(self.number("PRAGMA page_size")?))
         };
         used().map_err(read)
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {
         let beat = "UPDATE heartbeat SET beats = beats + 1";
-        let beaten = self.connection.execute(beat, []);
-        beaten.map(drop).map_err(|error| StoreError::Write(Box::new(error)))
+        let beaten = self.connection.execute(beat, []).and_then(|_| self.look_at_log());
+        beaten.map_err(write_error)
+    }
+
+    fn shrink(&mut self, spare: Spare) -> Result<Shrunk, StoreError> {
+        let shrunk = self.look_at_log().and_then(|()| self.give_back(spare));
+        shrunk.map_err(write_error)
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
-        let cut = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let done = self.connection.query_row(cut, [], |_| Ok(()));
-        done.map_err(|error| StoreError::Close(Box::new(error)))
+        self.checkpoint("TRUNCATE").map_err(|error| StoreError::Close(Box::new(error)))
     }
 }
 
@@ -148,11 +169,21 @@ fn pending(row: &rusqlite::Row<'_>, names: &HashMap<i64, RouteName>) -> rusqlite
 }
 
 impl SqliteStore {
+    fn number(&self, sql: &str) -> rusqlite::Result<u64> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let number: i64 = statement.query_row([], |row| row.get(0))?;
+        Ok(u64::try_from(number).unwrap_or_default())
+    }
+
     fn route_names(&self) -> rusqlite::Result<HashMap<i64, RouteName>> {
         let mut statement = self.connection.prepare("SELECT route, name FROM routes")?;
         let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         names.collect()
     }
+}
+
+fn write_error(error: rusqlite::Error) -> StoreError {
+    StoreError::Write(Box::new(error))
 }
 
 fn read(error: rusqlite::Error) -> StoreError {

@@ -10,11 +10,10 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::formats::{self, FORMAT};
+
 /// "pgsp", so that `file` and we can tell a spool from another database.
 pub(super) const APPLICATION_ID: i64 = 0x7067_7370;
-/// The format this version writes. A later format is refused, an earlier one would be brought up
-/// to date at open; there is none yet.
-pub(super) const FORMAT: i64 = 1;
 
 /// States of an event, as stored.
 pub(super) mod state {
@@ -109,20 +108,25 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-/// Opens the file for writing; makes the tables in an empty one.
-pub(super) fn writer(path: &Path) -> Result<Connection, Refused> {
+/// Opens the file for writing; makes the tables in an empty one, and brings one of an earlier
+/// format up to date.
+pub(super) fn writer(path: &Path) -> Result<(Connection, Found), Refused> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    let fresh = check(&connection)?;
+    let found = check(&connection)?;
     prepare(&connection)?;
-    if fresh == Fresh::Yes {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", FORMAT)?;
-        transaction.commit()?;
+    match found {
+        Found::Current => {}
+        Found::Earlier(format) => formats::bring_up(&mut connection, format)?,
+        Found::Nothing => {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+            transaction.commit()?;
+        }
     }
-    Ok(connection)
+    Ok((connection, found))
 }
 
 /// Opens the file for reading, beside the writer.
@@ -147,29 +151,33 @@ const PAGE_BYTES: i64 = 8192;
 /// Pages that changed often in between are copied once.
 const CHECKPOINT_PAGES: i64 = 4096;
 /// The log is cut to this size, in bytes, after a checkpoint that found it larger.
-const LOG_BYTES: i64 = 64 << 20;
+pub(super) const LOG_BYTES: u64 = 64 << 20;
 
+/// What was in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fresh {
-    Yes,
-    No,
+pub(super) enum Found {
+    Nothing,
+    Current,
+    /// A spool of this earlier format.
+    Earlier(i64),
 }
 
 /// Whether the file is ours, looked at before anything is changed.
-fn check(connection: &Connection) -> Result<Fresh, Refused> {
+fn check(connection: &Connection) -> Result<Found, Refused> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let application_id = number("application_id")?;
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     // Also what is left when the process ended between making the file and its tables.
     if application_id == 0 && tables == 0 {
-        return Ok(Fresh::Yes);
+        return Ok(Found::Nothing);
     }
     if application_id != APPLICATION_ID {
         return Err(Refused::Foreign);
     }
     match number("user_version")? {
-        FORMAT => Ok(Fresh::No),
+        FORMAT => Ok(Found::Current),
+        earlier if formats::is_known(earlier) => Ok(Found::Earlier(earlier)),
         later if later > FORMAT => Err(Refused::Newer(later)),
         _ => Err(Refused::Foreign),
     }
@@ -179,7 +187,7 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(BUSY)?;
     keep_plans(connection)?;
     connection.set_prepared_statement_cache_capacity(32);
-    // Both take effect only before the first table. A later compaction can then give pages back.
+    // Both take effect only before the first table. `shrink.rs` gives pages back.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -188,7 +196,8 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
-    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
+    let log_bytes = i64::try_from(LOG_BYTES).unwrap_or(i64::MAX);
+    connection.pragma_update_and_check(None, "journal_size_limit", log_bytes, |_| Ok(()))
 }
 
 /// Without this, statements are planned anew for new parameters, which costs more than running

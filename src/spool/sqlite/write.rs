@@ -143,14 +143,18 @@ fn settle(
     let (state, due, settled) = match settlement.verdict {
         Verdict::Done => (state::DELIVERED, 0, Some(at)),
         Verdict::Dead => (state::DEAD, 0, Some(at)),
-        Verdict::RetryAt(due) => (state::PENDING, millis(due).max(1), None),
+        Verdict::RetryAt(due) | Verdict::PutBack(due) => (state::PENDING, millis(due).max(1), None),
+    };
+    let counted = match settlement.verdict {
+        Verdict::PutBack(_) => settlement.attempts.saturating_sub(1),
+        Verdict::Done | Verdict::Dead | Verdict::RetryAt(_) => settlement.attempts,
     };
     let mut update = transaction.prepare_cached(
         "UPDATE events SET state = ?2, attempts = ?3, due = ?4, settled = ?5, status = ?6
          WHERE seq = ?1",
     )?;
     let (seq, status) = (settlement.seq.0, settlement.attempt.status);
-    update.execute(params![seq, state, settlement.attempts, due, settled, status])?;
+    update.execute(params![seq, state, counted, due, settled, status])?;
     // A delivered event says all about its last attempt by itself.
     if settlement.verdict == Verdict::Done || history == History::Skip {
         return Ok(());

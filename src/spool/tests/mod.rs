@@ -2,11 +2,13 @@
 
 mod delivery;
 mod faults;
+mod formats;
 mod limits;
 mod opening;
 mod operate;
 mod repeats;
 mod restart;
+mod shrinking;
 
 use std::future::Future;
 use std::pin::pin;
@@ -16,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::store::{Applied, Batch, Census, Change, Changed, Pending};
+use super::store::{Applied, Batch, Census, Change, Changed, Pending, Shrunk, Spare};
 use super::*;
 use crate::clock::Timestamp;
 
@@ -223,6 +225,11 @@ impl Store for Faulty {
     fn probe(&mut self) -> Result<(), StoreError> {
         self.faults.check()?;
         self.inner.probe()
+    }
+
+    fn shrink(&mut self, spare: Spare) -> Result<Shrunk, StoreError> {
+        self.faults.check()?;
+        self.inner.shrink(spare)
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

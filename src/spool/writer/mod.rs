@@ -20,8 +20,8 @@ use super::event::Receipt;
 use super::record::OperateError;
 use super::status::Health;
 use super::store::{
-    Applied, Arrival, Batch, Change, Changed, Expiry, History, Order, Pending, Settlement, Store,
-    StoreError, Stored, Written,
+    Applied, Arrival, Batch, Change, Changed, Expiry, History, Order, Pending, Settlement, Spare,
+    Store, StoreError, Stored, Written,
 };
 use crate::clock::{self, Timestamp};
 use crate::telemetry::{SpoolMetrics, Telemetry};
@@ -37,8 +37,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Delivered events deleted with one commit: as many as a full batch, so that deleting keeps up
 /// with any rate of arrival.
 const EXPIRE_AT_ONCE: u32 = 512;
-/// How soon the next are looked for when there were that many and nothing else comes.
-const EXPIRE_PAUSE: Duration = Duration::from_millis(50);
+/// How soon the next are deleted, or more space is given back, when there is more of it.
+const CLEAN_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub(super) struct Writer {
     next_tick: Instant,
     /// The last deletion left more to delete.
     expire_more: bool,
+    /// There is more free space to give back.
+    shrink_more: bool,
 }
 
 /// Whether commands may still come.
@@ -113,6 +115,7 @@ impl Writer {
             settle_by: now,
             next_tick: now,
             expire_more: false,
+            shrink_more: false,
         }
     }
 
@@ -191,10 +194,22 @@ impl Writer {
         }
         self.change();
         if tick {
-            self.next_tick = now + if self.expire_more { EXPIRE_PAUSE } else { TICK };
+            self.shrink();
+            let more = self.expire_more || self.shrink_more;
+            self.next_tick = now + if more { CLEAN_PAUSE } else { TICK };
             self.measure();
             self.look_for_room();
         }
+    }
+
+    /// Gives some of the space back that a backlog has left behind.
+    fn shrink(&mut self) {
+        if self.board.status.health() == Health::Failing {
+            return;
+        }
+        let shrunk = self.store.shrink(Spare::Some);
+        self.note_health(shrunk.as_ref().err());
+        self.shrink_more = shrunk.is_ok_and(|shrunk| shrunk.more);
     }
 
     /// What is past its time by now.
@@ -308,7 +323,7 @@ impl Writer {
         let health = if failed.is_some() { Health::Failing } else { Health::Good };
         let changed = self.board.status.set_healthy(health);
         match failed {
-            Some(error) => self.metrics().commit_failed(error, changed),
+            Some(error) => self.metrics().commit_failed(error, error.fault().mend(), changed),
             None if changed => self.metrics().recovered(),
             None => {}
         }

@@ -34,7 +34,16 @@ impl Client {
         address: SocketAddr,
         trusted: &CertificateDer<'static>,
     ) -> io::Result<Self> {
-        let stream = TokioIo::new(handshake(address, trusted, b"http/1.1").await?);
+        Self::try_connect_on(TcpStream::connect(address).await?, trusted).await
+    }
+
+    /// The same on a connection that is open.
+    pub(crate) async fn try_connect_on(
+        stream: TcpStream,
+        trusted: &CertificateDer<'static>,
+    ) -> io::Result<Self> {
+        let address = stream.peer_addr()?;
+        let stream = TokioIo::new(handshake_on(stream, trusted, b"http/1.1").await?);
         let (client, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
         TaskTracker::new().spawn(connection);
         Ok(Self::Http1(client, address))
@@ -107,6 +116,15 @@ pub(crate) async fn handshake(
     trusted: &CertificateDer<'static>,
     protocol: &[u8],
 ) -> io::Result<TlsStream<TcpStream>> {
+    handshake_on(TcpStream::connect(address).await?, trusted, protocol).await
+}
+
+/// The same on a connection that is open.
+async fn handshake_on(
+    stream: TcpStream,
+    trusted: &CertificateDer<'static>,
+    protocol: &[u8],
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -116,8 +134,8 @@ pub(crate) async fn handshake(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
-    let stream = TcpStream::connect(address).await?;
-    TlsConnector::from(Arc::new(config)).connect(ServerName::from(address.ip()), stream).await
+    let name = ServerName::from(stream.peer_addr()?.ip());
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// A plain request to the admin listener: the status and the body.

@@ -30,6 +30,7 @@ ranges = ["127.0.0.1/32"]
 [upstream]
 url = "http://{upstream}/postbacks"
 timeout = "5s"
+breaker_pause = "200ms"
 [retry]
 initial = "50ms"
 max = "200ms"

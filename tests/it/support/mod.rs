@@ -4,8 +4,10 @@
 pub(crate) mod certs;
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod disk;
 pub(crate) mod gateway;
 pub(crate) mod process;
+pub(crate) mod senders;
 pub(crate) mod upstream;
 
 use std::future::Future;
@@ -19,4 +21,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     let value = tokio::time::timeout(PATIENCE, future).await;
     value.unwrap_or_else(|elapsed| panic!("gave up waiting for {what}: {elapsed}"))
+}
+
+/// The number that an environment variable holds, where there is one.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
 }

@@ -1,0 +1,311 @@
+//! Handshakes between the server and clients of every sort.
+
+mod hello;
+mod keys;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use rustls::client::{Resumption, Tls12Resumption, WantsClientCert};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ConfigBuilder, HandshakeKind, ProtocolVersion, RootCertStore,
+    SupportedProtocolVersion,
+};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsConnector;
+
+use super::*;
+use crate::net::{ClientSettings, Protocol};
+
+/// A certificate in PEM files, as an operator has it.
+struct Files {
+    folder: TempDir,
+    made: rcgen::CertifiedKey<rcgen::KeyPair>,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self::named(&["localhost"])
+    }
+
+    fn named(names: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        std::fs::write(folder.path().join("tls.crt"), made.cert.pem()).unwrap();
+        std::fs::write(folder.path().join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+        Self { folder, made }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn mode(&self, clients: Option<ClientSettings>) -> TlsMode {
+        let (certificate, private_key) = (self.path("tls.crt"), self.path("tls.key"));
+        TlsMode::Files { certificate, private_key, clients }
+    }
+
+    fn identity(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let key = PrivatePkcs8KeyDer::from(self.made.signing_key.serialize_der());
+        (vec![self.made.cert.der().clone()], key.into())
+    }
+}
+
+fn tls(mode: TlsMode, handshake_time: Duration) -> Result<Tls, TlsError> {
+    Tls::new(&TlsSettings { mode, handshake_time })
+}
+
+/// A client that trusts `tls`, and shows a certificate where it has one.
+fn client(
+    tls: &Tls,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&[u8]],
+    identity: Option<&Files>,
+) -> TlsConnector {
+    let config = builder(&tls.certificate().unwrap(), versions);
+    let mut config = match identity.map(Files::identity) {
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+        None => config.with_no_client_auth(),
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    TlsConnector::from(Arc::new(config))
+}
+
+/// A client that trusts `root`.
+fn trusting(
+    root: &CertificateDer<'static>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> TlsConnector {
+    TlsConnector::from(Arc::new(builder(root, versions).with_no_client_auth()))
+}
+
+fn builder(
+    root: &CertificateDer<'static>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+}
+
+/// Clients with a certificate of this authority, and of one of the names where there are any.
+fn clients(authorities: &Path, names: &[&str]) -> ClientSettings {
+    let names = names.iter().map(|name| ServerName::try_from(*name).unwrap().to_owned()).collect();
+    ClientSettings { authorities: authorities.to_owned(), names }
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (client.unwrap(), server.unwrap().0)
+}
+
+/// Both ends of one handshake; what the server made of it.
+async fn shake(tls: &Tls, client: &TlsConnector) -> Result<Stream, HandshakeError> {
+    let (near, far) = pair().await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let (server, client) =
+        tokio::join!(tls.accept(far, tls.deadline()), client.connect(name, near));
+    // A client of TLS 1.3 is done before the server has looked at its certificate.
+    assert!(client.is_ok() || server.is_err(), "only the client found a fault: {client:?}");
+    server
+}
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn both_versions_and_both_protocols_are_spoken() {
+    let files = Files::new();
+    for mode in [files.mode(None), TlsMode::SelfSigned] {
+        let tls = tls(mode, PATIENCE).unwrap();
+        for version in [&TLS12, &TLS13] {
+            for (alpn, expected) in [
+                (&[&b"h2"[..], b"http/1.1"][..], Protocol::Http2),
+                (&[b"http/1.1", b"h2"], Protocol::Http2),
+                (&[b"http/1.1"], Protocol::Http1),
+                (&[], Protocol::Http1),
+            ] {
+                let client = client(&tls, &[version], alpn, None);
+                let stream = shake(&tls, &client).await.unwrap();
+                assert_eq!(stream.protocol(), expected, "{version:?} {alpn:?}");
+                let Stream::Tls(stream) = stream else { panic!("no TLS") };
+                assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+            }
+            let unknown = client(&tls, &[version], &[b"spdy/3"], None);
+            assert!(matches!(shake(&tls, &unknown).await, Err(HandshakeError::Failed(_))));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_newer_version_is_preferred() {
+    let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
+    let client = client(&tls, &[&TLS12, &TLS13], &[], None);
+    let Ok(Stream::Tls(stream)) = shake(&tls, &client).await else { panic!("no TLS") };
+    assert_eq!(stream.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+}
+
+#[tokio::test]
+async fn with_a_client_authority_a_certificate_must_be_shown() {
+    let (files, friend, stranger) = (Files::new(), Files::new(), Files::new());
+    let tls = tls(files.mode(Some(clients(&friend.path("tls.crt"), &[]))), PATIENCE).unwrap();
+    for version in [&TLS12, &TLS13] {
+        let shown = client(&tls, &[version], &[], Some(&friend));
+        assert!(shake(&tls, &shown).await.is_ok(), "{version:?}");
+        for identity in [None, Some(&stranger)] {
+            let refused = client(&tls, &[version], &[], identity);
+            let failed = shake(&tls, &refused).await;
+            assert!(matches!(failed, Err(HandshakeError::Failed(_))), "{version:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_must_carry_one_of_the_names_where_there_are_any() {
+    let server = Files::new();
+    let sender = Files::named(&["sender.impact.example", "*.pool.example", "192.0.2.7"]);
+    for (names, good) in [
+        (&["sender.impact.example"][..], true),
+        (&["other.example", "SENDER.impact.example"], true),
+        (&["one.pool.example"], true),
+        (&["192.0.2.7"], true),
+        (&["other.example"], false),
+        (&["impact.example"], false),
+        (&["a.sender.impact.example"], false),
+        (&["pool.example"], false),
+        (&["a.b.pool.example"], false),
+        (&["192.0.2.8"], false),
+    ] {
+        let tls =
+            tls(server.mode(Some(clients(&sender.path("tls.crt"), names))), PATIENCE).unwrap();
+        for version in [&TLS12, &TLS13] {
+            let shown = client(&tls, &[version], &[], Some(&sender));
+            assert_eq!(shake(&tls, &shown).await.is_ok(), good, "{names:?} {version:?}");
+        }
+        // The name alone is nothing: the certificate must be of the authority.
+        let forged = Files::named(&["sender.impact.example"]);
+        let shown = client(&tls, &[&TLS13], &[], Some(&forged));
+        assert!(shake(&tls, &shown).await.is_err(), "{names:?}");
+    }
+}
+
+/// One connection on which a byte comes back, so that the client has read its tickets.
+async fn resumed(tls: &Tls, client: &TlsConnector) -> bool {
+    let (near, far) = pair().await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let server = async {
+        let mut stream = tls.accept(far, tls.deadline()).await.unwrap();
+        stream.write_all(b"x").await.unwrap();
+        let Stream::Tls(stream) = stream else { panic!("no TLS") };
+        stream.get_ref().1.handshake_kind()
+    };
+    let client = async {
+        let mut stream = client.connect(name, near).await.unwrap();
+        stream.read_exact(&mut [0]).await.unwrap();
+    };
+    let (kind, ()) = tokio::join!(server, client);
+    kind == Some(HandshakeKind::Resumed)
+}
+
+#[tokio::test]
+async fn a_second_handshake_resumes_the_session() {
+    let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
+    let root = tls.certificate().unwrap();
+    for (version, by) in [
+        (&TLS13, Tls12Resumption::SessionIdOrTickets),
+        (&TLS12, Tls12Resumption::SessionIdOrTickets),
+        // Clients that know no tickets: the server keeps their session.
+        (&TLS12, Tls12Resumption::SessionIdOnly),
+    ] {
+        let mut config = builder(&root, &[version]).with_no_client_auth();
+        config.resumption = Resumption::in_memory_sessions(8).tls12_resumption(by);
+        let client = TlsConnector::from(Arc::new(config));
+        assert!(!resumed(&tls, &client).await, "the first time");
+        assert!(resumed(&tls, &client).await, "{version:?} {by:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_identity_is_for_new_handshakes_of_every_clone() {
+    let (old, new) = (Files::new(), Files::new());
+    let tls = tls(old.mode(None), PATIENCE).unwrap();
+    let serving = tls.clone();
+    let before = client(&tls, &[&TLS13], &[], None);
+    shake(&serving, &before).await.unwrap();
+
+    let other = self::tls(new.mode(None), PATIENCE).unwrap();
+    tls.replace(&other);
+    assert_eq!(serving.certificate(), other.certificate());
+    assert!(shake(&serving, &client(&other, &[&TLS13], &[], None)).await.is_ok());
+    let untrusted = shake(&serving, &before).await;
+    assert!(untrusted.is_err(), "the old certificate is gone, and the old ticket with it");
+
+    let off = self::tls(TlsMode::Off, PATIENCE).unwrap();
+    tls.replace(&off);
+    assert_eq!(serving.certificate(), other.certificate(), "TLS is not switched off");
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_not_waited_for() {
+    let tls = tls(TlsMode::SelfSigned, Duration::from_millis(20)).unwrap();
+    let (mut near, far) = pair().await;
+    near.write_all(b"\x16\x03\x01").await.unwrap();
+    assert!(matches!(tls.accept(far, tls.deadline()).await, Err(HandshakeError::TooSlow)));
+}
+
+#[tokio::test]
+async fn what_is_no_tls_fails_at_once() {
+    let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
+    let (mut near, far) = pair().await;
+    near.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert!(matches!(tls.accept(far, tls.deadline()).await, Err(HandshakeError::Failed(_))));
+}
+
+#[tokio::test]
+async fn without_tls_a_connection_passes_as_it_is() {
+    let tls = tls(TlsMode::Off, PATIENCE).unwrap();
+    assert!(tls.certificate().is_none());
+    let (_near, far) = pair().await;
+    let stream = tls.accept(far, tls.deadline()).await.unwrap();
+    assert_eq!(stream.protocol(), Protocol::Http1);
+    assert!(matches!(stream, Stream::Plain(_)));
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let (files, other) = (Files::new(), Files::new());
+    std::fs::write(files.path("empty"), "# nothing\n").unwrap();
+    let (certificate, private_key) = (files.path("tls.crt"), files.path("tls.key"));
+    for (certificate, private_key, clients, named) in [
+        (files.path("none"), private_key.clone(), None, "none"),
+        (files.path("empty"), private_key.clone(), None, "empty"),
+        (certificate.clone(), files.path("none"), None, "none"),
+        (certificate.clone(), files.path("empty"), None, "empty"),
+        (certificate.clone(), certificate.clone(), None, "tls.crt"),
+        (certificate.clone(), private_key.clone(), Some(clients(&files.path("none"), &[])), "none"),
+        (
+            certificate.clone(),
+            private_key.clone(),
+            Some(clients(&files.path("empty"), &[])),
+            "empty",
+        ),
+    ] {
+        let mode = TlsMode::Files { certificate, private_key, clients };
+        let what = format!("{mode:?}");
+        let error = tls(mode, PATIENCE).unwrap_err();
+        assert!(error.to_string().contains(named), "{error} for {what}");
+    }
+    let private_key = other.path("tls.key");
+    let mode = TlsMode::Files { certificate, private_key, clients: None };
+    assert!(matches!(tls(mode, PATIENCE), Err(TlsError::Pair(_))));
+}

@@ -1,0 +1,76 @@
+//! The formats of the file, and the way from each to the next: a file of an earlier version is
+//! brought up to date when it is opened, in one transaction, so that it is whole in its old format
+//! or in the new one.
+//!
+//! To change the format: change `SCHEMA` in `schema.rs`, which makes new files, and add the step
+//! that does the same to a file in use. A new column goes to the end of its table. A test makes a
+//! file of format 1, brings it here, and compares.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Of format 1, 2, 3 … each makes the next. Never changed once it was released: files of every
+/// earlier format are out there.
+const STEPS: [&str; 0] = [];
+
+/// The format that this version writes.
+pub(super) const FORMAT: i64 = 1;
+
+/// Whether the file has a format that [`bring_up`] can start from, or needs nothing.
+pub(super) const fn is_known(format: i64) -> bool {
+    format >= 1 && format <= FORMAT
+}
+
+/// Brings a file of a known format to [`FORMAT`]. All of it or nothing.
+pub(super) fn bring_up(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    bring(connection, found, &STEPS)
+}
+
+fn bring(connection: &mut Connection, found: i64, steps: &[&str]) -> rusqlite::Result<()> {
+    let done = usize::try_from(found.saturating_sub(1)).unwrap_or_default();
+    let behavior = TransactionBehavior::Immediate;
+    let transaction = connection.transaction_with_behavior(behavior)?;
+    let mut format = found;
+    for step in steps.iter().skip(done) {
+        transaction.execute_batch(step)?;
+        format = format.saturating_add(1);
+    }
+    transaction.pragma_update(None, "user_version", format)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn each_format_has_its_step() {
+        assert_eq!(FORMAT, 1 + i64::try_from(STEPS.len()).unwrap());
+        assert!(is_known(1) && is_known(FORMAT) && !is_known(0) && !is_known(FORMAT + 1));
+    }
+
+    #[test]
+    fn only_the_steps_that_are_missing_are_taken() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let steps = ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y", "CREATE TABLE b (x)"];
+        bring(&mut connection, 1, &steps[..1]).unwrap();
+        assert_eq!(format(&connection), 2);
+        bring(&mut connection, 2, &steps).unwrap();
+        assert_eq!(format(&connection), 4);
+        bring(&mut connection, 4, &steps).unwrap();
+        connection.execute_batch("SELECT x, y FROM a; SELECT x FROM b").unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_file_in_its_old_format() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        bring(&mut connection, 1, &["CREATE TABLE a (x)", "CREATE TABLE a (x)"]).unwrap_err();
+        assert_eq!(format(&connection), 1);
+        let tables = "SELECT count(*) FROM sqlite_schema";
+        assert_eq!(connection.query_row(tables, [], |row| row.get(0)), Ok(0));
+    }
+}

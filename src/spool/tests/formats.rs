@@ -1,0 +1,59 @@
+//! Files of earlier versions.
+
+use super::*;
+
+const FORMAT_1: &str = include_str!("format-1.sql");
+
+/// Every column and every index, as the engine sees them: how a table was written down, or came
+/// about, does not matter.
+const SHAPE: &str = "
+SELECT group_concat(line, '
+') FROM (
+    SELECT t.name || '.' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk || ' '
+        || coalesce(c.dflt_value, '-') AS line
+    FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'
+    UNION ALL
+    SELECT coalesce(sql, name) FROM sqlite_schema WHERE type = 'index'
+    ORDER BY line)";
+
+fn shape(rig: &Rig) -> String {
+    let connection = rusqlite::Connection::open(&rig.settings.path).unwrap();
+    connection.query_row(SHAPE, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_becomes_one_of_this() {
+    let (old, new) = (Rig::new(), Rig::new());
+    old.tamper(FORMAT_1);
+    old.open().close().await;
+    new.open().close().await;
+    assert_eq!(shape(&old), shape(&new), "the same columns in the same order, the same indexes");
+    let format = "SELECT user_version FROM pragma_user_version";
+    assert_eq!(old.ask(format), new.ask(format));
+}
+
+#[tokio::test]
+async fn everything_in_a_file_of_the_first_version_is_still_there() {
+    let rig = Rig::new();
+    rig.tamper(FORMAT_1);
+    let spool = rig.open();
+    let found = spool.verify().await.unwrap();
+    assert_eq!((found.counts, found.problems), ([1, 1, 1, 1], Vec::new()));
+    let listed = spool.page(Filter::default(), Place::default(), 10).await.unwrap();
+    let listed = listed.records.iter().map(|record| (record.state, record.repeats));
+    let states = [State::Delivered, State::Dead, State::Pending, State::Quarantined];
+    assert!(listed.eq(states.into_iter().zip([2, 0, 0, 3])));
+    let dead = "018bcfe5-6800-7000-8000-00000000000b".parse().unwrap();
+    match spool.find(dead).await.unwrap().unwrap().contents {
+        Contents::Event { body, attempts } => {
+            assert_eq!(&body[..], br#"{"n":"2"}"#);
+            let statuses = attempts.iter().map(|(number, attempt)| (*number, attempt.status));
+            assert!(statuses.eq([(1, Some(503)), (2, Some(404))]));
+        }
+        Contents::Malformed(_) => panic!("it is an event"),
+    }
+    let pending = spool.next().await;
+    assert_eq!((&pending.body[..], pending.attempt), (&br#"{"n":"3"}"#[..], 2));
+    spool.done(pending);
+    spool.append(event("new", "body")).await.unwrap();
+}

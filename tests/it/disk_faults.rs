@@ -1,0 +1,94 @@
+//! Disks that fail under the real binary: what was acknowledged is kept, what cannot be kept is
+//! refused, and it recovers by itself when the disk does.
+//!
+//! They need root and `strace`, so they run only when they are asked for:
+//! `POSTGATE_DISK_FAULTS=1 cargo test --test it disk_faults`; without, they say so and pass.
+
+use std::process::Command;
+
+use crate::support::client::{Client, ask, metric};
+use crate::support::config::Folder;
+use crate::support::disk::Disk;
+use crate::support::process::Process;
+use crate::support::senders::{Senders, lost};
+use crate::support::upstream::Upstream;
+use crate::support::{number, within};
+
+/// Waits until the readiness probe answers so.
+async fn readiness(gateway: &Process, status: u16) {
+    let changed = async { while ask(gateway.admin, "/readyz").await.0 != status {} };
+    within(&format!("readiness {status}"), changed).await;
+}
+
+fn asked_for() -> bool {
+    let asked_for = number("POSTGATE_DISK_FAULTS").is_some();
+    if !asked_for {
+        eprintln!("left out: POSTGATE_DISK_FAULTS is not set");
+    }
+    asked_for
+}
+
+/// Each of the syncs 20 to 60 fails with EIO: the write-ahead log, the file, or its folder,
+/// whatever it is that is synced then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_promised_while_syncs_fail() {
+    if !asked_for() {
+        return;
+    }
+    let mut upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let mut failing = Command::new("strace");
+    // The gateway is the child that we kill, the tracer its grandchild.
+    failing.args(["--daemonize=grandchild", "-f", "-qqq", "-o", "/dev/null"]);
+    failing.args(["-e", "trace=fsync,fdatasync"]);
+    failing.args(["-e", "inject=fsync,fdatasync:error=EIO:when=20..60"]);
+    let gateway = Process::run_by(failing, &folder.config());
+
+    let mut senders = Senders::start(gateway.address, &folder.certificate);
+    gateway.logged("the spool cannot write");
+    gateway.logged("the spool can write again");
+    readiness(&gateway, 200).await;
+    senders.promised(100).await;
+    gateway.kill();
+
+    let gateway = Process::run(&folder.config());
+    senders.moved(gateway.address);
+    let promised = senders.stop().await;
+    upstream.up();
+    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
+    let lost = lost(&promised, &upstream.so_far());
+    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_refused_and_served_again_when_it_has_room() {
+    if !asked_for() {
+        return;
+    }
+    let mut upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let disk = Disk::small(2);
+    let mut program = Command::new("env");
+    program.env("POSTGATE_SPOOL__PATH", disk.path().join("spool.db"));
+    let gateway = Process::run_by(program, &folder.config());
+
+    let mut senders = Senders::start(gateway.address, &folder.certificate);
+    gateway.logged("the spool cannot write");
+    readiness(&gateway, 503).await;
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    let refused = client.post_json(r#"{"action_id":"1.2.3"}"#).await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+
+    disk.grow(64);
+    gateway.logged("the spool can write again");
+    readiness(&gateway, 200).await;
+    senders.promised(100).await;
+    let promised = senders.stop().await;
+    upstream.up();
+    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
+    let lost = lost(&promised, &upstream.so_far());
+    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+}

@@ -1,0 +1,133 @@
+//! Senders that, as impact.com does, send an event again until it is acknowledged, wherever the
+//! gateway is; and the judge of what was promised to them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+
+use rustls::pki_types::CertificateDer;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::client::{Client, id_in, post};
+use super::upstream::Received;
+use super::within;
+
+const SENDERS: usize = 6;
+const ACTIONS_PER_SENDER: usize = 5;
+
+/// What was promised: the body, by the id of the answer.
+pub(crate) type Promises = HashMap<String, String>;
+
+/// Senders at work.
+pub(crate) struct Senders {
+    /// Where the gateway is now; `None`: they shall stop.
+    place: watch::Sender<Option<SocketAddr>>,
+    promised: watch::Receiver<Promises>,
+    tasks: JoinSet<()>,
+}
+
+impl Senders {
+    /// Begins to send, over TLS.
+    pub(crate) fn start(gateway: SocketAddr, trusted: &CertificateDer<'static>) -> Self {
+        let (place, now) = watch::channel(Some(gateway));
+        let (promise, promised) = watch::channel(Promises::new());
+        let mut tasks = JoinSet::new();
+        for sender in 0..SENDERS {
+            tasks.spawn(send(sender, now.clone(), trusted.clone(), promise.clone()));
+        }
+        Self { place, promised, tasks }
+    }
+
+    /// Waits until so many more events have been acknowledged.
+    pub(crate) async fn promised(&mut self, more: usize) {
+        let enough = self.promised.borrow().len() + more;
+        let reached = self.promised.wait_for(|promised| promised.len() >= enough);
+        within("promises", reached).await.unwrap();
+    }
+
+    /// The gateway was started again, at another address.
+    pub(crate) fn moved(&self, gateway: SocketAddr) {
+        self.place.send(Some(gateway)).unwrap();
+    }
+
+    /// Stops sending. What was promised in all.
+    pub(crate) async fn stop(self) -> Promises {
+        self.place.send(None).unwrap();
+        within("the senders", self.tasks.join_all()).await;
+        self.promised.borrow().clone()
+    }
+}
+
+/// Sends numbered events of its own actions.
+async fn send(
+    sender: usize,
+    mut place: watch::Receiver<Option<SocketAddr>>,
+    trusted: CertificateDer<'static>,
+    promise: watch::Sender<Promises>,
+) {
+    let mut client: Option<Client> = None;
+    for number in 0.. {
+        let action = format!("1000.{sender}.{}", number % ACTIONS_PER_SENDER);
+        let event =
+            |begin: &str| format!(r#"{{{begin}"action_id":"{action}","payout":"{number}.00"}}"#);
+        let id = loop {
+            let Some(address) = *place.borrow_and_update() else { return };
+            let mut connected = if let Some(client) = client.take() {
+                client
+            } else if let Ok(client) = Client::try_connect(address, &trusted).await {
+                client
+            } else {
+                // It is being started again.
+                place.changed().await.unwrap();
+                continue;
+            };
+            let request = post("/postback/actions", "application/json", event(""));
+            match connected.try_send(request).await {
+                Ok(answer) if answer.status() == 200 => {
+                    client = Some(connected);
+                    break id_in(&answer);
+                }
+                // It cannot keep the event now, and says so.
+                Ok(answer) => {
+                    assert_eq!(answer.status(), 503, "{:?}", answer.body());
+                    assert!(answer.headers().contains_key("retry-after"));
+                }
+                Err(_) => {}
+            }
+        };
+        let canonical = event(r#""event":"action","#);
+        promise.send_modify(|promises| {
+            let known = promises.insert(id, canonical);
+            assert!(known.is_none(), "an id was promised for two events");
+        });
+    }
+}
+
+/// The ids of what was acknowledged and never delivered.
+///
+/// # Panics
+/// When something else was delivered than was promised, or an action was overtaken.
+pub(crate) fn lost(promised: &Promises, received: &[Received]) -> Vec<String> {
+    let mut latest: BTreeMap<String, u64> = BTreeMap::new();
+    let mut seen: HashSet<&str> = HashSet::new();
+    for one in received {
+        let id = one.header("webhook-id");
+        let event: serde_json::Value = serde_json::from_slice(&one.body).unwrap();
+        if let Some(expected) = promised.get(id) {
+            assert_eq!(one.body, expected.as_bytes(), "{id} is not what was promised");
+        }
+        if seen.insert(id) {
+            let action = event["action_id"].as_str().unwrap().to_owned();
+            let number = event["payout"].as_str().unwrap().trim_end_matches(".00").parse().unwrap();
+            let before = latest.insert(action.clone(), number);
+            assert!(
+                before.is_none_or(|before| before < number),
+                "{action}: {before:?} before {number}"
+            );
+        }
+    }
+    let lost = promised.keys().filter(|id| !seen.contains(id.as_str()));
+    let lost: Vec<String> = lost.cloned().collect();
+    eprintln!("{} promised, {} received, {} lost", promised.len(), received.len(), lost.len());
+    lost
+}
