@@ -11,6 +11,7 @@ use super::tally::LONGEST;
 use crate::event::{Format, Kind};
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(in crate::cli) struct Arguments {
     /// Where to send: http or https, with the path of a route.
     #[arg(value_parser = url)]

@@ -57,21 +57,18 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
     let formats = arguments.format.as_ref().map(|Several(formats)| formats.as_slice());
-    let content = match &arguments.template {
-        Some(path) => {
-            let text = String::from_utf8(convert::read(Some(path))?)
-                .with_context(|| format!("{} is not text in UTF-8", path.display()))?;
-            let kind = arguments.kind.0.first().copied().unwrap_or(Kind::Action);
-            let format = formats.and_then(|formats| formats.first().copied());
-            let template = Template::parse(&text, kind, format)
-                .with_context(|| format!("{} is no template", path.display()))?;
-            Content::Template(kind, Box::new(template))
-        }
-        None => {
-            let formats = formats.unwrap_or(&[Format::Json]);
-            let each = |kind| formats.iter().map(move |&format| (kind, format));
-            Content::Samples(arguments.kind.0.iter().copied().flat_map(each).collect())
-        }
+    let content = if let Some(path) = &arguments.template {
+        let text = String::from_utf8(convert::read(Some(path))?)
+            .with_context(|| format!("{} is not text in UTF-8", path.display()))?;
+        let kind = arguments.kind.0.first().copied().unwrap_or(Kind::Action);
+        let format = formats.and_then(|formats| formats.first().copied());
+        let template = Template::parse(&text, kind, format)
+            .with_context(|| format!("{} is no template", path.display()))?;
+        Content::Template(kind, Box::new(template))
+    } else {
+        let formats = formats.unwrap_or(&[Format::Json]);
+        let each = |kind| formats.iter().map(move |&format| (kind, format));
+        Content::Samples(arguments.kind.0.iter().copied().flat_map(each).collect())
     };
     Ok(Plan {
         url: arguments.url.clone(),
