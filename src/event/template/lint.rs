@@ -63,7 +63,8 @@ impl Template {
     }
 
     fn spelling(&self, slot: &Slot) -> Option<Finding> {
-        let own = &slot.own;
+        // A macro may go on in the next line; what is told of it must not.
+        let own = slot.own.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
         let (what, right) = match (&slot.spelling, slot.is_broken()) {
             (Spelling::Right | Spelling::Unknown, true) => {
                 (format!("`{own}` is broken by a space"), Some(&slot.name))
@@ -261,6 +262,7 @@ mod tests {
         one("a={ActionId}&b={Payuot}", "write {Payout}");
         one("a={ActionId}&b={Shoe_Size}", "look the name up");
         one("a={ActionId}&b={Sub Id1}", "`{Sub Id1}` is broken by a space / write {SubId1}");
+        one("a={ActionId}&b={Sub\n  Id1}", "`{Sub Id1}` is broken by a space / write {SubId1}");
         one("a={ActionId}&b={sub Id1}", "no macro of kind `action` / write {SubId1}");
     }
 

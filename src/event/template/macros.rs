@@ -129,6 +129,12 @@ fn exact(table: &Table, name: &str) -> Option<usize> {
         .or_else(|| table.fields.iter().position(|field| pascal(field.name) == name))
 }
 
+/// The digits at the end of the name of a numbered macro.
+pub(super) fn number(name: &str) -> &str {
+    let word = name.trim_end_matches(|last: char| last.is_ascii_digit());
+    name.strip_prefix(word).unwrap_or_default()
+}
+
 /// The row's field that `ItemSku1` and its like mean.
 fn item(table: &Table, name: &str) -> Option<&'static str> {
     let (word, number) = numbered(table, name)?;

@@ -7,7 +7,8 @@
 //! There is one reading exactly if every block is found once between its neighbours. Going from the
 //! right, each block is taken as late as it can be; going from the left, as early. Where both agree
 //! for all, there is no other reading: any other would put some block before the one or behind the
-//! other. Both ways look at each byte once.
+//! other. Both ways look at each byte once, unless a block begins many times and fails late: then the
+//! search counts its steps and gives up, so that its time is linear in the text whatever comes.
 
 use std::ops::Range;
 
@@ -16,12 +17,12 @@ use memchr::memmem::{Finder, FinderRev};
 use super::gauge::{After, Gauge, MOST_TYPED_BYTES};
 use super::text::{Pieces, Slot};
 
-/// Bytes compared within blocks, as a multiple of the text's: repeated beginnings of long blocks
-/// would cost their product otherwise.
-const EFFORT: usize = 4;
+/// Steps of one search, as a multiple of the text's bytes: repeated beginnings of long blocks would
+/// cost their product otherwise. Two ways through the text and its literals take four.
+const STEPS_PER_BYTE: usize = 8;
 
 /// And in a short text, for the sake of templates with many macros.
-const MOST_FIXED: usize = 256 * 1024;
+const FIXED_STEPS: usize = 256 * 1024;
 
 /// What can be read out of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,18 +104,24 @@ impl Block {
 /// One run over a text.
 struct Search<'t> {
     text: &'t str,
-    /// Bytes that may still be compared within blocks.
-    effort: usize,
+    /// Bytes looked at so far.
+    steps: usize,
+    most_steps: usize,
 }
 
 impl<'t> Search<'t> {
     fn new(text: &'t str) -> Self {
-        Self { text, effort: text.len().saturating_mul(EFFORT).saturating_add(MOST_FIXED) }
+        let most_steps = text.len().saturating_mul(STEPS_PER_BYTE).saturating_add(FIXED_STEPS);
+        Self { text, steps: 0, most_steps }
     }
 
     fn run(&mut self, blocks: &[Block]) -> Readings {
         let found = self.places(blocks);
-        if self.effort == 0 { Readings::Several } else { found }
+        if self.is_tired() { Readings::Several } else { found }
+    }
+
+    fn is_tired(&self) -> bool {
+        self.steps > self.most_steps
     }
 
     fn places(&mut self, blocks: &[Block]) -> Readings {
@@ -166,7 +173,9 @@ impl<'t> Search<'t> {
         let mut to = end;
         loop {
             let window = self.text.as_bytes().get(from..to)?;
-            let start = from + block.last.rfind(window)?;
+            let found = block.last.rfind(window);
+            self.steps += window.len() - found.unwrap_or_default();
+            let start = from + found?;
             if let Some(place) = self.block(block, start)
                 && bound.holds(place.end)
             {
@@ -174,7 +183,7 @@ impl<'t> Search<'t> {
             }
             // The next one begins before this one.
             to = (start + length).checked_sub(1)?;
-            if self.effort == 0 || length == 0 {
+            if length == 0 || self.is_tired() {
                 return None;
             }
         }
@@ -186,9 +195,11 @@ impl<'t> Search<'t> {
             return end.checked_sub(block.first.needle().len());
         }
         let mut from = from;
-        while self.effort > 0 {
+        while !self.is_tired() {
             let window = self.text.as_bytes().get(from..)?;
-            let start = from + block.first.find(window)?;
+            let found = block.first.find(window);
+            self.steps += found.map_or(window.len(), |found| found + block.first.needle().len());
+            let start = from + found?;
             if self.block(block, start).is_some_and(|place| bound.holds(place.end)) {
                 return Some(start);
             }
@@ -204,16 +215,11 @@ impl<'t> Search<'t> {
         if !text.as_bytes().get(start..)?.starts_with(literal) {
             return None;
         }
-        if !block.rest.is_empty() {
-            self.effort = self.effort.saturating_sub(literal.len());
-        }
+        self.steps += literal.len();
         let mut end = start + literal.len();
         let mut values = Vec::with_capacity(block.rest.len());
         for (gauge, literal) in &block.rest {
-            self.effort = self.effort.saturating_sub(MOST_TYPED_BYTES + literal.len());
-            if self.effort == 0 {
-                return None;
-            }
+            self.steps += MOST_TYPED_BYTES + literal.len();
             let rest = text.get(end..)?;
             let length = gauge.length(rest)?;
             let behind = rest.get(length..)?;
@@ -251,120 +257,4 @@ struct Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::super::Kind;
-    use super::super::text;
-    use super::*;
-
-    fn read(template: &str, input: &str) -> Result<Vec<String>, &'static str> {
-        let format = text::format(template);
-        let range = text::sent(template, format);
-        let pieces = text::scan(template, range, format, Kind::Action);
-        let is_pairs = matches!(format, crate::event::Format::Query);
-        match Pattern::new(&pieces, is_pairs).read(input) {
-            Readings::None => Err("none"),
-            Readings::Several => Err("several"),
-            Readings::One(values) => {
-                let texts = values.into_iter().map(|range| input.get(range).unwrap().to_owned());
-                Ok(texts.collect())
-            }
-        }
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "it is compared with a result")]
-    fn values(values: &[&str]) -> Result<Vec<String>, &'static str> {
-        Ok(values.iter().map(|value| (*value).to_owned()).collect())
-    }
-
-    #[test]
-    fn values_stand_between_the_literals() {
-        let template = r#"{"a":"{Note}","b":"{SubId1}"}"#;
-        assert_eq!(read(template, r#"{"a":"x"y","b":""}"#), values(&["x\"y", ""]));
-        assert_eq!(read(template, r#"{"a":"x","c":""}"#), Err("none"));
-        assert_eq!(read(template, r#"{"a":"x","b":""} "#), Err("none"));
-        assert_eq!(read("a=b", "a=b"), values(&[]));
-        assert_eq!(read("a={Note}", "a=x&y"), values(&["x&y"]));
-    }
-
-    #[test]
-    fn two_readings_are_none() {
-        assert_eq!(read("a={Note}&b={SubId1}", "a=1&b=2&b="), Err("several"));
-        assert_eq!(read("a={Note}&b={SubId1}", "a=&b=&b=2"), Err("several"));
-        assert_eq!(read("a={Note}{SubId1}", "a=xy"), Err("several"));
-        assert_eq!(read("a={Note}{SubId1}", "a="), values(&["", ""]));
-        // Overlapping places are two as well.
-        assert_eq!(read(r#"["{Note}"",""{SubId1}"]"#, r#"["x"","",""y"]"#), Err("several"));
-        assert_eq!(read("<a>{Note}</a></a>{SubId1}", "<a>x</a></a></a>y"), Err("several"));
-    }
-
-    #[test]
-    fn types_decide_where_they_can() {
-        let template = "u={LandingPageUrl}&payout={Payout}&status={Status}&s={SubId1}";
-        let read = |text| read(template, text);
-        assert_eq!(
-            read("u=h?a=1&payout=9&payout=-1.50&status=Reversed&s=x"),
-            values(&["h?a=1&payout=9", "-1.50", "Reversed", "x"])
-        );
-        assert_eq!(
-            read("u=h&payout=&status={Status}&s=x&payout=1&status=y&s=z"),
-            values(&["h", "", "{Status}", "x&payout=1&status=y&s=z"])
-        );
-        // Both are decimals before a status.
-        assert_eq!(
-            read("u=h&payout=1&status=PENDING&s=&payout=2&status=PENDING&s="),
-            Err("several")
-        );
-        // Clear without the types, so a payout may be anything.
-        assert_eq!(read("u=h&payout=1,5&status=?&s="), values(&["h", "1,5", "?", ""]));
-    }
-
-    #[test]
-    fn a_type_decides_nothing_beyond_its_length_and_characters() {
-        let decimal = |template: &str, text: &str| read(template, text);
-        let long = "1".repeat(MOST_TYPED_BYTES);
-        let split = |payout: &str| format!("p={payout}&s=a&s=b");
-        let template = "p={Payout}&s={SubId1}";
-        assert_eq!(decimal(template, &split(&long)), values(&[&long, "a&s=b"]));
-        assert_eq!(decimal(template, &split(&format!("{long}1"))), Err("several"));
-        // A literal that could belong to the value decides nothing.
-        assert_eq!(decimal("p={Payout}-{SubId1}", "p=1-2-3"), Err("several"));
-        assert_eq!(
-            decimal("d={EventDate}&s={SubId1}", "d=2024-09-10T10%3A42%3A38Z&s=a&s=b"),
-            values(&["2024-09-10T10%3A42%3A38Z", "a&s=b"])
-        );
-    }
-
-    /// Every reading there is, by trying all of them.
-    fn count(literals: &[String], text: &str) -> usize {
-        let Some((last, before)) = literals.split_last() else { return 0 };
-        if before.is_empty() {
-            return usize::from(text == last);
-        }
-        let Some(rest) = text.strip_suffix(last.as_str()) else { return 0 };
-        (0..=rest.len()).filter_map(|end| rest.get(..end)).map(|head| count(before, head)).sum()
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn there_is_one_reading_where_trying_all_finds_one(
-            literals in proptest::collection::vec("[ab]{0,3}", 1..5),
-            text in "[ab]{0,10}",
-        ) {
-            let template = literals.join("{Note}");
-            let pieces = text::scan(
-                &template, 0..template.len(), crate::event::Format::Json, Kind::Action,
-            );
-            let wanted = match count(&pieces.literals, &text) {
-                0 => "none",
-                1 => "one",
-                _ => "several",
-            };
-            let found = match Pattern::new(&pieces, false).read(&text) {
-                Readings::None => "none",
-                Readings::One(_) => "one",
-                Readings::Several => "several",
-            };
-            proptest::prop_assert_eq!(wanted, found);
-        }
-    }
-}
+mod tests;

@@ -8,11 +8,14 @@
 //! In pairs, a value is decoded as in every other query, unless it holds a `&`: then it was not
 //! encoded by the sender, and a `%` in it is its own; nor is it where decoding gives no text.
 
+mod arrange;
 mod compose;
 mod fill;
 mod gauge;
 mod lint;
 mod macros;
+#[cfg(test)]
+mod made;
 mod matching;
 #[cfg(test)]
 mod properties;
@@ -36,7 +39,7 @@ pub(super) use recovery::Settled;
 
 use matching::Pattern;
 use recovery::without_pairs;
-use shape::{Part, Shape};
+use shape::Shape;
 use text::{Pieces, Slot};
 
 /// A text pasted into impact.com, read once at start-up.
@@ -52,6 +55,10 @@ pub struct Template {
     shape: Result<Vec<(String, Shape)>, Malformed>,
     /// The dotted path of each key that holds one macro and nothing else.
     places: Vec<(String, Target)>,
+    /// What fits is still to be arranged.
+    has_lists: bool,
+    /// What [`recovery::markup`] counts in the text itself.
+    markup: usize,
     /// With the line ends of the text, and with the other ones: a browser may have changed them.
     patterns: Vec<Pattern>,
 }
@@ -98,11 +105,13 @@ impl Template {
             return Err(TemplateError::ManyMacros);
         }
         let shape = shape::members(&pieces, format);
-        let places = shape.as_ref().map(|members| places(members, &pieces.slots));
+        let members = shape.as_deref().unwrap_or_default();
         Ok(Self {
             kind,
             format,
-            places: places.unwrap_or_default(),
+            places: arrange::places(members, &pieces.slots),
+            has_lists: arrange::is_needed(members, &pieces.slots),
+            markup: pieces.literals.iter().map(|text| recovery::markup(text.as_bytes())).sum(),
             shape,
             patterns: patterns(&pieces, is_pairs(format)),
             source: source.to_owned(),
@@ -159,47 +168,4 @@ fn patterns(pieces: &Pieces, is_pairs: bool) -> Vec<Pattern> {
         patterns.push(Pattern::new(&returns, is_pairs));
     }
     patterns
-}
-
-/// Where the fields stand. A path that two macros share means neither.
-fn places(members: &[(String, Shape)], slots: &[Slot]) -> Vec<(String, Target)> {
-    let mut leaves = Vec::new();
-    collect(members, "", &mut leaves);
-    let targets = leaves.iter().filter_map(|(path, parts)| match parts {
-        [Part::Slot(slot)] => {
-            let target = slots.get(*slot)?.target.clone()?;
-            let is_alone = !leaves.iter().any(|(other, others)| other == path && others != parts);
-            is_alone.then(|| (path.clone(), target))
-        }
-        _ => None,
-    });
-    targets.collect()
-}
-
-/// Every scalar and its dotted path, as [`Path`] has it: entries of a list have the list's.
-fn collect<'s>(
-    members: &'s [(String, Shape)],
-    above: &str,
-    leaves: &mut Vec<(String, &'s [Part])>,
-) {
-    for (name, shape) in members {
-        let path = match (above, name.as_str()) {
-            (_, super::node::OWN_TEXT) => above.to_owned(),
-            ("", name) => name.to_owned(),
-            (above, name) => format!("{above}.{name}"),
-        };
-        collect_one(shape, &path, leaves);
-    }
-}
-
-fn collect_one<'s>(shape: &'s Shape, path: &str, leaves: &mut Vec<(String, &'s [Part])>) {
-    match shape {
-        Shape::Value(parts) => leaves.push((path.to_owned(), parts)),
-        Shape::Object(members) => collect(members, path, leaves),
-        Shape::List(entries) => {
-            for entry in entries {
-                collect_one(entry, path, leaves);
-            }
-        }
-    }
 }

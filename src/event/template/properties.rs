@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::super::{Event, Input, Malformed, Rules, convert, form};
+use super::made::filled;
 use super::recovery::{FOREIGN, RECOVERED, REJOINED};
 use super::*;
 
@@ -39,14 +40,9 @@ fn template(source: &str) -> Template {
 
 /// The template with values in the places of their macros.
 fn sent(template: &Template, values: &[(&str, String)]) -> String {
-    let mut text = template.source.get(template.sent.clone()).unwrap().to_owned();
-    // From the end, because a value may look like a macro.
-    for slot in template.slots.iter().rev() {
-        let (_, value) = values.iter().find(|(name, _)| *name == slot.name).unwrap();
-        let from = slot.offset - template.sent.start;
-        text.replace_range(from..from + slot.own.len(), value);
-    }
-    text
+    let value =
+        |slot: &Slot| values.iter().find(|(name, _)| *name == slot.name).unwrap().1.as_str();
+    filled(template, &template.slots.iter().map(value).collect::<Vec<_>>())
 }
 
 fn converted<'a>(

@@ -10,7 +10,7 @@ use super::gauge::Gauge;
 use super::macros::Target;
 use super::matching::Readings;
 use super::text::Slot;
-use super::{Template, is_pairs, shape};
+use super::{Template, arrange, is_pairs, shape};
 
 /// What became of the body or the query.
 pub(in crate::event) struct Settled<'a> {
@@ -42,7 +42,7 @@ impl Template {
     ) -> Result<Settled<'a>, Malformed> {
         let parsed = match parsed {
             Ok(members) if self.fits(&members, raw, rules) => {
-                return Ok(Settled { members, warning: None });
+                return Ok(Settled::as_parsed(self.arranged(members)));
             }
             other => other,
         };
@@ -51,7 +51,7 @@ impl Template {
                 Ok(Settled { members: self.filled(&values), warning: Some(RECOVERED) })
             }
             (Recovery::Values(values), Ok(members)) => self.rejoined(&values, members),
-            (Recovery::Unlike, Ok(members)) => Ok(Settled { members, warning: Some(FOREIGN) }),
+            (Recovery::Unlike, Ok(members)) => self.foreign(members),
             (Recovery::Unlike, Err(malformed)) => {
                 Err(malformed.adding("; it does not match the template either"))
             }
@@ -64,8 +64,22 @@ impl Template {
         }
     }
 
-    /// An input that parsed into something else: a value that was split, or a template that has
-    /// changed at impact.com since it was written to the file.
+    /// An input that the template has not made: at impact.com it has changed since it was written
+    /// to the file.
+    fn foreign<'a>(&self, members: Vec<Member<'a>>) -> Result<Settled<'a>, Malformed> {
+        let shape = self.shape.as_deref().unwrap_or_default();
+        let is_prefix = shape.iter().zip(&members).all(|((wanted, _), (found, _))| wanted == found);
+        match shape.get(members.len()) {
+            Some((next, _)) if is_pairs(self.format) && is_prefix => Err(Malformed::new(format!(
+                "it ends before `{next}`: a `#` in a value cuts off what follows; a key that was \
+                 taken away at impact.com must be taken out of the template as well"
+            ))),
+            _ => Ok(Settled { members, warning: Some(FOREIGN) }),
+        }
+    }
+
+    /// An input that parsed into something else, and can be read into the template: a value was
+    /// split, or a key has been added at impact.com.
     fn rejoined<'a>(
         &self,
         values: &[String],
@@ -74,17 +88,18 @@ impl Template {
         let Ok(shape) = &self.shape else {
             return Ok(Settled { members, warning: Some(FOREIGN) });
         };
-        let mut typed = self
-            .slots
-            .iter()
-            .zip(values)
-            .filter_map(|(slot, value)| Some((Gauge::of(slot, is_pairs(self.format))?, value)));
+        let has_more = !shape::fits(shape, &members, &self.slots)
+            && shape::extends(shape, &members, &self.slots);
+        let put_in = values.iter().map(String::as_str).enumerate();
         // A payout that swallows its neighbour was not put in as one.
-        if !typed.all(|(gauge, value)| gauge.length(value) == Some(value.len())) {
+        if has_more
+            && !self.are_typed(put_in)
+            && self.are_typed(shape::texts(shape, &members).into_iter())
+        {
             return Ok(Settled { members, warning: Some(FOREIGN) });
         }
         let is_address = is_pairs(self.format) && values.iter().all(|value| is_split(value));
-        if !is_address && shape::extends(shape, &members, &self.slots) {
+        if has_more && !is_address {
             return Err(Malformed::new(
                 "there is a key that the template does not have, or a value that looks like one; \
                  a key that was added at impact.com must be added to the template as well",
@@ -93,18 +108,31 @@ impl Template {
         Ok(Settled { members: self.filled(values), warning: Some(REJOINED) })
     }
 
+    /// Whether the template makes such members, and nothing in `raw` hides that it was another text.
     fn fits(&self, members: &[Member<'_>], raw: &[u8], rules: &Rules) -> bool {
-        // Parsing drops empty pairs and those named as the secret, and each may be part of a value.
-        let has_lost_pair = || {
-            let secrets = usize::from(rules.secret_parameter.is_some());
-            memchr::memchr_iter(b'&', raw).count() + 1 > members.len() + secrets
-                || raw.starts_with(b"&")
-                || raw.ends_with(b"&")
-                || memchr::memmem::find(raw, b"&&").is_some()
-        };
-        let shape = self.shape.as_ref();
-        shape.is_ok_and(|shape| shape::fits(shape, members, &self.slots))
-            && !(is_pairs(self.format) && has_lost_pair())
+        let Ok(shape) = &self.shape else { return false };
+        shape::fits(shape, members, &self.slots)
+            && match self.format {
+                Format::Json => true,
+                Format::Xml => markup(raw) <= self.markup,
+                Format::Form | Format::Query => has_all_pairs(members, raw, rules),
+            }
+    }
+
+    /// Whether each value of a type is of its type.
+    fn are_typed<'v>(&self, mut values: impl Iterator<Item = (usize, &'v str)>) -> bool {
+        values.all(|(slot, value)| {
+            let slot = self.slots.get(slot);
+            let gauge = slot.and_then(|slot| Gauge::of(slot, is_pairs(self.format)));
+            gauge.is_none_or(|gauge| gauge.length(value) == Some(value.len()))
+        })
+    }
+
+    fn arranged<'a>(&self, members: Vec<Member<'a>>) -> Vec<Member<'a>> {
+        match &self.shape {
+            Ok(shape) if self.has_lists => arrange::arranged(shape, members, &self.slots),
+            _ => members,
+        }
     }
 
     fn recover(&self, raw: &[u8], rules: &Rules) -> Recovery {
@@ -142,7 +170,8 @@ impl Template {
         let values: Vec<Node<'static>> =
             self.slots.iter().zip(values).map(|(slot, raw)| self.value(slot, raw)).collect();
         let shape = self.shape.as_deref().unwrap_or_default();
-        let (mut members, used) = shape::fill(shape, &values);
+        let (members, used) = shape::fill(shape, &values);
+        let mut members = self.arranged(members);
         // Where the template is no JSON or XML, a macro is all the name that a value has.
         for ((slot, value), used) in self.slots.iter().zip(values).zip(used) {
             if !used {
@@ -154,7 +183,7 @@ impl Template {
 
     fn value(&self, slot: &Slot, raw: &str) -> Node<'static> {
         if raw == slot.own {
-            return Node::Text(Cow::Owned(format!("{{{}}}", slot.name)));
+            return Node::Text(Cow::Owned(slot.whole()));
         }
         if self.format == Format::Json && !slot.is_guarded && raw == "null" {
             return Node::Null;
@@ -183,6 +212,21 @@ enum Recovery {
     Ambiguous,
     /// The literal text is not there.
     Unlike,
+}
+
+/// Sections, comments and instructions of XML: one in a value could hide what follows it.
+pub(super) fn markup(text: &[u8]) -> usize {
+    let count = |start: &[u8]| memchr::memmem::find_iter(text, start).count();
+    count(b"<!") + count(b"<?")
+}
+
+/// Parsing drops empty pairs and those named as the secret, and each may be part of a value.
+fn has_all_pairs(members: &[Member<'_>], raw: &[u8], rules: &Rules) -> bool {
+    let secrets = usize::from(rules.secret_parameter.is_some());
+    memchr::memchr_iter(b'&', raw).count() < members.len() + secrets
+        && !raw.starts_with(b"&")
+        && !raw.ends_with(b"&")
+        && memchr::memmem::find(raw, b"&&").is_none()
 }
 
 /// Whether a value with `&` in it is plainly one: an address with a query, or words. Elsewhere

@@ -84,6 +84,38 @@ pub(super) fn extends(wanted: &[(String, Shape)], found: &[Member<'_>], slots: &
     wanted_next.next().is_none()
 }
 
+/// The texts in the places of slots, where members are what the template makes and more.
+pub(super) fn texts<'f>(
+    wanted: &[(String, Shape)],
+    found: &'f [Member<'_>],
+) -> Vec<(usize, &'f str)> {
+    let mut texts = Vec::new();
+    let mut wanted = wanted.iter().peekable();
+    for (name, node) in found {
+        if let Some((_, shape)) = wanted.next_if(|(wanted, _)| wanted == name) {
+            texts_in(shape, node, &mut texts);
+        }
+    }
+    texts
+}
+
+fn texts_in<'f>(shape: &Shape, node: &'f Node<'_>, texts: &mut Vec<(usize, &'f str)>) {
+    match (shape, node) {
+        (Shape::Object(wanted), Node::Object(found)) => texts.extend(self::texts(wanted, found)),
+        (Shape::List(wanted), Node::List(found)) => {
+            for (shape, node) in wanted.iter().zip(found) {
+                texts_in(shape, node, texts);
+            }
+        }
+        (Shape::Value(parts), Node::Text(text)) => {
+            if let [Part::Slot(slot)] = parts.as_slice() {
+                texts.push((*slot, text));
+            }
+        }
+        _ => {}
+    }
+}
+
 fn extends_one(shape: &Shape, node: &Node<'_>, slots: &[Slot]) -> bool {
     match (shape, node) {
         (Shape::Object(wanted), Node::Object(found)) => extends(wanted, found, slots),

@@ -29,7 +29,12 @@ pub(super) struct Slot {
 impl Slot {
     /// The name is broken by a space, so that impact.com does not see a macro.
     pub(super) fn is_broken(&self) -> bool {
-        self.own.contains(' ')
+        self.own.contains(is_space)
+    }
+
+    /// The macro as it was meant.
+    pub(super) fn whole(&self) -> String {
+        format!("{{{}}}", self.name)
     }
 }
 
@@ -72,7 +77,8 @@ pub(super) fn scan(source: &str, range: Range<usize>, format: Format, kind: Kind
             at += guard.step(rest.as_bytes());
             continue;
         };
-        let name: String = own.chars().filter(|one| !matches!(one, '{' | '}' | ' ')).collect();
+        let is_of_name = |one: &char| !matches!(one, '{' | '}') && !is_space(*one);
+        let name: String = own.chars().filter(is_of_name).collect();
         let (target, check, spelling) = macros::find(kind, &name);
         pieces.literals.push(source.get(from..at).unwrap_or_default().to_owned());
         pieces.slots.push(Slot {
@@ -110,8 +116,13 @@ fn macro_at(text: &str) -> Option<&str> {
     let end = bytes.iter().take(MOST_MACRO_BYTES).position(|&byte| byte == b'}')?;
     let name = text.get(1..end)?;
     let is_name = name.trim_ascii().starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b' '));
+        && name.chars().all(|one| one.is_ascii_alphanumeric() || one == '_' || is_space(one));
     is_name.then(|| text.get(..=end))?
+}
+
+/// What an editor or a page breaks a line by.
+fn is_space(one: char) -> bool {
+    matches!(one, ' ' | '\t' | '\r' | '\n')
 }
 
 /// Whether a place is inside the quotes of JSON or the CDATA of XML.
