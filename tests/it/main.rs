@@ -36,6 +36,8 @@ mod proxy_protocol;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod send_command;
 #[cfg(test)]
 mod shutdown;
@@ -43,3 +45,5 @@ mod shutdown;
 mod spool_command;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upstream_request;
