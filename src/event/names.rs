@@ -120,18 +120,8 @@ impl<'r> Names<'r> {
         (0..self.len()).find(|&index| self.name(index) == canonical.as_str())
     }
 
-<<<<<<< HEAD
     fn by_dictionary(&self, path: &Path<'_>) -> Option<(usize, By)> {
-        path.starts().find_map(|start| {
-            let suffix = path.suffix(start)?;
-||||||| 1cce05c
-    fn by_dictionary(&self, path: &Path<'_>) -> Option<usize> {
-        path.starts().find_map(|start| {
-            let suffix = path.suffix(start)?;
-=======
-    fn by_dictionary(&self, path: &Path<'_>) -> Option<usize> {
         path.suffixes().find_map(|(start, suffix)| {
->>>>>>> 3a48880a28a198cddb3f13ea085c3fe973d3ff4a
             let index = self.lookup(suffix)?;
             let by = match self.known {
                 Known::Own(_) => By::Fields,

@@ -346,16 +346,8 @@ impl<'a, 'r> Section<'a, 'r> {
     }
 
     /// Puts a scalar into its field. What says nothing gives way to what says something.
-<<<<<<< HEAD
     fn place(&mut self, (index, by): (usize, By), node: Node<'a>) -> Result<(), Malformed> {
-        let (Some(value), Some(slot)) = (Scalar::of(node), self.slots.get_mut(index)) else {
-||||||| 1cce05c
-    fn place(&mut self, index: usize, node: Node<'a>) -> Result<(), Malformed> {
-        let (Some(value), Some(slot)) = (Scalar::of(node), self.slots.get_mut(index)) else {
-=======
-    fn place(&mut self, index: usize, node: Node<'a>) -> Result<(), Malformed> {
         let (Some(mut value), Some(slot)) = (Scalar::of(node), self.slots.get_mut(index)) else {
->>>>>>> 3a48880a28a198cddb3f13ea085c3fe973d3ff4a
             return Ok(());
         };
         value.settle(self.names.check(index));

@@ -42,6 +42,8 @@ mod reload;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod send_command;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod slow;
