@@ -40,6 +40,8 @@ mod proxy_protocol;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod slow;
@@ -49,3 +51,5 @@ mod smuggling;
 mod spool_command;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upstream_request;

@@ -10,10 +10,13 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// Of format 1, 2, 3 … each makes the next. Never changed once it was released: files of every
 /// earlier format are out there.
-const STEPS: [&str; 0] = [];
+const STEPS: [&str; 1] = [
+    // 2: what the upstream said, beside what happened.
+    "ALTER TABLE attempts ADD COLUMN answer BLOB;",
+];
 
 /// The format that this version writes.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// Whether the file has a format that [`bring_up`] can start from, or needs nothing.
 pub(super) const fn is_known(format: i64) -> bool {
