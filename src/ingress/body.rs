@@ -242,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_there_is_no_room_for_is_not_taken() {
-        for (at_most, expected) in [(8, Ok(())), (7, Err(BodyError::NoRoom))] {
+        for (at_most, expected) in [(8, Ok(())), (6, Err(BodyError::NoRoom))] {
             let bodies = Bodies::new(at_most);
             // Half of it is for one address.
             let mut hold = bodies.hold([127, 0, 0, 1].into());

@@ -1,6 +1,7 @@
 //! The front door as a sender meets it: real sockets, a real spool, and no delivery behind it.
 
 mod connections;
+mod random;
 mod requests;
 
 use std::collections::HashMap;

@@ -124,7 +124,7 @@ impl Tls {
         };
         let handshake = async {
             // Whoever says nothing gets no place, and no memory but its socket's.
-            io.readable().await?;
+            io.peek(&mut [0]).await?;
             let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
             let handshake = identity.load().acceptor.accept(io);
             handshake.await
