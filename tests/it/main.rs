@@ -36,6 +36,8 @@ mod proxy_protocol;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod spool_command;
