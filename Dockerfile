@@ -14,6 +14,7 @@ RUN mkdir -p benches src tests/it \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs benches/allowlist.rs \
     && cp src/main.rs benches/convert.rs \
+    && cp src/main.rs benches/hostile.rs \
     && cp src/main.rs benches/spool.rs \
     && cp src/main.rs tests/it/main.rs \
     && touch src/lib.rs \
