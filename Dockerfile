@@ -13,7 +13,14 @@ COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p benches src tests/it \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs benches/allowlist.rs \
+<<<<<<< HEAD
     && cp src/main.rs benches/convert.rs \
+||||||| merged common ancestors
+>>>>>>>>> Temporary merge branch 2
+=======
+    && cp src/main.rs benches/convert.rs \
+    && cp src/main.rs benches/hostile.rs \
+>>>>>>> ba8cc927af6f51491e27dc66643eeda616d14326
     && cp src/main.rs benches/spool.rs \
     && cp src/main.rs tests/it/main.rs \
     && touch src/lib.rs \
