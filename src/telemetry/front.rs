@@ -176,13 +176,14 @@ impl FrontMetrics {
     }
 
     /// A connection was closed before anything was read.
-    pub fn connection_refused(&self, client: IpAddr, refusal: ConnectionRefusal) {
+    /// `client` is the peer, or whom its PROXY header names.
+    pub fn connection_refused(&self, peer: IpAddr, client: IpAddr, refusal: ConnectionRefusal) {
         let reason = match refusal {
             ConnectionRefusal::Address => "address",
             ConnectionRefusal::TooMany => "too_many",
         };
         self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
-        tracing::info!(%client, reason, "connection refused");
+        tracing::info!(%peer, %client, reason, "connection refused");
     }
 
     /// A trusted proxy did not say whose its connection is.
@@ -223,6 +224,12 @@ impl FrontMetrics {
         self.connections_broken.get_or_create(&ReasonLabel { reason }).inc();
         let error = error.map(tracing::field::display);
         tracing::debug!(%peer, reason, error, "connection broken");
+    }
+
+    /// A request's client is in the list. `by` is the rule that told who it is. Not counted: what
+    /// becomes of the request is.
+    pub fn client_admitted(&self, client: IpAddr, by: &dyn std::fmt::Display) {
+        tracing::debug!(%client, %by, "client admitted");
     }
 
     /// A request was answered with an error. `by` is the rule that told who the client is.
@@ -295,7 +302,7 @@ mod tests {
         route.quarantined(&"id", &"why");
         front.request_refused(peer, &"peer", Some(&name), "secret", 401);
         front.request_refused(peer, &"peer", None, "path", 404);
-        front.connection_refused(peer, ConnectionRefusal::TooMany);
+        front.connection_refused(peer, peer, ConnectionRefusal::TooMany);
         front.connection_broken(peer, BrokenConnection::Silent, None);
         front.accept_failed(&io::ErrorKind::Other.into(), 1);
 
