@@ -13,10 +13,8 @@ COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p benches src tests/it \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs benches/allowlist.rs \
-<<<<<<< HEAD
     && cp src/main.rs benches/convert.rs \
-||||||| merged common ancestors
->>>>>>>>> Temporary merge branch 2
+    && cp src/main.rs benches/hostile.rs \
 =======
     && cp src/main.rs benches/convert.rs \
     && cp src/main.rs benches/hostile.rs \

@@ -148,10 +148,11 @@ impl Front {
 
     /// Admits a connection, or drops it.
     fn admit(&self, conn: Conn) -> Option<Admitted<Conn>> {
-        let client = conn.origin.address();
-        let admitted = self.rules.load().gate.admit(&conn.origin.clone(), conn);
+        let origin = conn.origin;
+        let admitted = self.rules.load().gate.admit(&origin, conn);
         if admitted.is_none() {
-            self.telemetry.front.connection_refused(client, ConnectionRefusal::Address);
+            let (peer, client) = (origin.peer, origin.address());
+            self.telemetry.front.connection_refused(peer, client, ConnectionRefusal::Address);
         }
         admitted
     }
@@ -165,6 +166,7 @@ impl Front {
         let rules = self.rules.load_full();
         let (client, answered) = match rules.gate.admit_head(&origin, &head.headers) {
             Ok(client) => {
+                self.telemetry.front.client_admitted(client.address, &client.rule);
                 (client, self.receive(&rules.routes, client.address, &head, &mut body).await)
             }
             Err(refusal) => (Client::of(&origin), Err(nowhere(Refusal::Address(refusal)))),

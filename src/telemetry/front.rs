@@ -185,13 +185,14 @@ impl FrontMetrics {
     }
 
     /// A connection was closed before anything was read.
-    pub fn connection_refused(&self, client: IpAddr, refusal: ConnectionRefusal) {
+    /// `client` is the peer, or whom its PROXY header names.
+    pub fn connection_refused(&self, peer: IpAddr, client: IpAddr, refusal: ConnectionRefusal) {
         let reason = match refusal {
             ConnectionRefusal::Address => "address",
             ConnectionRefusal::TooMany => "too_many",
         };
         self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
-        tracing::info!(%client, reason, "connection refused");
+        tracing::info!(%peer, %client, reason, "connection refused");
     }
 
     /// A trusted proxy did not say whose its connection is.
@@ -245,6 +246,12 @@ impl FrontMetrics {
     pub fn probed(&self, client: IpAddr, method: &'static str) {
         self.probes.get_or_create(&MethodLabel { method }).inc();
         tracing::debug!(%client, method, "probed");
+    }
+
+    /// A request's client is in the list. `by` is the rule that told who it is. Not counted: what
+    /// becomes of the request is.
+    pub fn client_admitted(&self, client: IpAddr, by: &dyn std::fmt::Display) {
+        tracing::debug!(%client, %by, "client admitted");
     }
 
     /// A request was answered with an error. `by` is the rule that told who the client is.
@@ -319,7 +326,7 @@ mod tests {
         front.request_refused(peer, &"peer", None, "path", 404);
         front.head_refused(peer, "what");
         front.probed(peer, "HEAD");
-        front.connection_refused(peer, ConnectionRefusal::TooMany);
+        front.connection_refused(peer, peer, ConnectionRefusal::TooMany);
         front.connection_broken(peer, BrokenConnection::Silent, None);
         front.accept_failed(&io::ErrorKind::Other.into(), 1);
 
