@@ -15,10 +15,6 @@ RUN mkdir -p benches src tests/it \
     && cp src/main.rs benches/allowlist.rs \
     && cp src/main.rs benches/convert.rs \
     && cp src/main.rs benches/hostile.rs \
-=======
-    && cp src/main.rs benches/convert.rs \
-    && cp src/main.rs benches/hostile.rs \
->>>>>>> ba8cc927af6f51491e27dc66643eeda616d14326
     && cp src/main.rs benches/spool.rs \
     && cp src/main.rs tests/it/main.rs \
     && touch src/lib.rs \
