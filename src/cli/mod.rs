@@ -9,6 +9,8 @@ mod hardening;
 mod healthcheck;
 mod run;
 mod sample;
+mod send;
+mod sender;
 mod spool;
 mod template;
 
@@ -21,6 +23,8 @@ use crate::config::Problems;
 
 /// "No", or something went wrong.
 const EXIT_FAILED: u8 = 1;
+/// The arguments contradict each other; clap's own code for wrong usage.
+const EXIT_USAGE: u8 = 2;
 /// The configuration is bad: `EX_CONFIG` of sysexits.
 const EXIT_CONFIG: u8 = 78;
 
@@ -48,6 +52,8 @@ enum Command {
     Convert(convert::Arguments),
     /// Write the text to paste into impact.com, or say what is wrong with the text that was pasted.
     Template(template::Arguments),
+    /// Send test postbacks to a gateway, and say what came of them.
+    Send(Box<send::Arguments>),
     /// Ask who would be let in, or make a list out of pasted text.
     Allowlist(allowlist::Arguments),
     /// See and mend what is in the spool, whether the gateway runs or not.
@@ -66,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&config, arguments),
         Command::Convert(arguments) => convert::run(&config, &arguments),
         Command::Template(arguments) => template::run(&arguments),
+        Command::Send(arguments) => send::run(&arguments),
         Command::Allowlist(arguments) => allowlist::run(&config, &arguments),
         Command::Spool(arguments) => spool::run(&config, arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&config, arguments),

@@ -20,6 +20,7 @@ mod malformed;
 mod names;
 mod node;
 mod path;
+mod plain;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -39,7 +40,7 @@ pub use kind::{Format, Kind};
 pub use malformed::{Malformed, Position};
 pub use remarks::{By, Origin};
 pub use spelling::unknown_field;
-pub use template::{ComposeError, Finding, Template, TemplateError, Weight, compose};
+pub use template::{ComposeError, Finding, Macro, Template, TemplateError, Weight, compose};
 
 use canonical::Record;
 use node::{Budget, Member};

@@ -3,7 +3,6 @@
 //! formats of a kind must arrive as the same bytes.
 
 mod report;
-mod sender;
 mod upstream;
 
 use std::collections::HashSet;
@@ -13,12 +12,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use http::HeaderMap;
 use tokio_util::task::TaskTracker;
 
 use self::report::Row;
-use self::sender::Sender;
 use self::upstream::Upstream;
 use super::sample::Sample;
+use super::sender::{Sender, Trust, request};
 use crate::app::{self, Gateway};
 use crate::clock;
 use crate::config;
@@ -53,12 +53,13 @@ async fn demonstrate(folder: &Path, arguments: &Arguments) -> anyhow::Result<Exi
     let gateway = start_gateway(folder, upstream.address()).await?;
     report::opening(gateway.address(), upstream.address(), folder)?;
 
-    let mut sender = Sender::connect(&gateway).await?;
+    let sender = sender(&gateway)?;
+    let url = format!("https://{}/postback", gateway.address());
     let mut rows = Vec::new();
     for kind in KINDS {
         let sample = Sample::of(kind);
         for format in FORMATS {
-            rows.push(deliver(&mut sender, &upstream, &sample, format).await?);
+            rows.push(deliver(&sender, &url, &upstream, (&sample, format)).await?);
         }
     }
     report::table(&rows)?;
@@ -70,6 +71,12 @@ async fn demonstrate(folder: &Path, arguments: &Arguments) -> anyhow::Result<Exi
     drop(sender);
     gateway.stop().await;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A sender that trusts the gateway's own certificate and nothing else.
+fn sender(gateway: &Gateway) -> anyhow::Result<Sender> {
+    let certificate = gateway.certificate().context("the demo's gateway has no certificate")?;
+    Sender::new(&Trust::Certificate(certificate), HeaderMap::new(), PATIENCE)
 }
 
 /// A gateway with one route for each kind, configured as a user would do it, by text.
@@ -109,27 +116,29 @@ fn route(kind: &str) -> String {
 
 /// Sends one sample in one format and waits until it has come out at the other end.
 async fn deliver(
-    sender: &mut Sender,
+    sender: &Sender,
+    url: &str,
     upstream: &Upstream,
-    sample: &Sample,
-    format: Format,
+    (sample, format): (&Sample, Format),
 ) -> anyhow::Result<Row> {
     let encoded = sample.encode(format);
-    let path = format!("/postback/{}", sample.kind().as_str());
-    let answer = sender.send(&path, &encoded).await?;
-    let delivery = match &answer.id {
-        Some(id) => tokio::time::timeout(PATIENCE, upstream.delivery(id)).await.ok(),
+    let sent_bytes = encoded.size();
+    let url = format!("{url}/{}", sample.kind()).parse()?;
+    let request = request(&url, None, encoded)?;
+    let sent = clock::instant();
+    let answer = sender.send(request).await?;
+    let answered = sent.elapsed();
+    let delivery = match answer.text("id") {
+        Some(id) => tokio::time::timeout(PATIENCE, upstream.delivery(&id)).await.ok(),
         None => None,
     };
     Ok(Row {
         kind: sample.kind(),
         format,
-        sent_bytes: encoded.size(),
+        sent_bytes,
         status: answer.status,
-        answered: answer.took,
-        delivered: delivery
-            .as_ref()
-            .map(|delivery| delivery.at.saturating_duration_since(answer.sent)),
+        answered,
+        delivered: delivery.as_ref().map(|delivery| delivery.at.saturating_duration_since(sent)),
         canonical: delivery.map(|delivery| delivery.body),
     })
 }

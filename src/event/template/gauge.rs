@@ -1,8 +1,6 @@
 //! Values that say themselves where they end: a decimal is over where no digit follows.
 
-use std::borrow::Cow;
-
-use super::super::check::{Check, Scalar};
+use super::super::check::Check;
 use super::super::form;
 use super::text::Slot;
 
@@ -13,8 +11,8 @@ pub(super) const MOST_TYPED_BYTES: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Gauge {
     check: Check,
-    /// The macro itself, as it arrives where it was not substituted.
-    own: String,
+    /// The macro itself, as it arrives where it was not substituted: a URL cannot carry its braces.
+    own: Vec<String>,
     may_be_encoded: bool,
 }
 
@@ -32,7 +30,11 @@ impl Gauge {
             Check::Decimal | Check::Time | Check::Date | Check::Currency | Check::Word(_) => true,
             Check::Text | Check::Open => false,
         };
-        is_closed.then(|| Self { check: slot.check, own: slot.own.clone(), may_be_encoded })
+        let braces: &[_] = if may_be_encoded { &[("%7B", "%7D"), ("%7b", "%7d")] } else { &[] };
+        let encoded =
+            braces.iter().map(|(open, close)| slot.own.replace('{', open).replace('}', close));
+        let own = std::iter::once(slot.own.clone()).chain(encoded);
+        is_closed.then(|| Self { check: slot.check, own: own.collect(), may_be_encoded })
     }
 
     /// Whether what follows cannot be a part of the value, so that its end is sure.
@@ -63,8 +65,8 @@ impl Gauge {
     /// The length of the value that `rest` begins with: nothing, the macro itself, or a value of
     /// the type.
     pub(super) fn length(&self, rest: &str) -> Option<usize> {
-        if rest.starts_with(&self.own) {
-            return Some(self.own.len());
+        if let Some(own) = self.own.iter().find(|own| rest.starts_with(*own)) {
+            return Some(own.len());
         }
         let bytes = rest.bytes().take(MOST_TYPED_BYTES + 1);
         let length = bytes.take_while(|&byte| self.may_hold(byte)).count();
@@ -76,10 +78,9 @@ impl Gauge {
     }
 
     fn fits(&self, value: &str) -> bool {
-        let is_of_type = |value: &str| match Scalar::Text(Cow::Borrowed(value)).settled(self.check)
-        {
-            Scalar::Text(settled) => self.check.complaint(&settled).is_none(),
-            Scalar::Empty | Scalar::Macro => false,
+        let is_of_type = |value: &str| {
+            let settled = self.check.settled(value);
+            self.check.complaint(settled.as_deref().unwrap_or(value)).is_none()
         };
         let decoded = || form::decode(value.as_bytes());
         is_of_type(value)
@@ -105,6 +106,8 @@ mod tests {
             ("{Payout}", "-1.50&x", Some(5)),
             ("{Payout}", "&x", Some(0)),
             ("{Payout}", "{Payout}&x", Some(8)),
+            ("{Payout}", "%7bPayout%7d&x", Some(12)),
+            ("{Status}", "%7BStatus%7D&x", Some(12)),
             ("{Payout}", "1.&x", None),
             ("{Status}", "Reversed&x", Some(8)),
             ("{Status}", "Reverse&x", None),

@@ -73,6 +73,15 @@ pub(super) fn find(kind: Kind, name: &str) -> (Option<Target>, Check, Spelling) 
     (target, Check::Text, Spelling::Wrong(meant))
 }
 
+/// The canonical field of `target`, within the row for a numbered item.
+pub(super) fn field(kind: Kind, target: &Target) -> Option<&'static str> {
+    let table = dictionary::table(kind)?;
+    match target {
+        Target::Field(index) => table.fields.get(*index).map(|field| field.name),
+        Target::Row(name) => item(table, name),
+    }
+}
+
 /// How to write the macro of a canonical field, without braces.
 pub(super) fn of_field(canonical: &str) -> String {
     let preferred = ALSO

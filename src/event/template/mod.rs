@@ -10,6 +10,7 @@
 
 mod arrange;
 mod compose;
+mod fill;
 mod gauge;
 mod lint;
 mod macros;
@@ -26,6 +27,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub use compose::{ComposeError, compose};
+pub use fill::Macro;
 pub use lint::{Finding, Weight};
 
 use super::path::Path;
