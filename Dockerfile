@@ -13,6 +13,8 @@ COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p benches src tests/it \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs benches/allowlist.rs \
+    && cp src/main.rs benches/convert.rs \
+    && cp src/main.rs benches/hostile.rs \
     && cp src/main.rs benches/spool.rs \
     && cp src/main.rs tests/it/main.rs \
     && touch src/lib.rs \

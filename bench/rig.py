@@ -19,6 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 START_SECONDS = 10
 STOP_SECONDS = 30
 DRAIN_SECONDS = 300
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+NAMES = "IP:127.0.0.1,DNS:localhost"
+LOOPBACK = 'ranges = ["127.0.0.0/8"]'
 # A round leaves the events of its seconds on disk; a run that fills the disk measures nothing.
 FREE_BYTES = 4 * 1024**3
 
@@ -83,10 +86,28 @@ def binary(path):
 
 def certificate(where):
     """One self-made certificate for all who serve TLS: tls.crt and tls.key in `where`."""
-    command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "ec"]
-    command += ["-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    command += ["-keyout", str(where / "tls.key"), "-out", str(where / "tls.crt")]
+    openssl("req", "-x509", *NEW_KEY, "-days", "2", "-subj", "/CN=localhost",
+            "-addext", f"subjectAltName={NAMES}", "-keyout", where / "tls.key", "-out", where / "tls.crt")
+
+
+def authority(where):
+    """The same by an authority of our own, ca.crt, for 90 days, as public ones do it."""
+    openssl("req", "-x509", *NEW_KEY, "-days", "90", "-subj", "/CN=authority of the test",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", where / "ca.key", "-out", where / "ca.crt")
+    openssl("req", *NEW_KEY, "-subj", "/CN=localhost", "-keyout", where / "tls.key", "-out", where / "request")
+    extensions = where / "extensions"
+    extensions.write_text(
+        f"subjectAltName={NAMES}\nbasicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+        "extendedKeyUsage=serverAuth\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+    )
+    openssl("x509", "-req", "-in", where / "request", "-CA", where / "ca.crt", "-CAkey", where / "ca.key",
+            "-CAcreateserial", "-days", "90", "-extfile", extensions, "-out", where / "leaf.crt")
+    chain = (where / "leaf.crt").read_text() + (where / "ca.crt").read_text()
+    (where / "tls.crt").write_text(chain)
+
+
+def openssl(*arguments):
+    command = [need("openssl", "openssl"), *map(str, arguments)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
@@ -181,14 +202,14 @@ class Process:
 class Postgate(Process):
     """postgate with every default, but for what a machine of its own needs."""
 
-    def __init__(self, program, where, upstream, delivery="queued"):
+    def __init__(self, program, where, upstream, delivery="queued", allowlist=LOOPBACK):
         self.port, self.admin = port(), port()
         self.program, self.config = program, where / "config.toml"
         where.mkdir()
         self.config.write_text(
             f'[listen]\naddress = "127.0.0.1:{self.port}"\n'
             '[tls]\ncertificate = "../tls.crt"\nprivate_key = "../tls.key"\n'
-            '[allowlist]\nranges = ["127.0.0.0/8"]\n'
+            f"[allowlist]\n{allowlist}\n"
             f'[upstream]\nurl = "http://127.0.0.1:{upstream}/postbacks"\n'
             # Room for a whole round: the limit is not what is measured.
             '[spool]\npath = "spool.db"\nmax_bytes = "16GiB"\n'

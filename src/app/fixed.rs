@@ -11,6 +11,7 @@ pub(super) fn differing(started: &Settings, wanted: &Settings) -> Vec<&'static s
     let (a, b) = (started, wanted);
     let differs = [
         ("listen.address", a.listen.address != b.listen.address),
+        ("listen.server_name", a.server_names != b.server_names),
         ("listen.proxy_protocol", a.listen.proxy_protocol != b.listen.proxy_protocol),
         ("tls.mode", discriminant(&a.tls.mode) != discriminant(&b.tls.mode)),
         ("spool.path", a.spool.path != b.spool.path),
@@ -30,6 +31,16 @@ pub(super) fn differing(started: &Settings, wanted: &Settings) -> Vec<&'static s
         ("limits.headers", a.limits.headers != b.limits.headers),
         ("limits.body_bytes", a.limits.body_bytes != b.limits.body_bytes),
         ("limits.body_time", a.limits.body_time != b.limits.body_time),
+        ("limits.handshakes", a.tls.handshakes != b.tls.handshakes),
+        ("limits.target_bytes", a.limits.target_bytes != b.limits.target_bytes),
+        ("limits.body_grace", a.limits.body_grace != b.limits.body_grace),
+        ("limits.body_rate", a.limits.body_rate != b.limits.body_rate),
+        ("limits.bodies_bytes", a.limits.bodies_bytes != b.limits.bodies_bytes),
+        (
+            "limits.requests_per_connection",
+            a.limits.requests_per_connection != b.limits.requests_per_connection,
+        ),
+        ("limits.http2_streams", a.limits.http2_streams != b.limits.http2_streams),
         ("limits.shutdown_time", a.shutdown_time != b.shutdown_time),
         ("log.format", discriminant(&a.log.format) != discriminant(&b.log.format)),
         ("log.level", a.log.level != b.log.level),
@@ -64,6 +75,7 @@ mod tests {
         assert_eq!(differing(&started, &started), [""; 0]);
         for (key, section) in [
             ("listen.address", "[listen]\naddress = \"127.0.0.1:1\""),
+            ("listen.server_name", "[listen]\nserver_name = [\"a\"]"),
             ("listen.proxy_protocol", "[listen]\nproxy_protocol = true"),
             ("spool.path", "[spool]\npath = \"other.db\""),
             ("spool.max_bytes", "[spool]\nmax_bytes = \"2GiB\""),
@@ -79,6 +91,13 @@ mod tests {
             ("limits.headers", "[limits]\nheaders = 5"),
             ("limits.body_bytes", "[limits]\nbody_bytes = \"2KiB\""),
             ("limits.body_time", "[limits]\nbody_time = \"1s\""),
+            ("limits.handshakes", "[limits]\nhandshakes = 5"),
+            ("limits.target_bytes", "[limits]\ntarget_bytes = 2048"),
+            ("limits.body_grace", "[limits]\nbody_grace = \"1s\""),
+            ("limits.body_rate", "[limits]\nbody_rate = 5"),
+            ("limits.bodies_bytes", "[limits]\nbodies_bytes = \"1GiB\""),
+            ("limits.requests_per_connection", "[limits]\nrequests_per_connection = 5"),
+            ("limits.http2_streams", "[limits]\nhttp2_streams = 5"),
             ("limits.shutdown_time", "[limits]\nshutdown_time = \"1s\""),
             ("log.format", "[log]\nformat = \"json\""),
             ("log.level", "[log]\nlevel = \"debug\""),

@@ -164,6 +164,7 @@ impl Live {
 pub(super) fn front(settings: &Settings) -> FrontSettings {
     FrontSettings {
         allowlist: settings.allowlist.clone(),
+        server_names: settings.server_names.clone(),
         limits: settings.limits,
         routes: settings.routes.iter().map(|route| route.ingress.clone()).collect(),
     }

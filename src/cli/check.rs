@@ -104,6 +104,8 @@ struct Summary {
     allow_any: bool,
     ranges: Vec<String>,
     trusted_proxies: Vec<String>,
+    /// Where a trusted proxy says who its client is.
+    told_by: &'static str,
     spool: String,
     spool_max_bytes: u64,
     admin: String,
@@ -146,6 +148,11 @@ impl Summary {
             allow_any: settings.allowlist.allow_any,
             ranges: texts(&settings.allowlist.ranges),
             trusted_proxies: texts(&settings.allowlist.trusted_proxies),
+            told_by: if settings.listen.proxy_protocol {
+                "the PROXY header"
+            } else {
+                "X-Forwarded-For or Forwarded"
+            },
             spool: settings.spool.path.display().to_string(),
             spool_max_bytes: settings.spool.max_bytes,
             admin: settings.admin.address.to_string(),
@@ -167,24 +174,30 @@ impl Summary {
         let token = if self.admin_token { ", with a token" } else { "" };
         let size = ByteSize(self.spool_max_bytes);
         format!(
-            "listen     {}\ntls        {tls}\nallowlist  {}\nspool      {}, up to {size}\n\
+            "listen     {}\ntls        {tls}\nallowlist  {}\nclients    {}\nspool      {}, up to {size}\n\
              admin      {}{token}",
             self.listen,
             self.allowed(),
+            self.told(),
             self.spool,
             self.admin,
         )
+    }
+
+    /// What tells who a client is.
+    fn told(&self) -> String {
+        if self.trusted_proxies.is_empty() {
+            return "by the peer's address alone".to_owned();
+        }
+        let proxies = several(&self.trusted_proxies);
+        format!("by {} of {proxies}; of anybody else by the peer's address", self.told_by)
     }
 
     fn allowed(&self) -> String {
         if self.allow_any {
             return "everybody (allow_any = true)".to_owned();
         }
-        let count = self.ranges.len();
-        let noun = if count == 1 { "range" } else { "ranges" };
-        let first: Vec<&str> = self.ranges.iter().map(String::as_str).take(SHOWN_RANGES).collect();
-        let rest = if count > SHOWN_RANGES { ", ..." } else { "" };
-        format!("{count} {noun}: {}{rest}", first.join(", "))
+        several(&self.ranges)
     }
 
     fn table(&self) -> String {
@@ -204,6 +217,15 @@ impl Summary {
         }
         table.trim_fmt()
     }
+}
+
+/// How many, and the first of them.
+fn several(ranges: &[String]) -> String {
+    let count = ranges.len();
+    let noun = if count == 1 { "range" } else { "ranges" };
+    let first: Vec<&str> = ranges.iter().map(String::as_str).take(SHOWN_RANGES).collect();
+    let rest = if count > SHOWN_RANGES { ", ..." } else { "" };
+    format!("{count} {noun}: {}{rest}", first.join(", "))
 }
 
 impl CertificateSummary {
@@ -296,6 +318,7 @@ secret = { query = "t", value = "s3cret" }
             "warning: config.toml:3:1: tls.mode",
             "0.0.0.0:8443",
             "2 ranges: 192.0.2.0/24, 198.51.100.7/32\n",
+            "clients    by the peer's address alone\n",
             "up to 1.0 GiB",
             "/postback/actions",
             "https://shop.example/in",
@@ -308,6 +331,15 @@ secret = { query = "t", value = "s3cret" }
         assert_eq!(object["ok"], true);
         assert_eq!(object["summary"]["routes"][0]["upstream"], "https://shop.example/in");
         assert!(!object.to_string().contains("s3cret"));
+    }
+
+    #[test]
+    fn what_tells_who_a_client_is_is_said() {
+        let proxied = GOOD.replace("ranges =", "trusted_proxies = [\"10.0.0.0/8\"]\nranges =");
+        let by_head = "by X-Forwarded-For or Forwarded of 1 range: 10.0.0.0/8; of anybody else";
+        assert!(text(&found(&proxied)).contains(by_head));
+        let protocol = format!("listen.proxy_protocol = true\n{proxied}");
+        assert!(text(&found(&protocol)).contains("by the PROXY header of 1 range"));
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
     for warning in event.warnings() {
         anstream::eprintln!("warning: {warning}");
     }
-    let mut out = anstream::stdout();
+    // Not by a stream that takes colours out: a value may look like one.
+    let mut out = io::stdout().lock();
     match (arguments.explain, arguments.json) {
         (false, _) => out.write_all(&event.to_canonical()).and_then(|()| out.write_all(b"\n"))?,
         (true, false) => writeln!(out, "{}", table(&origins))?,

@@ -10,6 +10,7 @@ mod exchange;
 mod extract;
 mod headers;
 mod key;
+mod limits;
 mod problem;
 mod quantity;
 mod raw;
@@ -54,6 +55,8 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 pub struct Settings {
     /// `[listen]` and the connection limits.
     pub listen: net::ListenSettings,
+    /// `listen.server_name`.
+    pub server_names: Vec<String>,
     /// `[tls]`.
     pub tls: net::TlsSettings,
     /// `[allowlist]`, with the ranges of its files.
@@ -180,10 +183,11 @@ fn raw(report: &mut Report) -> Option<raw::Raw> {
 
 /// What is meant.
 fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
-    let limits = server::limits(&raw.limits, report);
+    let limits = limits::limits(&raw.limits, report);
     let listen = server::listen(&raw.listen, &raw.limits, report);
     let address = listen.as_ref().map(|listen| listen.address);
-    let (tls, certificate) = tls::tls(&raw.tls, address, limits.handshake_time, report);
+    let server_names = server::names(&raw.listen.server_name, report);
+    let (tls, certificate) = tls::tls(&raw.tls, address, &limits, report);
     let allowlist = allowlist::allowlist(&raw.allowlist, report);
     server::proxy_protocol(&raw.listen, &raw.allowlist, report);
     let body_bytes = limits.requests.map(|limits| limits.body_bytes);
@@ -196,6 +200,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
     let routes = routes::routes(raw.routes, &base, limits.events, report);
     Some(Settings {
         listen: listen?,
+        server_names,
         tls: tls?,
         allowlist,
         listed: Vec::new(),

@@ -31,6 +31,7 @@ pub(super) struct Raw {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawListen {
     pub(super) address: String,
+    pub(super) server_name: Vec<String>,
     pub(super) proxy_protocol: bool,
 }
 
@@ -112,11 +113,18 @@ pub(super) struct RawLimits {
     pub(super) connections: u64,
     pub(super) connections_per_address: u64,
     pub(super) handshake_time: String,
+    pub(super) handshakes: u64,
     pub(super) header_time: String,
     pub(super) header_bytes: RawSize,
     pub(super) headers: u64,
+    pub(super) target_bytes: RawSize,
     pub(super) body_bytes: RawSize,
     pub(super) body_time: String,
+    pub(super) body_grace: String,
+    pub(super) body_rate: RawSize,
+    pub(super) bodies_bytes: RawSize,
+    pub(super) requests_per_connection: u64,
+    pub(super) http2_streams: u64,
     pub(super) shutdown_time: String,
     pub(super) depth: u64,
     pub(super) fields: u64,

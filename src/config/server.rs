@@ -1,34 +1,19 @@
-//! `[listen]`, `[admin]`, `[limits]` and `[log]`.
+//! `[listen]`, `[admin]` and `[log]`.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
-use std::time::Duration;
 
+use http::uri::Authority;
 use secrecy::ExposeSecret as _;
 
 use super::key::Key;
-use super::quantity::{amount, duration, size};
+use super::quantity::amount;
 use super::raw::{RawAdmin, RawAllowlist, RawLimits, RawListen, RawLog};
 use super::report::Report;
 use super::secret;
 use super::word::word;
 use crate::admin::AdminSettings;
-use crate::event;
-use crate::ingress::RequestLimits;
 use crate::net::ListenSettings;
 use crate::telemetry::{LogFormat, LogSettings};
-
-/// Shorter ones break honest senders on a slow line; longer ones let idle connections pile up.
-const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
-
-/// Everything that `[limits]` decides besides the sockets.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) handshake_time: Option<Duration>,
-    pub(super) shutdown_time: Option<Duration>,
-    pub(super) requests: Option<RequestLimits>,
-    pub(super) events: Option<event::Limits>,
-}
 
 pub(super) fn listen(
     raw: &RawListen,
@@ -51,6 +36,19 @@ pub(super) fn listen(
         connections_per_address: connections_per_address?,
         proxy_protocol: raw.proxy_protocol,
     })
+}
+
+/// Names without a port. What is wrong with one is a problem; the others are checked as well.
+pub(super) fn names(texts: &[String], report: &mut Report) -> Vec<String> {
+    let key = Key::top("listen").child("server_name");
+    for (index, text) in texts.iter().enumerate() {
+        let is_name = Authority::try_from(text.as_str()).is_ok_and(|name| name.host() == text);
+        if !is_name || text.contains('*') {
+            let what = format!("{text:?} is no host name");
+            report.problem(&key.at(index), what, "write a name alone, such as \"shop.example\"");
+        }
+    }
+    texts.to_vec()
 }
 
 /// With nobody to believe, every PROXY header would be refused, and every client of a balancer.
@@ -94,28 +92,6 @@ pub(super) fn admin(
     Some(AdminSettings { address: address?, token })
 }
 
-pub(super) fn limits(raw: &RawLimits, report: &mut Report) -> Limits {
-    let key = |name: &str| Key::top("limits").child(name);
-    let time =
-        |report: &mut Report, name: &str, text: &str| duration(report, &key(name), text, DEADLINES);
-    let handshake_time = time(report, "handshake_time", &raw.handshake_time);
-    let header_time = time(report, "header_time", &raw.header_time);
-    let body_time = time(report, "body_time", &raw.body_time);
-    let shutdown_time = time(report, "shutdown_time", &raw.shutdown_time);
-    // hyper refuses a smaller buffer than 8 KiB.
-    let header_bytes = bytes(report, &key("header_bytes"), &raw.header_bytes, 8 << 10..=1 << 20);
-    let body_bytes = bytes(report, &key("body_bytes"), &raw.body_bytes, 1..=64 << 20);
-    let headers = amount(report, &key("headers"), raw.headers, 1..=1000);
-    let depth = amount(report, &key("depth"), raw.depth, 1..=128);
-    let fields = amount(report, &key("fields"), raw.fields, 1..=100_000);
-    Limits {
-        handshake_time,
-        shutdown_time,
-        requests: requests(header_time, header_bytes, headers, body_bytes, body_time),
-        events: depth.zip(fields).map(|(depth, fields)| event::Limits { depth, fields }),
-    }
-}
-
 pub(super) fn log(raw: &RawLog, report: &mut Report) -> Option<LogSettings> {
     let key = Key::top("log");
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -135,31 +111,6 @@ pub(super) fn log(raw: &RawLog, report: &mut Report) -> Option<LogSettings> {
         return None;
     }
     Some(settings)
-}
-
-fn requests(
-    header_time: Option<Duration>,
-    header_bytes: Option<usize>,
-    headers: Option<usize>,
-    body_bytes: Option<usize>,
-    body_time: Option<Duration>,
-) -> Option<RequestLimits> {
-    Some(RequestLimits {
-        header_time: header_time?,
-        header_bytes: header_bytes?,
-        headers: headers?,
-        body_bytes: body_bytes?,
-        body_time: body_time?,
-    })
-}
-
-fn bytes(
-    report: &mut Report,
-    key: &Key,
-    raw: &super::raw::RawSize,
-    bounds: RangeInclusive<u64>,
-) -> Option<usize> {
-    usize::try_from(size(report, key, raw, bounds)?).ok()
 }
 
 fn address(text: &str, key: &Key, report: &mut Report) -> Option<SocketAddr> {
@@ -196,31 +147,25 @@ mod tests {
     }
 
     #[test]
-    fn limits_at_and_past_their_bounds() {
-        for (key, at, past) in [
-            ("limits.connections", "1", "0"),
-            ("limits.connections_per_address", "1000000", "1000001"),
-            ("limits.handshake_time", "\"10ms\"", "\"9ms\""),
-            ("limits.header_time", "\"10m\"", "\"601s\""),
-            ("limits.header_bytes", "8192", "8191"),
-            ("limits.headers", "1000", "1001"),
-            ("limits.body_bytes", "\"64MiB\"", "67108865"),
-            ("limits.body_time", "\"10m\"", "\"10m 1ms\""),
-            ("limits.shutdown_time", "\"10m\"", "\"601s\""),
-            ("limits.depth", "128", "129"),
-            ("limits.fields", "100000", "100001"),
-        ] {
-            assert_eq!(problems(&[(key, at)]), [""; 0], "{key} = {at}");
-            assert_eq!(problems(&[(key, past)]), [key], "{key} = {past}");
-        }
-    }
-
-    #[test]
     fn a_misspelt_level_is_not_taken_for_a_module() {
         assert_eq!(problems(&[("log.level", "\"inof\"")]), ["log.level"]);
         assert_eq!(problems(&[("log.level", "\"info,hyper=lots\"")]), ["log.level"]);
         let settings = settings(&[("log.level", "\"info,hyper=warn\"")]);
         assert_eq!(settings.log.level, "info,hyper=warn");
+    }
+
+    #[test]
+    fn a_server_name_is_a_host_alone() {
+        let names = "[\"shop.example\", \"192.0.2.1\", \"[2001:db8::1]\"]";
+        assert_eq!(problems(&[("listen.server_name", names)]), [""; 0]);
+        for name in ["", "a:1", "u@a", "a/b", "*.a", "a b"] {
+            let names = format!("[\"a\", {name:?}]");
+            assert_eq!(
+                problems(&[("listen.server_name", &names)]),
+                ["listen.server_name[1]"],
+                "{name}"
+            );
+        }
     }
 
     #[test]

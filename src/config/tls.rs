@@ -1,12 +1,12 @@
 //! `[tls]`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
 use super::certificate::{self, Certificate};
 use super::key::Key;
+use super::limits::Limits;
 use super::raw::RawTls;
 use super::report::Report;
 use super::word::word;
@@ -26,7 +26,7 @@ enum Mode {
 pub(super) fn tls(
     raw: &RawTls,
     listen: Option<SocketAddr>,
-    handshake_time: Option<Duration>,
+    limits: &Limits,
     report: &mut Report,
 ) -> (Option<TlsSettings>, Option<Certificate>) {
     let key = Key::top("tls").child("mode");
@@ -47,9 +47,12 @@ pub(super) fn tls(
         report.problem(&ca, "asks for client certificates, which this mode cannot", mend);
     }
     names_without_authority(raw, report);
-    let settings =
-        mode.zip(handshake_time).map(|(mode, handshake_time)| TlsSettings { mode, handshake_time });
-    (settings, certificate)
+    (settings(mode, limits), certificate)
+}
+
+fn settings(mode: Option<TlsMode>, limits: &Limits) -> Option<TlsSettings> {
+    let (handshake_time, handshakes) = (limits.handshake_time?, limits.handshakes?);
+    Some(TlsSettings { mode: mode?, handshake_time, handshakes })
 }
 
 fn files(raw: &RawTls, report: &mut Report) -> (Option<TlsMode>, Option<Certificate>) {

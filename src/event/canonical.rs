@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::Kind;
 use super::node::{Member, Node};
+use super::plain::is_plain;
 
 /// Everything that was said, in canonical order.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +29,14 @@ impl Record<'_> {
         }
     }
 
+    /// About how many bytes it takes to write it: so that writing hardly ever moves them.
+    fn size(&self) -> usize {
+        let value = |value: &Option<Cow<'_, str>>| value.as_deref().map_or(NULL.len(), text_size);
+        let fields = self.fields.iter().map(|(name, text)| name.len() + value(text) + BESIDE);
+        let rows = self.rows.iter().flat_map(|(_, rows)| rows).map(|row| row.size() + BESIDE);
+        fields.sum::<usize>() + rows.sum::<usize>() + members_size(&self.custom)
+    }
+
     /// Says nothing at all.
     pub(super) fn is_empty(&self) -> bool {
         self.fields.iter().all(|(_, value)| value.is_none())
@@ -36,9 +45,45 @@ impl Record<'_> {
     }
 }
 
+/// What stands beside a name and a value: four quotes, a colon, a comma.
+const BESIDE: usize = 6;
+
+/// The names `event`, `items`, `custom` and `warnings`, and everything around them.
+const FRAME: usize = 96;
+
+const NULL: &str = "null";
+
+fn members_size(members: &[Member<'_>]) -> usize {
+    members.iter().map(|(name, node)| text_size(name) + node_size(node) + BESIDE).sum()
+}
+
+fn node_size(node: &Node<'_>) -> usize {
+    match node {
+        Node::Null => NULL.len(),
+        Node::Text(text) => text_size(text),
+        Node::Object(members) => members_size(members),
+        Node::List(entries) => entries.iter().map(|entry| node_size(entry) + BESIDE).sum(),
+    }
+}
+
+/// A control character takes six bytes. Short texts are not asked: there are too few to matter.
+fn text_size(text: &str) -> usize {
+    const SHORT: usize = 32;
+    if text.len() < SHORT || is_plain(text.as_bytes()) {
+        return text.len();
+    }
+    let bytes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 2,
+        ..b' ' => 6,
+        _ => 1,
+    });
+    bytes.sum()
+}
+
 /// The bytes of an event.
 pub(super) fn write(kind: Kind, record: &Record<'_>, warnings: &[String]) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(1024) };
+    let told: usize = warnings.iter().map(|warning| text_size(warning) + BESIDE).sum();
+    let mut writer = Writer { out: Vec::with_capacity(record.size() + told + FRAME) };
     writer.open(b'{');
     writer.name("event");
     writer.text(kind.as_str());
@@ -130,13 +175,24 @@ impl Writer {
         }
     }
 
+    /// What needs no escapes, as the names of known fields.
+    fn plain(&mut self, text: &str) {
+        self.out.reserve(text.len() + 2);
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
+    }
+
     fn null(&mut self) {
-        self.out.extend_from_slice(b"null");
+        self.out.extend_from_slice(NULL.as_bytes());
     }
 
     /// Escaped as little as JSON allows: `"`, `\` and control characters.
     #[expect(clippy::expect_used, reason = "text into memory has nothing that could fail")]
     fn text(&mut self, text: &str) {
+        if is_plain(text.as_bytes()) {
+            return self.plain(text);
+        }
         serde_json::to_writer(&mut self.out, text).expect("a Vec takes every byte");
     }
 }

@@ -46,31 +46,30 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    pub(super) fn settled(self, check: Check) -> Self {
-        match self {
-            Self::Text(text) => Self::Text(check.settle(text)),
-            other => other,
+    /// As it goes out in a field with this check.
+    pub(super) fn settle(&mut self, check: Check) {
+        if let Self::Text(text) = self
+            && let Some(settled) = check.settled(text)
+        {
+            *text = settled;
         }
     }
 }
 
 impl Check {
-    /// The value as it goes out.
-    fn settle(self, text: Cow<'_, str>) -> Cow<'_, str> {
+    /// The value as it goes out, where that is not as it came in.
+    pub(super) fn settled(self, text: &str) -> Option<Cow<'static, str>> {
         match self {
             Self::Word(words) => {
                 let known = words.iter().find(|word| text.eq_ignore_ascii_case(word));
-                known.map_or(text, |word| Cow::Borrowed(*word))
+                known.map(|word| Cow::Borrowed(*word))
             }
-            Self::Currency if !is_currency(&text) => text,
+            Self::Currency if !is_currency(text) => None,
             Self::Currency | Self::Open => {
-                if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
-                    Cow::Owned(text.to_ascii_uppercase())
-                } else {
-                    text
-                }
+                let has_lower = text.bytes().any(|byte| byte.is_ascii_lowercase());
+                has_lower.then(|| Cow::Owned(text.to_ascii_uppercase()))
             }
-            Self::Text | Self::Decimal | Self::Time | Self::Date => text,
+            Self::Text | Self::Decimal | Self::Time | Self::Date => None,
         }
     }
 
@@ -101,11 +100,9 @@ pub(super) fn is_macro(text: &str) -> bool {
 }
 
 fn is_decimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    match unsigned.split_once('.') {
-        Some((whole, fraction)) => is_digits(whole) && is_digits(fraction),
-        None => is_digits(unsigned),
-    }
+    let mut rest = Rest(text.as_bytes());
+    rest.skip(b'-');
+    rest.digits() && (!rest.skip(b'.') || rest.digits()) && rest.is_empty()
 }
 
 fn is_currency(text: &str) -> bool {
@@ -113,7 +110,8 @@ fn is_currency(text: &str) -> bool {
 }
 
 fn is_date(text: &str) -> bool {
-    is_day(text) || is_moment(text, Offset::Optional)
+    let mut rest = Rest(text.as_bytes());
+    rest.day() && (rest.is_empty() || is_moment(text, Offset::Optional))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -124,71 +122,83 @@ enum Offset {
 
 /// `YYYY-MM-DDThh:mm[:ss[.f…]]` and `Z` or `±hh[:mm]`.
 fn is_moment(text: &str, offset: Offset) -> bool {
-    let Some((day, time)) = text.split_once('T') else {
-        return false;
+    let mut rest = Rest(text.as_bytes());
+    let is_zoned = rest.day() && rest.skip(b'T') && rest.clock() && {
+        let is_optional = rest.is_empty() && offset == Offset::Optional;
+        is_optional || rest.skip(b'Z') || rest.shift()
     };
-    let (clock, zone) = match time.find(['Z', '+', '-']) {
-        Some(at) => time.split_at_checked(at).unwrap_or((time, "")),
-        None => (time, ""),
-    };
-    let zone_fits = match zone.strip_prefix(['+', '-']) {
-        Some(shift) => match shift.split_once(':') {
-            Some((hours, minutes)) => is_within(hours, 2, 0, 23) && is_within(minutes, 2, 0, 59),
-            None => is_within(shift, 2, 0, 23),
-        },
-        None => zone == "Z" || (zone.is_empty() && offset == Offset::Optional),
-    };
-    is_day(day) && is_clock(clock) && zone_fits
+    is_zoned && rest.is_empty()
 }
 
-fn is_clock(text: &str) -> bool {
-    let (whole, fraction) = match text.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (text, None),
-    };
-    let mut parts = whole.split(':');
-    let hour = parts.next().is_some_and(|part| is_within(part, 2, 0, 23));
-    let minute = parts.next().is_some_and(|part| is_within(part, 2, 0, 59));
-    let second = match parts.next() {
-        // 60 is a leap second.
-        Some(part) => is_within(part, 2, 0, 60) && fraction.is_none_or(is_digits),
-        None => fraction.is_none(),
-    };
-    hour && minute && second && parts.next().is_none()
-}
+/// What of a value is not looked at yet. Each of its questions goes past what it asks for.
+struct Rest<'t>(&'t [u8]);
 
-fn is_day(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let (Some(year), Some(month), Some(day), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    let Some(days) = days_of(year, month) else {
-        return false;
-    };
-    is_within(year, 4, 0, 9999) && is_within(month, 2, 1, 12) && is_within(day, 2, 1, days)
-}
+impl Rest<'_> {
+    /// `YYYY-MM-DD`, a day that there is.
+    fn day(&mut self) -> bool {
+        let Some(year) = self.number(4) else { return false };
+        let Some(month) = self.skip(b'-').then(|| self.number(2)).flatten() else { return false };
+        let Some(day) = self.skip(b'-').then(|| self.number(2)).flatten() else { return false };
+        (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day)
+    }
 
-fn days_of(year: &str, month: &str) -> Option<u32> {
-    let year: u32 = year.parse().ok()?;
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        "02" if is_leap => Some(29),
-        "02" => Some(28),
-        "04" | "06" | "09" | "11" => Some(30),
-        _ => Some(31),
+    /// `hh:mm[:ss[.f…]]`. 60 is a leap second.
+    fn clock(&mut self) -> bool {
+        let is_minute = self.within(23) && self.skip(b':') && self.within(59);
+        let is_second = |rest: &mut Self| rest.within(60) && (!rest.skip(b'.') || rest.digits());
+        is_minute && (!self.skip(b':') || is_second(self))
+    }
+
+    /// `±hh[:mm]`.
+    fn shift(&mut self) -> bool {
+        (self.skip(b'+') || self.skip(b'-'))
+            && self.within(23)
+            && (!self.skip(b':') || self.within(59))
+    }
+
+    /// Two digits, and no more than `most`.
+    fn within(&mut self, most: u32) -> bool {
+        self.number(2).is_some_and(|number| number <= most)
+    }
+
+    fn number(&mut self, digits: usize) -> Option<u32> {
+        let (number, rest) = self.0.split_at_checked(digits)?;
+        self.0 = rest;
+        number.iter().try_fold(0, |value, &byte| {
+            byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0'))
+        })
+    }
+
+    /// Digits, one at least.
+    fn digits(&mut self) -> bool {
+        let length = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.0 = self.0.get(length..).unwrap_or_default();
+        length > 0
+    }
+
+    fn skip(&mut self, byte: u8) -> bool {
+        match self.0.split_first() {
+            Some((first, rest)) if *first == byte => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-fn is_within(text: &str, digits: usize, low: u32, high: u32) -> bool {
-    text.len() == digits
-        && is_digits(text)
-        && text.parse().is_ok_and(|value| (low..=high).contains(&value))
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+fn days_of(year: u32, month: u32) -> u32 {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 #[cfg(test)]
@@ -248,17 +258,22 @@ mod tests {
 
     #[test]
     fn words_are_upper_cased_where_they_are_known() {
-        let settled = |check: Check, text: &'static str| check.settle(Cow::Borrowed(text));
+        let settled = |check: Check, text: &'static str| {
+            let mut scalar = Scalar::Text(Cow::Borrowed(text));
+            scalar.settle(check);
+            scalar
+        };
+        let text = |text: &'static str| Scalar::Text(Cow::Borrowed(text));
         let status = Check::Word(&["PENDING", "APPROVED"]);
-        assert_eq!(settled(status, "Approved"), "APPROVED");
-        assert_eq!(settled(status, "approvd"), "approvd");
+        assert_eq!(settled(status, "Approved"), text("APPROVED"));
+        assert_eq!(settled(status, "approvd"), text("approvd"));
         assert!(fits(status, "APPROVED"));
         assert!(!fits(status, "approvd"));
-        assert_eq!(settled(Check::Open, "Item_returned"), "ITEM_RETURNED");
-        assert_eq!(settled(Check::Currency, "usd"), "USD");
-        assert_eq!(settled(Check::Currency, "us dollar"), "us dollar");
+        assert_eq!(settled(Check::Open, "Item_returned"), text("ITEM_RETURNED"));
+        assert_eq!(settled(Check::Currency, "usd"), text("USD"));
+        assert_eq!(settled(Check::Currency, "us dollar"), text("us dollar"));
         assert!(!fits(Check::Currency, "us dollar"));
-        assert_eq!(settled(Check::Text, "sale"), "sale");
+        assert_eq!(settled(Check::Text, "sale"), text("sale"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The dictionary of each kind: which field a name means.
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use foldhash::fast::FixedState;
 
 use super::Kind;
 use super::check::Check;
@@ -17,8 +19,10 @@ pub(super) struct Table {
     pub(super) wrappers: &'static [&'static str],
     /// The list that events of the kind can have.
     pub(super) rows: Option<&'static Spec>,
-    /// Normal name → place in `fields`; sorted by length first, which is quick to compare.
+    /// Normal name → place in `fields`; sorted.
     pub(super) names: Vec<(String, usize)>,
+    /// The same, to be looked up. The names are known, so nobody can choose them to collide.
+    places: HashMap<Box<[u8]>, usize, FixedState>,
 }
 
 impl Table {
@@ -33,19 +37,16 @@ impl Table {
             names.extend(field.also.iter().map(|&name| (name.to_owned(), index)));
         }
         names.extend(money(fields, &names));
-        names.sort_unstable_by(|(left, _), (right, _)| order(left.as_bytes(), right.as_bytes()));
-        Self { fields, wrappers, rows, names }
+        names.sort_unstable();
+        let place = |(name, index): &(String, usize)| (Box::from(name.as_bytes()), *index);
+        let places = names.iter().map(place).collect();
+        Self { fields, wrappers, rows, names, places }
     }
 
     /// The field that a normal name means.
     pub(super) fn lookup(&self, normal: &[u8]) -> Option<usize> {
-        let found = self.names.binary_search_by(|(name, _)| order(name.as_bytes(), normal)).ok()?;
-        self.names.get(found).map(|&(_, index)| index)
+        self.places.get(normal).copied()
     }
-}
-
-fn order(left: &[u8], right: &[u8]) -> Ordering {
-    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
 /// What stands inside a money value: `{"payout":{"amount":"1.00","currency":"USD"}}` is a payout,

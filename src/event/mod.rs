@@ -20,6 +20,7 @@ mod malformed;
 mod names;
 mod node;
 mod path;
+mod plain;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -121,8 +121,7 @@ impl<'r> Names<'r> {
     }
 
     fn by_dictionary(&self, path: &Path<'_>) -> Option<(usize, By)> {
-        path.starts().find_map(|start| {
-            let suffix = path.suffix(start)?;
+        path.suffixes().find_map(|(start, suffix)| {
             let index = self.lookup(suffix)?;
             let by = match self.known {
                 Known::Own(_) => By::Fields,

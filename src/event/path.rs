@@ -2,6 +2,7 @@
 //! case, without `_`, `-`, `.`, space and square brackets.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use super::dictionary::{GENERIC, NEUTRAL};
 
@@ -9,11 +10,22 @@ use super::dictionary::{GENERIC, NEUTRAL};
 /// be copied for every value below it.
 const LONGEST_NAME: usize = 64;
 
-/// The normal form of a name, byte by byte: bytes, because every name of every event comes by here.
+/// Each byte in normal form. A table, because every byte of every name is looked up.
+static NORMAL: LazyLock<[u8; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|byte| match u8::try_from(byte).unwrap_or(NOTHING) {
+        b'_' | b'-' | b'.' | b' ' | b'[' | b']' => NOTHING,
+        byte => byte.to_ascii_lowercase(),
+    })
+});
+
+/// The byte is left out. No UTF-8 has it.
+const NOTHING: u8 = 0xFF;
+
+/// The normal form of a name, byte by byte.
 pub(super) fn normal(name: &str) -> impl Iterator<Item = u8> + '_ {
-    name.bytes()
-        .filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' ' | b'[' | b']'))
-        .map(|byte| byte.to_ascii_lowercase())
+    let normal = &*NORMAL;
+    let bytes = name.bytes().filter_map(|byte| normal.get(usize::from(byte)).copied());
+    bytes.filter(|&byte| byte != NOTHING)
 }
 
 /// The normal form of a name as text; `None` where it is too long to be known.
@@ -63,9 +75,12 @@ impl<'a> Path<'a> {
         let start = self.normal.len();
         let mut buffer = [0; LONGEST_NAME + 1];
         let mut length = 0;
-        for (cell, byte) in buffer.iter_mut().zip(normal(&name)) {
+        // No branch for what is in the name: not even one for what is left out.
+        let table = &*NORMAL;
+        for byte in name.bytes().filter_map(|byte| table.get(usize::from(byte)).copied()) {
+            let Some(cell) = buffer.get_mut(length) else { break };
             *cell = byte;
-            length += 1;
+            length += usize::from(byte != NOTHING);
         }
         let is_long = length > LONGEST_NAME;
         if !is_long {
@@ -138,6 +153,13 @@ impl<'a> Path<'a> {
             return None;
         }
         self.normal.get(segments.first()?.start..)
+    }
+
+    /// The suffixes that can be known, longest first: where each begins, and its normal form.
+    pub(super) fn suffixes(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let long = self.segments.iter().rposition(|segment| segment.is_long);
+        let known = self.segments.iter().enumerate().skip(long.map_or(0, |long| long + 1));
+        known.filter_map(|(start, segment)| Some((start, self.normal.get(segment.start..)?)))
     }
 
     /// Whether the names from `start` on are exactly `dotted`.

@@ -187,7 +187,9 @@ fn leaves(node: &Node<'_>, path: &str, found: &mut impl FnMut(&str, Option<&str>
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{Input, Kind, Rules, explain};
+    use std::sync::Arc;
+
+    use crate::event::{Input, Kind, Rules, Template, explain};
 
     /// Each origin as `field=value<input by`.
     fn told(query: &str, body: &str, rules: &Rules) -> Vec<String> {
@@ -220,6 +222,16 @@ mod tests {
                 "custom.data.campaign.zone[0]=z<data.campaign.zone[0] nothing",
                 "custom.my=1<?my nothing",
             ]
+        );
+    }
+
+    #[test]
+    fn the_template_is_told_of() {
+        let template = Template::parse("nr={ActionId}&us={Payout}", Kind::Action, None).unwrap();
+        let rules = Rules { template: Some(Arc::new(template)), ..Rules::of(Kind::Action) };
+        assert_eq!(
+            told("nr=7&us=1.00", "", &rules),
+            ["action_id=7<nr template", "payout=1.00<us template"]
         );
     }
 

@@ -251,9 +251,15 @@ impl<'a> Rows<'a> {
         let mut parts = name.split(['[', ']', '.']).filter(|part| !part.is_empty());
         let list = normal_text(parts.next()?)?;
         let number = parts.next()?.parse().ok()?;
-        let field: Vec<&str> = parts.collect();
-        (self.is_list(list.as_bytes()) && !field.is_empty())
-            .then(|| (number, Cow::Owned(field.join("."))))
+        if !self.is_list(list.as_bytes()) {
+            return None;
+        }
+        let mut field = String::from(parts.next()?);
+        for part in parts {
+            field.push('.');
+            field.push_str(part);
+        }
+        Some((number, Cow::Owned(field)))
     }
 
     /// `ItemSku1`, `item_1_sku`, `sku1`: known fields alone.

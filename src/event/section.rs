@@ -198,8 +198,12 @@ impl<'a, 'r> Section<'a, 'r> {
     }
 
     fn value(&mut self, node: Node<'a>) -> Result<Option<Node<'a>>, Malformed> {
-        let Some(node) = self.canonical_part(node) else {
-            return Ok(None);
+        let node = match self.path.top_name() {
+            Some("custom" | "event" | "warnings") => match self.canonical_part(node) {
+                Some(node) => node,
+                None => return Ok(None),
+            },
+            _ => node,
         };
         if node.is_empty() {
             return self.leaf(Node::Null);
@@ -343,10 +347,10 @@ impl<'a, 'r> Section<'a, 'r> {
 
     /// Puts a scalar into its field. What says nothing gives way to what says something.
     fn place(&mut self, (index, by): (usize, By), node: Node<'a>) -> Result<(), Malformed> {
-        let (Some(value), Some(slot)) = (Scalar::of(node), self.slots.get_mut(index)) else {
+        let (Some(mut value), Some(slot)) = (Scalar::of(node), self.slots.get_mut(index)) else {
             return Ok(());
         };
-        let value = value.settled(self.names.check(index));
+        value.settle(self.names.check(index));
         match slot {
             Some(known) if known.value == value => Ok(()),
             Some(Slot { value: Scalar::Text(_), origin, .. })

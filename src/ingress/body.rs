@@ -1,10 +1,14 @@
-//! The body of a request: all of it, within its limits of size and time, or an error.
+//! The body of a request: all of it, within its limits of size, time and pace, or an error.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
+use tokio::time::Instant;
+
+use super::RequestLimits;
+use super::bodies::{Hold, NoRoom};
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +19,16 @@ pub(super) enum BodyError {
     TooSlow,
     /// It broke off, or was framed wrongly.
     Broken,
+    /// Too many bytes of other bodies are held.
+    NoRoom,
 }
 
-/// Reads the body, `at_most` bytes of it, within `time`. A body that announces more is not read at
-/// all.
+/// Reads the body within its limits, and notes in `hold` what is held of it. A body that announces
+/// too much is not read at all.
 pub(super) async fn read<B>(
     body: &mut B,
-    at_most: usize,
-    time: Duration,
+    limits: &RequestLimits,
+    hold: &mut Hold,
 ) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -31,37 +37,62 @@ where
         return Ok(Bytes::new());
     }
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > at_most {
+    if announced > limits.body_bytes {
         return Err(BodyError::TooLarge);
     }
-    let whole = collect(body, at_most);
-    tokio::time::timeout(time, whole).await.unwrap_or(Err(BodyError::TooSlow))
-}
-
-async fn collect<B>(body: &mut B, at_most: usize) -> Result<Bytes, BodyError>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let Some(first) = next(body).await? else {
+    let mut meter = Meter { limits, hold, began: Instant::now(), read: 0 };
+    let Some(first) = meter.next(body).await? else {
         return Ok(Bytes::new());
     };
-    if first.len() > at_most {
-        return Err(BodyError::TooLarge);
-    }
     // Most bodies are one frame, which is taken as it is.
-    let Some(second) = next(body).await? else {
+    let Some(second) = meter.next(body).await? else {
         return Ok(first);
     };
     let mut whole = BytesMut::from(first);
     let mut frame = Some(second);
     while let Some(bytes) = frame {
-        if bytes.len() > at_most.saturating_sub(whole.len()) {
-            return Err(BodyError::TooLarge);
-        }
         whole.extend_from_slice(&bytes);
-        frame = next(body).await?;
+        frame = meter.next(body).await?;
     }
     Ok(whole.freeze())
+}
+
+/// Holds a body against its limits, frame by frame.
+struct Meter<'a> {
+    limits: &'a RequestLimits,
+    hold: &'a mut Hold,
+    began: Instant,
+    read: usize,
+}
+
+impl Meter<'_> {
+    async fn next<B>(&mut self, body: &mut B) -> Result<Option<Bytes>, BodyError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let until = self.began + time_for(self.read, self.limits);
+        let next = tokio::time::timeout_at(until, next(body)).await;
+        let Some(bytes) = next.unwrap_or(Err(BodyError::TooSlow))? else { return Ok(None) };
+        // Frames without a byte can follow one another so fast that the time-out never has its turn.
+        if bytes.is_empty() && Instant::now() >= until {
+            return Err(BodyError::TooSlow);
+        }
+        self.read = self.read.saturating_add(bytes.len());
+        if self.read > self.limits.body_bytes {
+            return Err(BodyError::TooLarge);
+        }
+        self.hold.grow(bytes.len()).map_err(|NoRoom| BodyError::NoRoom)?;
+        Ok(Some(bytes))
+    }
+}
+
+/// How long a body may take of which so much has come: every byte buys time, up to the time for
+/// all.
+fn time_for(read: usize, limits: &RequestLimits) -> Duration {
+    let read = u64::try_from(read).unwrap_or(u64::MAX);
+    let rate = u64::try_from(limits.body_rate).unwrap_or(u64::MAX).max(1);
+    let bought = Duration::from_millis(read.saturating_mul(1000) / rate);
+    limits.body_grace.saturating_add(bought).min(limits.body_time)
 }
 
 /// The next bytes; trailers are passed over.
@@ -87,9 +118,23 @@ mod tests {
 
     use hyper::body::{Frame, SizeHint};
 
+    use super::super::bodies::Bodies;
     use super::*;
 
-    const TIME: Duration = Duration::from_secs(5);
+    const LIMITS: RequestLimits = RequestLimits {
+        body_bytes: 8,
+        body_time: Duration::from_mins(1),
+        body_grace: Duration::from_secs(5),
+        body_rate: 1,
+        ..RequestLimits::GENEROUS
+    };
+
+    const SHORT: RequestLimits = RequestLimits { body_time: Duration::from_millis(10), ..LIMITS };
+
+    async fn read(body: &mut Frames, limits: &RequestLimits) -> Result<Bytes, BodyError> {
+        let bodies = Bodies::new(1 << 20);
+        super::read(body, limits, &mut bodies.hold([127, 0, 0, 1].into())).await
+    }
 
     /// Frames one by one, then an end of its own kind.
     struct Frames {
@@ -140,9 +185,10 @@ mod tests {
     #[tokio::test]
     async fn at_the_limit_and_one_past_it() {
         for parts in [&[&b"12345678"[..]][..], &[b"1234", b"5678"], &[b"1", b"234567", b"8"]] {
-            let whole = read(&mut frames(parts, End::Whole), 8, TIME).await;
+            let whole = read(&mut frames(parts, End::Whole), &LIMITS).await;
             assert_eq!(whole.as_deref(), Ok(&b"12345678"[..]), "{parts:?}");
-            let past = read(&mut frames(parts, End::Whole), 7, TIME).await;
+            let less = RequestLimits { body_bytes: 7, ..LIMITS };
+            let past = read(&mut frames(parts, End::Whole), &less).await;
             assert_eq!(past, Err(BodyError::TooLarge), "{parts:?}");
         }
     }
@@ -151,27 +197,58 @@ mod tests {
     async fn what_announces_too_much_is_not_read() {
         let announced =
             |bytes| Frames { hint: SizeHint::with_exact(bytes), ..frames(&[b"1"], End::Never) };
-        assert_eq!(read(&mut announced(9), 8, TIME).await, Err(BodyError::TooLarge));
-        let slow = read(&mut announced(8), 8, Duration::from_millis(10)).await;
+        assert_eq!(read(&mut announced(9), &LIMITS).await, Err(BodyError::TooLarge));
+        let slow = read(&mut announced(8), &SHORT).await;
         assert_eq!(slow, Err(BodyError::TooSlow), "at the limit it is read");
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_not_taken_for_a_whole_one() {
-        assert_eq!(read(&mut frames(&[b"12"], End::Broken), 8, TIME).await, Err(BodyError::Broken));
-        assert_eq!(read(&mut frames(&[], End::Broken), 8, TIME).await, Err(BodyError::Broken));
+        assert_eq!(read(&mut frames(&[b"12"], End::Broken), &LIMITS).await, Err(BodyError::Broken));
+        assert_eq!(read(&mut frames(&[], End::Broken), &LIMITS).await, Err(BodyError::Broken));
     }
 
     #[tokio::test]
     async fn trailers_are_passed_over_and_nothing_is_nothing() {
-        let whole = read(&mut frames(&[b"12"], End::Trailers), 8, TIME).await;
+        let whole = read(&mut frames(&[b"12"], End::Trailers), &LIMITS).await;
         assert_eq!(whole.as_deref(), Ok(&b"12"[..]));
-        assert_eq!(read(&mut frames(&[], End::Whole), 0, TIME).await, Ok(Bytes::new()));
+        assert_eq!(read(&mut frames(&[], End::Whole), &LIMITS).await, Ok(Bytes::new()));
     }
 
     #[tokio::test]
     async fn a_body_that_does_not_end_is_given_up() {
-        let slow = read(&mut frames(&[b"12"], End::Never), 8, Duration::from_millis(10)).await;
+        let slow = read(&mut frames(&[b"12"], End::Never), &SHORT).await;
         assert_eq!(slow, Err(BodyError::TooSlow));
+    }
+
+    #[test]
+    fn every_byte_buys_time_up_to_the_time_for_all() {
+        let limits = RequestLimits { body_rate: 1000, ..LIMITS };
+        for (read, seconds) in [(0, 5.0), (500, 5.5), (1000, 6.0), (55_000, 60.0), (56_000, 60.0)] {
+            assert_eq!(time_for(read, &limits), Duration::from_secs_f64(seconds), "{read}");
+        }
+        assert_eq!(time_for(usize::MAX, &limits), Duration::from_mins(1));
+        assert_eq!(time_for(0, &SHORT), Duration::from_millis(10));
+    }
+
+    #[tokio::test]
+    async fn a_body_slower_than_the_rate_is_given_up() {
+        let limits =
+            RequestLimits { body_grace: Duration::from_millis(10), body_rate: 1 << 20, ..LIMITS };
+        assert_eq!(read(&mut frames(&[b"12"], End::Never), &limits).await, Err(BodyError::TooSlow));
+        let whole = read(&mut frames(&[b"12", b"34"], End::Whole), &limits).await;
+        assert_eq!(whole.as_deref(), Ok(&b"1234"[..]));
+    }
+
+    #[tokio::test]
+    async fn what_there_is_no_room_for_is_not_taken() {
+        for (at_most, expected) in [(8, Ok(())), (6, Err(BodyError::NoRoom))] {
+            let bodies = Bodies::new(at_most);
+            // Half of it is for one address.
+            let mut hold = bodies.hold([127, 0, 0, 1].into());
+            let mut body = frames(&[b"12", b"34"], End::Whole);
+            let read = super::read(&mut body, &LIMITS, &mut hold).await;
+            assert_eq!(read.map(drop), expected, "{at_most}");
+        }
     }
 }

@@ -6,13 +6,16 @@
 
 mod admit;
 mod allowlist;
+mod bodies;
 mod body;
 mod forwarded;
+mod head;
 mod reply;
 mod route;
 mod secret;
 mod serve;
 mod settings;
+mod strict;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
 pub use allowlist::Ranges;
@@ -32,16 +35,17 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
 use self::admit::HeadRefusal;
+use self::bodies::Bodies;
+use self::head::HeadRules;
 use self::reply::{Refusal, Reply, refuse};
-use self::route::{Route, Routes};
+use self::route::{Asked, Route, Routes};
 use crate::clock::{self, Timestamp};
 use crate::event::{self, Event, Format, Input, Rules};
 use crate::net::{Conn, Origin};
@@ -82,7 +86,9 @@ pub enum Forwarded {
 pub struct Front {
     /// A request meets one of them from its head to its reply.
     rules: ArcSwap<HouseRules>,
+    heads: HeadRules,
     limits: RequestLimits,
+    bodies: Arc<Bodies>,
     spool: Spool,
     telemetry: Arc<Telemetry>,
     /// Forwards under way: they go on when their sender leaves.
@@ -114,7 +120,9 @@ impl Front {
     ) -> Self {
         Self {
             rules: ArcSwap::from_pointee(HouseRules::new(settings, forwards, &telemetry)),
+            heads: HeadRules::new(settings),
             limits: settings.limits,
+            bodies: Bodies::new(settings.limits.bodies_bytes),
             spool,
             telemetry,
             forwards: TaskTracker::new(),
@@ -140,10 +148,11 @@ impl Front {
 
     /// Admits a connection, or drops it.
     fn admit(&self, conn: Conn) -> Option<Admitted<Conn>> {
-        let client = conn.origin.address();
-        let admitted = self.rules.load().gate.admit(&conn.origin.clone(), conn);
+        let origin = conn.origin;
+        let admitted = self.rules.load().gate.admit(&origin, conn);
         if admitted.is_none() {
-            self.telemetry.front.connection_refused(client, ConnectionRefusal::Address);
+            let (peer, client) = (origin.peer, origin.address());
+            self.telemetry.front.connection_refused(peer, client, ConnectionRefusal::Address);
         }
         admitted
     }
@@ -157,6 +166,7 @@ impl Front {
         let rules = self.rules.load_full();
         let (client, answered) = match rules.gate.admit_head(&origin, &head.headers) {
             Ok(client) => {
+                self.telemetry.front.client_admitted(client.address, &client.rule);
                 (client, self.receive(&rules.routes, client.address, &head, &mut body).await)
             }
             Err(refusal) => (Client::of(&origin), Err(nowhere(Refusal::Address(refusal)))),
@@ -168,13 +178,8 @@ impl Front {
                 let name = route.map(|route| &route.name);
                 let (address, by) = (client.address, &client.rule);
                 self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
-                let mut reply = refuse(&refusal, route.map(|route| &route.replies));
-                let unread = refusal.leaves_body() && !body.is_end_stream();
-                if unread && head.version != Version::HTTP_2 {
-                    // What was not read of the body must not be taken for the next request.
-                    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                reply
+                let reply = refuse(&refusal, route.map(|route| &route.replies));
+                if refusal.leaves_body() { without_reading(&body, &head, reply) } else { reply }
             }
         }
     }
@@ -191,8 +196,12 @@ impl Front {
         B: Body<Data = Bytes> + Unpin,
     {
         let began = clock::instant();
-        check_head(head, self.limits.headers).map_err(nowhere)?;
-        let route = routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
+        self.heads.check(head).map_err(nowhere)?;
+        let asked = routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
+        let (Asked::Event(route) | Asked::Head(route)) = asked else {
+            self.telemetry.front.probed(client, "OPTIONS");
+            return Ok(without_reading(body, head, reply::options(asked)));
+        };
         let refused = |refusal| Refused { route: Some(route), refusal };
         if !route.allows(client) {
             return Err(refused(Refusal::Address(HeadRefusal::NotAllowed)));
@@ -200,11 +209,16 @@ impl Front {
         if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
             return Err(refused(Refusal::Secret));
         }
+        if matches!(asked, Asked::Head(_)) {
+            self.telemetry.front.probed(client, "HEAD");
+            return Ok(without_reading(body, head, route.replies.head()));
+        }
         if is_encoded(&head.headers) {
             return Err(refused(Refusal::Encoded));
         }
 
-        let body = body::read(body, self.limits.body_bytes, self.limits.body_time).await;
+        let mut hold = self.bodies.hold(client);
+        let body = body::read(body, &self.limits, &mut hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
         let at = clock::now();
@@ -360,18 +374,13 @@ fn nowhere(refusal: Refusal) -> Refused<'static> {
     Refused { route: None, refusal }
 }
 
-/// What must hold of every head, whatever it asks for.
-fn check_head(head: &Parts, headers: usize) -> Result<(), Refusal> {
-    if head.headers.len() > headers {
-        return Err(Refusal::TooManyHeaders);
+/// Answers a request whose body was not read to its end. What is left of it must not be taken for
+/// the next request.
+fn without_reading(body: &impl Body, head: &Parts, mut reply: Reply) -> Reply {
+    if !body.is_end_stream() && head.version != Version::HTTP_2 {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    // RFC 9112, 3.2. In HTTP/2 `:authority` takes its place.
-    let mut hosts = head.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next(), head.version) {
-        (None, _, Version::HTTP_10 | Version::HTTP_2) => Ok(()),
-        (Some(host), None, _) if Authority::try_from(host.as_bytes()).is_ok() => Ok(()),
-        _ => Err(Refusal::Host),
-    }
+    reply
 }
 
 /// Whether the body is compressed: a small body could become a huge one, so it is not taken.

@@ -10,6 +10,7 @@ use http_body_util::Full;
 
 use super::admit::HeadRefusal;
 use super::body::BodyError;
+use super::route::Asked;
 use super::settings::ReplySettings;
 use crate::event::Malformed;
 use crate::spool::{AppendError, EventId};
@@ -36,7 +37,10 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 pub(super) enum Refusal {
     Address(HeadRefusal),
     Host,
+    Misdirected,
+    Expectation,
     TooManyHeaders,
+    TargetTooLong,
     UnknownPath,
     UnknownMethod { allow: HeaderValue },
     Secret,
@@ -55,7 +59,10 @@ impl Refusal {
             Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
             Self::Address(HeadRefusal::Unreadable(_)) => (StatusCode::FORBIDDEN, "forwarded"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
+            Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
+            Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
+            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "target_bytes"),
             Self::UnknownPath => (StatusCode::NOT_FOUND, "path"),
             Self::UnknownMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method"),
             Self::Secret => (StatusCode::UNAUTHORIZED, "secret"),
@@ -63,6 +70,7 @@ impl Refusal {
             Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "body_bytes"),
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "body_time"),
             Self::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, "body_broken"),
+            Self::Body(BodyError::NoRoom) => (StatusCode::SERVICE_UNAVAILABLE, "bodies_bytes"),
             Self::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "malformed"),
             Self::Spool(AppendError::Full) => (StatusCode::SERVICE_UNAVAILABLE, "spool_full"),
             Self::Spool(AppendError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "spool_busy"),
@@ -80,8 +88,11 @@ impl Refusal {
             Self::Address(HeadRefusal::Unreadable(_)) => {
                 "X-Forwarded-For or Forwarded does not tell who the client is."
             }
-            Self::Host => "There must be one Host header, and it must be a host.",
+            Self::Host => "There must be one Host header, and it must be the host of the URL.",
+            Self::Misdirected => "This host is not served here.",
+            Self::Expectation => "The one thing that can be expected is 100-continue.",
             Self::TooManyHeaders => "There are too many header lines.",
+            Self::TargetTooLong => "The path and the query are too long.",
             Self::UnknownPath => "Nothing is received at this path.",
             Self::UnknownMethod { .. } => "This path takes the methods that Allow lists.",
             Self::Secret => "The secret is missing, wrong, or given twice.",
@@ -90,7 +101,9 @@ impl Refusal {
             Self::Body(BodyError::TooSlow) => "The body took too long.",
             Self::Body(BodyError::Broken) => "The body broke off, or was framed wrongly.",
             Self::Malformed(malformed) => return format!("Kept, but not understood: {malformed}."),
-            Self::Spool(_) => "Nothing can be accepted now. Send it again.",
+            Self::Body(BodyError::NoRoom) | Self::Spool(_) => {
+                "Nothing can be accepted now. Send it again."
+            }
             Self::UpstreamRefused => "The system behind refused it. Another try will not help.",
             Self::UpstreamUnavailable => "The system behind cannot take it now. Send it again.",
         };
@@ -106,7 +119,10 @@ impl Refusal {
             | Self::UpstreamUnavailable => false,
             Self::Address(_)
             | Self::Host
+            | Self::Misdirected
+            | Self::Expectation
             | Self::TooManyHeaders
+            | Self::TargetTooLong
             | Self::UnknownPath
             | Self::UnknownMethod { .. }
             | Self::Secret
@@ -116,7 +132,7 @@ impl Refusal {
     }
 
     fn may_be_tried_again(&self) -> bool {
-        matches!(self, Self::Spool(_) | Self::UpstreamUnavailable)
+        matches!(self, Self::Body(BodyError::NoRoom) | Self::Spool(_) | Self::UpstreamUnavailable)
     }
 }
 
@@ -146,7 +162,16 @@ impl Replies {
             [only] => String::from(&**only),
             parts => parts.join(&*id.to_string()),
         };
-        let mut reply = Response::new(Full::from(body));
+        self.with(Full::from(body))
+    }
+
+    /// The same as for success, where nothing was received.
+    pub(super) fn head(&self) -> Reply {
+        self.with(Full::default())
+    }
+
+    fn with(&self, body: Full<Bytes>) -> Reply {
+        let mut reply = Response::new(body);
         *reply.status_mut() = self.success_status;
         reply.headers_mut().insert(CACHE_CONTROL, NO_STORE);
         if let Some(content_type) = &self.success_type {
@@ -154,6 +179,17 @@ impl Replies {
         }
         reply
     }
+}
+
+/// The reply to OPTIONS.
+pub(super) fn options(asked: Asked<'_>) -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    if let Asked::Options(allow) = asked {
+        reply.headers_mut().insert(ALLOW, allow);
+    }
+    reply
 }
 
 /// The reply to a refused request, on a route with these replies or before one was found.
@@ -249,7 +285,10 @@ mod tests {
             (Address(HeadRefusal::NotAllowed), 403, false),
             (Address(HeadRefusal::Unreadable(Unreadable::Forwarded)), 403, false),
             (Refusal::Host, 400, false),
+            (Refusal::Misdirected, 421, false),
+            (Refusal::Expectation, 417, false),
             (Refusal::TooManyHeaders, 431, false),
+            (Refusal::TargetTooLong, 414, false),
             (Refusal::UnknownPath, 404, false),
             (Refusal::UnknownMethod { allow }, 405, false),
             (Refusal::Secret, 401, false),
@@ -257,6 +296,7 @@ mod tests {
             (Body(BodyError::TooLarge), 413, false),
             (Body(BodyError::TooSlow), 408, false),
             (Body(BodyError::Broken), 400, false),
+            (Body(BodyError::NoRoom), 503, true),
             (Refusal::Malformed(malformed()), 422, false),
             (Spool(AppendError::Full), 503, true),
             (Spool(AppendError::Busy), 503, true),

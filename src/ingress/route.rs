@@ -31,6 +31,19 @@ pub(super) struct Route {
     allowed: Option<Ranges>,
 }
 
+/// What a request asks for.
+#[derive(Debug)]
+pub(super) enum Asked<'a> {
+    /// That its event be received here.
+    Event(&'a Route),
+    /// What a GET here would be answered, without doing it (RFC 9110, 9.3.2).
+    Head(&'a Route),
+    /// What can be asked at a path: the value of `Allow` (RFC 9110, 9.3.7).
+    Options(HeaderValue),
+    /// What the server as a whole can do: nothing that could be said here.
+    Server,
+}
+
 /// Every route.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
@@ -85,19 +98,33 @@ impl Routes {
         self.by_path.values().flatten().find(|route| route.name == *name)
     }
 
-    /// The route for this path and method. Several routes may share a path, each with methods of
-    /// its own.
-    pub(super) fn find(&self, path: &str, method: &Method) -> Result<&Route, Refusal> {
+    /// What is asked at this path by this method. Several routes may share a path, each with methods
+    /// of its own. Paths are compared as they are written: nothing is decoded, joined or collapsed.
+    pub(super) fn find(&self, path: &str, method: &Method) -> Result<Asked<'_>, Refusal> {
+        if path == "*" && *method == Method::OPTIONS {
+            return Ok(Asked::Server);
+        }
         let here = self.by_path.get(path).ok_or(Refusal::UnknownPath)?;
-        let route = here.iter().find(|route| route.methods.contains(method));
-        route.ok_or_else(|| Refusal::UnknownMethod { allow: allow(here) })
+        let taking = |method| here.iter().find(|route| route.methods.contains(method));
+        if let Some(route) = taking(method) {
+            return Ok(Asked::Event(route));
+        }
+        match (method, taking(&Method::GET)) {
+            (&Method::HEAD, Some(route)) => Ok(Asked::Head(route)),
+            (&Method::OPTIONS, _) => Ok(Asked::Options(allow(here))),
+            _ => Err(Refusal::UnknownMethod { allow: allow(here) }),
+        }
     }
 }
 
 /// The value of `Allow` (RFC 9110, 10.2.1).
 fn allow(routes: &[Route]) -> HeaderValue {
-    let methods: Vec<&str> =
-        routes.iter().flat_map(|route| &route.methods).map(Method::as_str).collect();
+    let own = routes.iter().flat_map(|route| &route.methods);
+    let mut methods: Vec<&str> = own.map(Method::as_str).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
     // A method is a token, so a list of them is always a good value.
     HeaderValue::from_str(&methods.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -147,9 +174,19 @@ mod tests {
             (Method::POST, "/a", Ok("writes")),
             (Method::PUT, "/a", Ok("writes")),
             (Method::POST, "/b", Ok("other")),
-            (Method::DELETE, "/a", Err("GET, POST, PUT")),
-            (Method::HEAD, "/a", Err("GET, POST, PUT")),
-            (Method::GET, "/b", Err("POST")),
+            (Method::HEAD, "/a", Ok("HEAD reads")),
+            (Method::OPTIONS, "/a", Ok("GET, POST, PUT, HEAD, OPTIONS")),
+            (Method::OPTIONS, "/b", Ok("POST, OPTIONS")),
+            (Method::OPTIONS, "*", Ok("*")),
+            (Method::DELETE, "/a", Err("GET, POST, PUT, HEAD, OPTIONS")),
+            (Method::HEAD, "/b", Err("POST, OPTIONS")),
+            (Method::GET, "/b", Err("POST, OPTIONS")),
+            (Method::OPTIONS, "/c", Err("")),
+            (Method::GET, "*", Err("")),
+            (Method::GET, "//a", Err("")),
+            (Method::GET, "/./a", Err("")),
+            (Method::GET, "/b/../a", Err("")),
+            (Method::GET, "/b%2f..%2fa", Err("")),
             (Method::GET, "/", Err("")),
             (Method::GET, "/a/", Err("")),
             (Method::GET, "/A", Err("")),
@@ -157,7 +194,10 @@ mod tests {
             (Method::GET, "", Err("")),
         ] {
             let found = match routes.find(path, &method) {
-                Ok(route) => Ok(route.name.to_string()),
+                Ok(Asked::Event(route)) => Ok(route.name.to_string()),
+                Ok(Asked::Head(route)) => Ok(format!("HEAD {}", route.name)),
+                Ok(Asked::Options(allow)) => Ok(allow.to_str().unwrap().to_owned()),
+                Ok(Asked::Server) => Ok("*".to_owned()),
                 Err(Refusal::UnknownMethod { allow }) => Err(allow.to_str().unwrap().to_owned()),
                 Err(Refusal::UnknownPath) => Err(String::new()),
                 Err(other) => panic!("{other:?}"),

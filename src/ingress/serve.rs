@@ -4,28 +4,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
 use super::reply::Reply;
+use super::strict::Strict;
 use super::{Front, RequestLimits};
 use crate::net::{Arrival, Conn, Listener, Protocol, Stream, Tls};
 use crate::telemetry::BrokenConnection;
 
-/// Requests at once on one HTTP/2 connection; more wait at the sender (RFC 9113, 5.1.2 recommends
-/// no fewer). Times `limits.body_bytes` it bounds what one connection can make us hold.
-const HTTP2_STREAMS: u32 = 100;
 /// Streams that the sender has reset and we still work on, before the connection is closed
 /// (CVE-2023-44487).
 const HTTP2_RESETS: usize = 20;
+/// Streams that we have reset for faults of the peer, before the connection is closed.
+const HTTP2_FAULTS: usize = 100;
+/// Bytes of bodies that a connection of HTTP/2 may send before they are asked for, per stream and in
+/// all: as much as comes in the time of a round trip.
+const HTTP2_STREAM_WINDOW: u32 = 64 << 10;
+const HTTP2_WINDOW: u32 = 256 << 10;
 /// Bytes of replies that wait for a peer which does not read them. Replies are small.
 const HTTP2_SEND_BUFFER: usize = 64 << 10;
 /// hyper's least buffer for an HTTP/1 head.
@@ -93,7 +99,9 @@ impl Door {
             let door = Arc::clone(&self);
             async move { door.front.answer(origin, request).await }
         };
-        match self.http.serve(stream, handle, &self.stop).await {
+        let door = Arc::clone(&self);
+        let refused = move |what| door.front.telemetry.front.head_refused(client, what);
+        match self.http.serve(stream, handle, refused, &self.stop).await {
             End::Closed => {}
             End::Silent => telemetry.connection_broken(client, BrokenConnection::Silent, None),
             End::NotHttp(error) => {
@@ -110,6 +118,10 @@ impl Door {
 struct Http {
     one: http1::Builder,
     two: http2::Builder<Tasks>,
+    /// As much as hyper takes of a head of HTTP/1.
+    head_bytes: usize,
+    /// Requests on one connection.
+    requests: u64,
     /// A connection without a request for so long is closed.
     quiet: Duration,
 }
@@ -117,49 +129,68 @@ struct Http {
 impl Http {
     /// `tasks`: where the requests of HTTP/2 run.
     fn new(limits: &RequestLimits, tasks: TaskTracker) -> Self {
+        let head_bytes = limits.header_bytes.max(LEAST_BUFFER);
         let mut one = http1::Builder::new();
         // Without a timer the time-out never fires.
         one.timer(TokioTimer::new())
             .header_read_timeout(limits.header_time)
             .max_header_size(limits.header_bytes)
-            .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
+            .max_buf_size(head_bytes)
             .max_headers(limits.headers)
             // A sender that has closed its half still reads the answer.
             .half_close(true);
         let mut two = http2::Builder::new(Tasks(tasks));
         two.timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-            .max_concurrent_streams(HTTP2_STREAMS)
+            .max_concurrent_streams(limits.http2_streams)
             .max_pending_accept_reset_streams(HTTP2_RESETS)
+            .max_local_error_reset_streams(HTTP2_FAULTS)
+            .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+            .initial_connection_window_size(HTTP2_WINDOW)
             .max_send_buf_size(HTTP2_SEND_BUFFER);
-        Self { one, two, quiet: limits.header_time.saturating_add(SLACK) }
+        let requests = limits.requests_per_connection;
+        Self { one, two, head_bytes, requests, quiet: limits.header_time.saturating_add(SLACK) }
     }
 
     /// Answers the requests of one connection until either end closes it, it falls silent, or
     /// `stop`. ALPN has chosen the protocol: to guess it from the first bytes would be a read that
     /// no time-out covers.
-    async fn serve<F, A>(&self, stream: Stream, handle: F, stop: &CancellationToken) -> End
+    async fn serve<F, A>(
+        &self,
+        stream: Stream,
+        handle: F,
+        refused: impl FnMut(&'static str) + Unpin + 'static,
+        stop: &CancellationToken,
+    ) -> End
     where
         F: Fn(Request<Incoming>) -> A,
         A: Future<Output = Reply> + Send + 'static,
     {
         let activity = Arc::new(Activity::default());
+        let protocol = stream.protocol();
         let service = service_fn(|request| {
             let active = activity.begin();
+            let is_last = active.number >= self.requests;
+            if is_last {
+                activity.spent.notify_one();
+            }
             let answer = handle(request);
             async move {
-                let reply = answer.await;
+                let mut reply = answer.await;
+                if is_last && protocol == Protocol::Http1 {
+                    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 drop(active);
                 Ok::<_, std::convert::Infallible>(reply)
             }
         });
-        let protocol = stream.protocol();
-        let io = TokioIo::new(stream);
         match protocol {
             Protocol::Http1 => {
+                let io = TokioIo::new(Strict::new(stream, self.head_bytes, refused));
                 self.drive(self.one.serve_connection(io, service), &activity, stop).await
             }
             Protocol::Http2 => {
+                let io = TokioIo::new(stream);
                 self.drive(self.two.serve_connection(io, service), &activity, stop).await
             }
         }
@@ -182,6 +213,7 @@ impl Http {
                     return ended.map_or_else(|error| End::of(error, activity), |()| End::Closed);
                 }
                 () = stopped.as_mut(), if !closing => {}
+                () = activity.spent.notified(), if !closing => {}
                 () = sleep.as_mut() => {
                     let quiet = activity.is_quiet(&mut seen);
                     if quiet && activity.is_unused() && !stop.is_cancelled() {
@@ -238,15 +270,21 @@ impl End {
 struct Activity {
     begun: AtomicU64,
     ended: AtomicU64,
+    /// The connection has had all its requests.
+    spent: Notify,
 }
 
 /// A request under way, until dropped: answered, or left by its sender.
-struct Active(Arc<Activity>);
+struct Active {
+    activity: Arc<Activity>,
+    /// Which one on its connection, from 1.
+    number: u64,
+}
 
 impl Activity {
     fn begin(self: &Arc<Self>) -> Active {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        Active(Arc::clone(self))
+        let before = self.begun.fetch_add(1, Ordering::Relaxed);
+        Active { activity: Arc::clone(self), number: before.saturating_add(1) }
     }
 
     /// Nothing is under way, and nothing was since this was last asked with the same `seen`.
@@ -263,7 +301,7 @@ impl Activity {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        self.activity.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,8 @@ use crate::spool::RouteName;
 pub struct FrontSettings {
     /// Who may come in.
     pub allowlist: AllowlistSettings,
+    /// The hosts that are served; empty: whatever the sender calls us.
+    pub server_names: Vec<String>,
     /// How much one request may take.
     pub limits: RequestLimits,
     /// What is received where.
@@ -40,10 +42,40 @@ pub struct RequestLimits {
     pub header_bytes: usize,
     /// Header lines.
     pub headers: usize,
+    /// Bytes of path and query.
+    pub target_bytes: usize,
     /// Bytes of a body.
     pub body_bytes: usize,
     /// For the whole body.
     pub body_time: Duration,
+    /// For a body of which nothing has come.
+    pub body_grace: Duration,
+    /// Bytes of a body that buy another second.
+    pub body_rate: usize,
+    /// Bytes of all bodies that are held at once; half of them for one address.
+    pub bodies_bytes: usize,
+    /// Requests on one connection.
+    pub requests_per_connection: u64,
+    /// Requests at once on one connection of HTTP/2.
+    pub http2_streams: u32,
+}
+
+#[cfg(test)]
+impl RequestLimits {
+    /// Everything long and large; a test makes small what it is about.
+    pub(super) const GENEROUS: Self = Self {
+        header_time: Duration::from_mins(1),
+        header_bytes: 32 << 10,
+        headers: 100,
+        target_bytes: 16 << 10,
+        body_bytes: 1 << 20,
+        body_time: Duration::from_mins(1),
+        body_grace: Duration::from_mins(1),
+        body_rate: 1,
+        bodies_bytes: 1 << 30,
+        requests_per_connection: 1000,
+        http2_streams: 100,
+    };
 }
 
 /// One `[[routes]]` entry.

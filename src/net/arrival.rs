@@ -101,7 +101,7 @@ impl Arrival {
     fn seated(self, announced: Option<Announced>) -> Option<Conn> {
         let Self { io, peer, permit, visitors } = self;
         let origin = Origin { peer, announced };
-        let visitor = visitors.enter(origin.address())?;
+        let visitor = visitors.enter(&origin)?;
         Some(Conn { io, origin, place: Place { _permit: permit, _visitor: visitor } })
     }
 }
@@ -126,12 +126,17 @@ impl Visitors {
     }
 
     /// Counts one more, unless there are too many.
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Visitor> {
+    fn enter(self: &Arc<Self>, origin: &Origin) -> Option<Visitor> {
+        let address = origin.address();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
         if *count >= self.at_most {
             drop(open);
-            self.telemetry.front.connection_refused(address, ConnectionRefusal::TooMany);
+            self.telemetry.front.connection_refused(
+                origin.peer,
+                address,
+                ConnectionRefusal::TooMany,
+            );
             return None;
         }
         *count += 1;
@@ -158,11 +163,12 @@ mod tests {
     #[test]
     fn places_of_an_address_are_given_back() {
         let visitors = Arc::new(Visitors::new(1, Arc::new(Telemetry::new())));
-        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let origin = |peer: &str| Origin::direct(peer.parse().unwrap());
+        let address = &origin("192.0.2.1");
         let first = visitors.enter(address);
         assert!(first.is_some());
         assert!(visitors.enter(address).is_none());
-        assert!(visitors.enter("192.0.2.2".parse().unwrap()).is_some());
+        assert!(visitors.enter(&origin("192.0.2.2")).is_some());
         drop(first);
         assert!(visitors.enter(address).is_some());
         assert!(visitors.open.lock().unwrap().is_empty(), "nothing is kept of who has left");

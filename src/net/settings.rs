@@ -27,6 +27,8 @@ pub struct TlsSettings {
     pub mode: TlsMode,
     /// From the accepted connection to the end of the handshake.
     pub handshake_time: Duration,
+    /// Handshakes at once; more wait, within their time.
+    pub handshakes: usize,
 }
 
 /// Where the certificate comes from.

@@ -30,6 +30,7 @@ pub struct FrontMetrics {
     accept_failures: Counter,
     handshake_failures: Counter,
     refusals: Family<RefusalLabel, Counter>,
+    probes: Family<MethodLabel, Counter>,
     accepted: Family<AcceptedLabel, Counter>,
     repeated: Family<RouteLabel, Counter>,
     quarantined: Family<RouteLabel, Counter>,
@@ -79,6 +80,11 @@ struct ReasonLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabel {
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabel {
     route: Arc<str>,
 }
@@ -105,6 +111,7 @@ impl FrontMetrics {
             accept_failures: Counter::default(),
             handshake_failures: Counter::default(),
             refusals: Family::default(),
+            probes: Family::default(),
             accepted: Family::default(),
             repeated: Family::default(),
             quarantined: Family::default(),
@@ -137,6 +144,8 @@ impl FrontMetrics {
         registry.register("handshake_failures", "TLS handshakes that failed", failures);
         let refusals = self.refusals.clone();
         registry.register("requests_refused", "Requests answered with an error", refusals);
+        let probes = self.probes.clone();
+        registry.register("probes", "HEAD and OPTIONS: answered, nothing received", probes);
         let accepted = self.accepted.clone();
         registry.register("events_accepted", "Events made durable", accepted);
         let repeated = self.repeated.clone();
@@ -176,13 +185,14 @@ impl FrontMetrics {
     }
 
     /// A connection was closed before anything was read.
-    pub fn connection_refused(&self, client: IpAddr, refusal: ConnectionRefusal) {
+    /// `client` is the peer, or whom its PROXY header names.
+    pub fn connection_refused(&self, peer: IpAddr, client: IpAddr, refusal: ConnectionRefusal) {
         let reason = match refusal {
             ConnectionRefusal::Address => "address",
             ConnectionRefusal::TooMany => "too_many",
         };
         self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
-        tracing::info!(%client, reason, "connection refused");
+        tracing::info!(%peer, %client, reason, "connection refused");
     }
 
     /// A trusted proxy did not say whose its connection is.
@@ -223,6 +233,25 @@ impl FrontMetrics {
         self.connections_broken.get_or_create(&ReasonLabel { reason }).inc();
         let error = error.map(tracing::field::display);
         tracing::debug!(%peer, reason, error, "connection broken");
+    }
+
+    /// The head of a request breaks a rule of HTTP, so that no request came of it.
+    pub fn head_refused(&self, client: IpAddr, what: &'static str) {
+        let label = RefusalLabel { route: Arc::from(NO_ROUTE), reason: "grammar" };
+        self.refusals.get_or_create(&label).inc();
+        tracing::warn!(%client, reason = label.reason, what, status = 400, "request refused");
+    }
+
+    /// Somebody asked what would be answered, and sent no event.
+    pub fn probed(&self, client: IpAddr, method: &'static str) {
+        self.probes.get_or_create(&MethodLabel { method }).inc();
+        tracing::debug!(%client, method, "probed");
+    }
+
+    /// A request's client is in the list. `by` is the rule that told who it is. Not counted: what
+    /// becomes of the request is.
+    pub fn client_admitted(&self, client: IpAddr, by: &dyn std::fmt::Display) {
+        tracing::debug!(%client, %by, "client admitted");
     }
 
     /// A request was answered with an error. `by` is the rule that told who the client is.
@@ -295,7 +324,9 @@ mod tests {
         route.quarantined(&"id", &"why");
         front.request_refused(peer, &"peer", Some(&name), "secret", 401);
         front.request_refused(peer, &"peer", None, "path", 404);
-        front.connection_refused(peer, ConnectionRefusal::TooMany);
+        front.head_refused(peer, "what");
+        front.probed(peer, "HEAD");
+        front.connection_refused(peer, peer, ConnectionRefusal::TooMany);
         front.connection_broken(peer, BrokenConnection::Silent, None);
         front.accept_failed(&io::ErrorKind::Other.into(), 1);
 
@@ -309,6 +340,8 @@ mod tests {
             "postgate_events_quarantined_total{route=\"in\"} 1",
             "postgate_requests_refused_total{route=\"in\",reason=\"secret\"} 1",
             "postgate_requests_refused_total{route=\"\",reason=\"path\"} 1",
+            "postgate_requests_refused_total{route=\"\",reason=\"grammar\"} 1",
+            "postgate_probes_total{method=\"HEAD\"} 1",
             "postgate_connections_refused_total{reason=\"too_many\"} 1",
             "postgate_connections_broken_total{reason=\"silent\"} 1",
             "postgate_accept_failures_total 1",

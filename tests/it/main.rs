@@ -10,6 +10,8 @@ mod allowlist_command;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod conservation;
 #[cfg(test)]
 mod corpora;
@@ -19,6 +21,8 @@ mod crash;
 mod delivery;
 #[cfg(test)]
 mod disk_faults;
+#[cfg(test)]
+mod floods;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
@@ -41,6 +45,10 @@ mod secrets;
 mod send_command;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod slow;
+#[cfg(test)]
+mod smuggling;
 #[cfg(test)]
 mod spool_command;
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Values that say themselves where they end: a decimal is over where no digit follows.
 
-use std::borrow::Cow;
-
-use super::super::check::{Check, Scalar};
+use super::super::check::Check;
 use super::super::form;
 use super::text::Slot;
 
@@ -80,10 +78,9 @@ impl Gauge {
     }
 
     fn fits(&self, value: &str) -> bool {
-        let is_of_type = |value: &str| match Scalar::Text(Cow::Borrowed(value)).settled(self.check)
-        {
-            Scalar::Text(settled) => self.check.complaint(&settled).is_none(),
-            Scalar::Empty | Scalar::Macro => false,
+        let is_of_type = |value: &str| {
+            let settled = self.check.settled(value);
+            self.check.complaint(settled.as_deref().unwrap_or(value)).is_none()
         };
         let decoded = || form::decode(value.as_bytes());
         is_of_type(value)

@@ -247,8 +247,15 @@ pub(super) fn without_pairs<'t>(text: &'t str, name: &str) -> Option<Cow<'t, str
     match text.split('&').filter(&is_named).take(2).count() {
         0 => Some(Cow::Borrowed(text)),
         1 => {
-            let rest: Vec<&str> = text.split('&').filter(|pair| !is_named(pair)).collect();
-            Some(Cow::Owned(rest.join("&")))
+            // Straight into the text: a list of the pairs would take many times as much.
+            let mut rest = String::with_capacity(text.len());
+            for (number, pair) in text.split('&').filter(|pair| !is_named(pair)).enumerate() {
+                if number > 0 {
+                    rest.push('&');
+                }
+                rest.push_str(pair);
+            }
+            Some(Cow::Owned(rest))
         }
         _ => None,
     }

@@ -76,10 +76,11 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// The namespace (none without a prefix: section 6.2) and the local part.
-    fn expanded(&self, attribute: &Attribute<'a>) -> Result<(&str, &'a str), Malformed> {
+    /// The local part and the namespace (none without a prefix: section 6.2). In this order: a long
+    /// namespace that many attributes share is not compared for each two of them.
+    fn expanded(&self, attribute: &Attribute<'a>) -> Result<(&'a str, &str), Malformed> {
         let Name { prefix, local } = attribute.name;
-        Ok((prefix.map_or(Ok(""), |prefix| self.of(prefix))?, local))
+        Ok((local, prefix.map_or(Ok(""), |prefix| self.of(prefix))?))
     }
 
     fn of(&self, prefix: &str) -> Result<&str, Malformed> {

@@ -69,6 +69,31 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_connection_ends_behind_its_last_request() {
+    let mut plan = plan();
+    plan.tls = TlsMode::SelfSigned;
+    plan.front.limits.requests_per_connection = 2;
+    let house = House::build(plan);
+    let mut stream = house.connect_tls(b"http/1.1").await.unwrap();
+    let three = request("POST /in", "", EVENT).replace("close", "keep-alive").repeat(3);
+    stream.write_all(three.as_bytes()).await.unwrap();
+    let said = said(&mut stream).await;
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 2, "{said}");
+    assert_eq!(said.matches("connection: close").count(), 1, "{said}");
+
+    let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let connection = TaskTracker::new().spawn(connection);
+    for _ in 0..2 {
+        let request = Request::post("https://localhost/in").body(Full::new(Bytes::from(EVENT)));
+        let reply = client.send_request(request.unwrap()).await.unwrap();
+        assert_eq!(reply.status(), StatusCode::OK);
+    }
+    within("the end of the connection", connection).await.unwrap().unwrap();
+    house.close().await;
+}
+
+#[tokio::test]
 async fn an_idle_http2_connection_is_ended_after_its_replies() {
     let house = impatient(TlsMode::SelfSigned);
     let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());

@@ -1,6 +1,7 @@
 //! The front door as a sender meets it: real sockets, a real spool, and no delivery behind it.
 
 mod connections;
+mod random;
 mod requests;
 
 use std::collections::HashMap;
@@ -68,13 +69,8 @@ fn plan() -> Plan {
             ranges: vec!["127.0.0.1/32".parse().unwrap()],
             ..AllowlistSettings::default()
         },
-        limits: RequestLimits {
-            header_time: PATIENCE,
-            header_bytes: 32 << 10,
-            headers: 100,
-            body_bytes: 1 << 20,
-            body_time: PATIENCE,
-        },
+        server_names: Vec::new(),
+        limits: RequestLimits::GENEROUS,
         routes: vec![route],
     };
     Plan { tls: TlsMode::Off, front, forward: None, proxy_protocol: false }
@@ -98,7 +94,7 @@ impl House {
             proxy_protocol: plan.proxy_protocol,
         };
         let listener = Listener::bind(&listen, Arc::clone(&telemetry)).unwrap();
-        let tls = TlsSettings { mode: plan.tls, handshake_time: PATIENCE };
+        let tls = TlsSettings { mode: plan.tls, handshake_time: PATIENCE, handshakes: 100 };
         let tls = Tls::new(&tls).unwrap();
         let forwards: HashMap<_, _> =
             plan.forward.into_iter().map(|forward| ("in".into(), forward)).collect();

@@ -173,6 +173,59 @@ async fn a_host_is_named_exactly_once() {
 }
 
 #[tokio::test]
+async fn a_body_is_asked_for_when_everything_before_it_was_found_good() {
+    let mut plan = plan();
+    plan.front.limits.body_bytes = 100;
+    let place = SecretPlace::Header(http::HeaderName::from_static("x-token"));
+    plan.front.routes[0].secret = Some(RouteSecret { place, value: "s3cret".into() });
+    let house = House::build(plan);
+    let secret = "X-Token: s3cret\r\n";
+    for (line, more, length, expected) in [
+        ("POST /nowhere", secret, 21, "404"),
+        ("DELETE /in", secret, 21, "405"),
+        ("HEAD /in", secret, 21, "200"),
+        ("POST /in", "", 21, "401"),
+        ("POST /in", "X-Token: s3cret\r\nContent-Encoding: gzip\r\n", 21, "415"),
+        ("POST /in", secret, 101, "413"),
+        ("POST /in", secret, EVENT.len(), "100"),
+    ] {
+        let head = format!("{line} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{more}");
+        let head = format!("{head}Content-Length: {length}\r\n\r\n");
+        let mut stream = house.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        within(line, stream.read_exact(&mut first)).await.unwrap();
+        assert_eq!(&first, format!("HTTP/1.1 {expected}").as_bytes(), "{line} {more}");
+        if expected == "100" {
+            let body = format!("{EVENT}POST /in HTTP/1.1\r\nConnection: close\r\n\r\n");
+            stream.write_all(body.as_bytes()).await.unwrap();
+        }
+        // Whoever was not asked for the body cannot send another request behind it.
+        let rest = said(&mut stream).await;
+        let answers = rest.matches("HTTP/1.1 ").count();
+        assert_eq!(answers, if expected == "100" { 2 } else { 0 }, "{line} {more}: {rest}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_received_of_whoever_asks_what_would_be() {
+    let house = House::build(plan());
+    let event = "/in?action_id=1.2.3";
+    for (method, expected, allow) in [("HEAD", 200, false), ("OPTIONS", 204, true)] {
+        let said = house.say(request(&format!("{method} {event}"), "", "")).await;
+        assert_eq!(status(&said), expected, "{said}");
+        assert!(said.ends_with("\r\n\r\n"), "no body: {said}");
+        assert_eq!(said.contains("allow: GET, POST, HEAD, OPTIONS\r\n"), allow, "{said}");
+        assert!(!said.contains("content-length"), "{said}");
+        let probes = format!("postgate_probes_total{{method=\"{method}\"}}");
+        assert_eq!(house.metric(&probes).as_deref(), Some("1"));
+    }
+    assert_eq!(house.spool.status().pending, 0);
+    house.close().await;
+}
+
+#[tokio::test]
 async fn nothing_encoded_is_taken() {
     let house = House::build(plan());
     for (more, expected) in [

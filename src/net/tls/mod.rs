@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem;
 use rustls::server::VerifierBuilderError;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::identity::Identity;
@@ -66,6 +67,8 @@ pub enum HandshakeError {
 pub struct Tls {
     identity: Option<Arc<ArcSwap<Identity>>>,
     handshake_time: Duration,
+    /// A place for each handshake that has begun.
+    handshakes: Arc<Semaphore>,
 }
 
 impl Tls {
@@ -82,7 +85,12 @@ impl Tls {
             TlsMode::Off => None,
         };
         let identity = identity.map(|identity| Arc::new(ArcSwap::from_pointee(identity)));
-        Ok(Self { identity, handshake_time: settings.handshake_time })
+        let handshakes = settings.handshakes.min(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            identity,
+            handshake_time: settings.handshake_time,
+            handshakes: Arc::new(Semaphore::new(handshakes)),
+        })
     }
 
     /// Takes over the certificate, the key and the client authorities of `other`, for handshakes
@@ -114,7 +122,13 @@ impl Tls {
         let Some(identity) = &self.identity else {
             return Ok(Stream::Plain(io));
         };
-        let handshake = identity.load().acceptor.accept(io);
+        let handshake = async {
+            // Whoever says nothing gets no place, and no memory but its socket's.
+            io.peek(&mut [0]).await?;
+            let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
+            let handshake = identity.load().acceptor.accept(io);
+            handshake.await
+        };
         match tokio::time::timeout_at(deadline, handshake).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => Err(HandshakeError::Failed(error)),

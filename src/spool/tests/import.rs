@@ -49,8 +49,8 @@ async fn everything_is_as_it_was_and_in_its_order() {
     assert_eq!((status.pending, status.dead, status.quarantined), (4, 1, 1));
     assert!(spool.verify().await.unwrap().problems.is_empty());
     // The next of "c" waits for the first, whose time has not come.
-    let bodies = [spool.next().await, spool.next().await].map(|lease| lease.body);
-    assert_eq!(bodies, ["5", "6"]);
+    let leases = [spool.next().await, spool.next().await];
+    assert_eq!(leases.each_ref().map(|lease| lease.body.clone()), ["5", "6"]);
     assert!(spool.now().is_none());
     let again = spool.append(event("c", "4")).await.unwrap();
     assert_eq!(again, Receipt::Repeat(exported[3].record.id), "repeats are still recognised");

@@ -5,6 +5,7 @@ pub(crate) mod certs;
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod disk;
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod payload;
 pub(crate) mod process;

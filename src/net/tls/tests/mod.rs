@@ -10,13 +10,14 @@ use rustls::client::{Resumption, Tls12Resumption, WantsClientCert};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ClientConfig, ConfigBuilder, HandshakeKind, ProtocolVersion, RootCertStore,
+    ALL_VERSIONS, ClientConfig, ConfigBuilder, HandshakeKind, ProtocolVersion, RootCertStore,
     SupportedProtocolVersion,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsConnector;
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::net::{ClientSettings, Protocol};
@@ -57,7 +58,7 @@ impl Files {
 }
 
 fn tls(mode: TlsMode, handshake_time: Duration) -> Result<Tls, TlsError> {
-    Tls::new(&TlsSettings { mode, handshake_time })
+    Tls::new(&TlsSettings { mode, handshake_time, handshakes: 2 })
 }
 
 /// A client that trusts `tls`, and shows a certificate where it has one.
@@ -261,6 +262,38 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
     let (mut near, far) = pair().await;
     near.write_all(b"\x16\x03\x01").await.unwrap();
     assert!(matches!(tls.accept(far, tls.deadline()).await, Err(HandshakeError::TooSlow)));
+}
+
+#[tokio::test]
+async fn past_the_limit_a_handshake_waits_and_whoever_is_silent_holds_no_place() {
+    let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
+    let client = client(&tls, ALL_VERSIONS, &[], None);
+    let tasks = TaskTracker::new();
+    let begin = |far| {
+        let tls = tls.clone();
+        tasks.spawn(async move { tls.accept(far, tls.deadline()).await.map(drop) })
+    };
+    let (_silent, far) = pair().await;
+    begin(far);
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        shake(&tls, &client).await.unwrap();
+        let (mut near, far) = pair().await;
+        near.write_all(b"\x16\x03\x01").await.unwrap();
+        stalled.push(near);
+        begin(far);
+    }
+    while tls.handshakes.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let (near, far) = pair().await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let late = tls.accept(far, Instant::now() + Duration::from_millis(20));
+    let (late, _) = tokio::join!(late, client.connect(name, near));
+    assert!(matches!(late, Err(HandshakeError::TooSlow)));
+    // The places are given back.
+    drop(stalled);
+    shake(&tls, &client).await.unwrap();
 }
 
 #[tokio::test]

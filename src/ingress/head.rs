@@ -1,0 +1,175 @@
+//! What must hold of every head, whatever it asks for.
+
+use http::header::{EXPECT, HOST};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Version};
+
+use super::FrontSettings;
+use super::reply::Refusal;
+
+/// The rules for heads.
+#[derive(Debug)]
+pub(super) struct HeadRules {
+    /// Header lines at most.
+    headers: usize,
+    /// Bytes of path and query at most.
+    target_bytes: usize,
+    /// The hosts that may be asked for, in lower case; none: all.
+    server_names: Vec<String>,
+}
+
+impl HeadRules {
+    pub(super) fn new(settings: &FrontSettings) -> Self {
+        Self {
+            headers: settings.limits.headers,
+            target_bytes: settings.limits.target_bytes,
+            server_names: settings.server_names.iter().map(|n| n.to_ascii_lowercase()).collect(),
+        }
+    }
+
+    pub(super) fn check(&self, head: &Parts) -> Result<(), Refusal> {
+        if head.headers.len() > self.headers {
+            return Err(Refusal::TooManyHeaders);
+        }
+        if head.uri.path_and_query().is_some_and(|it| it.as_str().len() > self.target_bytes) {
+            return Err(Refusal::TargetTooLong);
+        }
+        let host = host(head)?;
+        if !self.server_names.is_empty() && !host.is_some_and(|host| self.serves(&host)) {
+            return Err(Refusal::Misdirected);
+        }
+        if expects_more_than_continue(&head.headers) {
+            return Err(Refusal::Expectation);
+        }
+        Ok(())
+    }
+
+    fn serves(&self, host: &Authority) -> bool {
+        self.server_names.iter().any(|name| host.host().eq_ignore_ascii_case(name))
+    }
+}
+
+/// The host that is asked for: named once, and the same wherever it is named (RFC 9112, 3.2 and
+/// 3.2.2; RFC 9113, 8.3.1).
+fn host(head: &Parts) -> Result<Option<Authority>, Refusal> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let named = match (hosts.next(), hosts.next(), head.version) {
+        (None, _, Version::HTTP_10 | Version::HTTP_2) => None,
+        (Some(host), None, _) => Some(authority(host.as_bytes()).ok_or(Refusal::Host)?),
+        _ => return Err(Refusal::Host),
+    };
+    // `:authority`, or the target's own in absolute form.
+    let target = match head.uri.authority() {
+        Some(target) => Some(authority(target.as_str().as_bytes()).ok_or(Refusal::Host)?),
+        None => None,
+    };
+    match (named, target) {
+        (Some(named), Some(target)) if named != target => Err(Refusal::Host),
+        (named, target) => Ok(target.or(named)),
+    }
+}
+
+/// `host [ ":" port ]` without the user that a URL may have.
+fn authority(text: &[u8]) -> Option<Authority> {
+    let authority = Authority::try_from(text).ok()?;
+    let host = authority.host();
+    let port = authority.as_str().strip_prefix(host)?;
+    let number = port.strip_prefix(':').unwrap_or_default();
+    let good = port.is_empty() || (port.starts_with(':') && number.parse::<u16>().is_ok());
+    (good && !host.is_empty()).then_some(authority)
+}
+
+/// RFC 9110, 10.1.1: there is one expectation.
+fn expects_more_than_continue(headers: &HeaderMap) -> bool {
+    let mut expectations = headers.get_all(EXPECT).iter();
+    expectations.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(version: Version, target: &str, hosts: &[&str]) -> Parts {
+        let mut request = http::Request::get(target).version(version);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn rules(names: &[&str]) -> HeadRules {
+        let server_names = names.iter().map(|&name| name.to_owned()).collect();
+        HeadRules { headers: 100, target_bytes: 8, server_names }
+    }
+
+    #[test]
+    fn a_target_ends_at_its_limit() {
+        let head = |target: &str| head(Version::HTTP_11, target, &["a"]);
+        for target in ["/234?678", "http://a/234?678"] {
+            assert!(rules(&[]).check(&head(target)).is_ok(), "{target}");
+            let past = rules(&[]).check(&head(&format!("{target}9")));
+            assert!(matches!(past, Err(Refusal::TargetTooLong)), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_named_once_and_is_a_host() {
+        use Version as V;
+        for (version, target, hosts, good) in [
+            (V::HTTP_11, "/", &["a"][..], true),
+            (V::HTTP_11, "/", &["a:8443"], true),
+            (V::HTTP_11, "/", &["[2001:db8::1]:8443"], true),
+            (V::HTTP_11, "http://a/", &["A"], true),
+            (V::HTTP_10, "/", &[], true),
+            (V::HTTP_2, "https://a/", &[], true),
+            (V::HTTP_2, "https://a/", &["a"], true),
+            (V::HTTP_11, "/", &[], false),
+            (V::HTTP_11, "http://a/", &[], false),
+            (V::HTTP_11, "http://a/", &["b"], false),
+            (V::HTTP_11, "http://u@a/", &["a"], false),
+            (V::HTTP_11, "/", &["a", "a"], false),
+            (V::HTTP_10, "/", &["a", "b"], false),
+            (V::HTTP_11, "/", &[""], false),
+            (V::HTTP_11, "/", &["u@a"], false),
+            (V::HTTP_11, "/", &["a/b"], false),
+            (V::HTTP_11, "/", &["a, b"], false),
+            (V::HTTP_11, "/", &["a:"], false),
+            (V::HTTP_11, "/", &["a:b"], false),
+            (V::HTTP_11, "/", &["a:65536"], false),
+            (V::HTTP_2, "https://a/", &["b"], false),
+            (V::HTTP_2, "https://a/", &["a", "a"], false),
+        ] {
+            let found = host(&head(version, target, hosts));
+            assert_eq!(found.is_ok(), good, "{version:?} {target} {hosts:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_names_lets_no_other_host_in() {
+        let rules = rules(&["a.example"]);
+        for (version, target, hosts, good) in [
+            (Version::HTTP_11, "/", &["a.example"][..], true),
+            (Version::HTTP_11, "/", &["A.Example:8443"], true),
+            (Version::HTTP_2, "https://a.example/", &[], true),
+            (Version::HTTP_11, "/", &["b.example"], false),
+            (Version::HTTP_11, "/", &["x.a.example"], false),
+            (Version::HTTP_10, "/", &[], false),
+            (Version::HTTP_2, "https://b.example/", &[], false),
+        ] {
+            let found = rules.check(&head(version, target, hosts));
+            assert_eq!(found.is_ok(), good, "{version:?} {target} {hosts:?}");
+            assert!(matches!(found, Ok(()) | Err(Refusal::Misdirected)), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn one_thing_may_be_expected() {
+        let rules = rules(&[]);
+        for (expect, good) in [("100-continue", true), ("100-Continue", true), ("200-ok", false)] {
+            let mut head = head(Version::HTTP_11, "/", &["a"]);
+            head.headers.insert(EXPECT, expect.parse().unwrap());
+            assert_eq!(rules.check(&head).is_ok(), good, "{expect}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Where in a connection's requests the reader is, and what it may meet there.
+
+use super::line::{self, Chunk, Field};
+
+/// A line of a chunked body holds a number, and extensions that nobody uses.
+const CHUNK_LINE_BYTES: usize = 1024;
+
+/// Follows the requests of one connection from line to line.
+#[derive(Debug)]
+pub(super) struct Framing {
+    state: State,
+    /// The beginning of a line whose end has not come.
+    line: Vec<u8>,
+    head_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The first line of a request; empty lines before it are passed over.
+    Start,
+    /// Header lines.
+    Head(Length),
+    /// Bytes of a body, or of a chunk and the line end behind it.
+    Bytes { left: u64, then: Next },
+    /// The end of a chunk's bytes.
+    ChunkEnd,
+    /// The length of the next chunk.
+    ChunkSize,
+    /// Header lines behind the last chunk.
+    Trailers,
+}
+
+/// What comes after a body's bytes.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Request,
+    ChunkEnd,
+}
+
+/// What the lines of a head so far say of its body. There is one way to say it, once.
+#[derive(Clone, Copy, Debug)]
+enum Length {
+    None { chunked_allowed: Chunked },
+    Bytes(u64),
+    Chunked,
+}
+
+/// HTTP/1.0 has no chunks (RFC 9112, 6.1).
+#[derive(Clone, Copy, Debug)]
+enum Chunked {
+    Known,
+    Unknown,
+}
+
+/// A rule is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// So many of the bytes just looked at are good.
+    pub(super) at: usize,
+    /// In which part of a request.
+    pub(super) place: Place,
+    /// Which rule, for the log.
+    pub(super) what: &'static str,
+}
+
+/// A part of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Head,
+    Body,
+}
+
+impl Framing {
+    pub(super) fn new(head_bytes: usize) -> Self {
+        Self { state: State::Start, line: Vec::new(), head_bytes }
+    }
+
+    /// Looks at the next bytes.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let at = bytes.len() - rest.len();
+            let place = self.place();
+            rest = self.step(rest).map_err(|what| Fault { at, place, what })?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the next line, or at bytes of a body; what is left.
+    fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], &'static str> {
+        if let State::Bytes { left, then } = self.state {
+            let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+            let left = left - u64::try_from(here).unwrap_or(left);
+            self.state = match then {
+                _ if left > 0 => State::Bytes { left, then },
+                Next::Request => State::Start,
+                Next::ChunkEnd => State::ChunkEnd,
+            };
+            return Ok(bytes.get(here..).unwrap_or_default());
+        }
+        let Some(end) = memchr::memchr(b'\n', bytes) else {
+            // hyper refuses a head that is larger than allowed; this is for what it does not count.
+            if self.line.len() + bytes.len() > self.line_bytes() {
+                return Err("a line is too long");
+            }
+            self.line.extend_from_slice(bytes);
+            return Ok(&[]);
+        };
+        let (now, rest) = bytes.split_at(end + 1);
+        if self.line.is_empty() {
+            self.state = self.state.after(line::ended(now)?)?;
+        } else {
+            let mut whole = std::mem::take(&mut self.line);
+            whole.extend_from_slice(now);
+            self.state = self.state.after(line::ended(&whole)?)?;
+        }
+        Ok(rest)
+    }
+
+    fn place(&self) -> Place {
+        match self.state {
+            State::Start | State::Head(_) => Place::Head,
+            State::Bytes { .. } | State::ChunkEnd | State::ChunkSize | State::Trailers => {
+                Place::Body
+            }
+        }
+    }
+
+    fn line_bytes(&self) -> usize {
+        match self.state {
+            State::ChunkSize | State::ChunkEnd => CHUNK_LINE_BYTES,
+            // Twice, so that hyper's own answer to a large head comes first.
+            _ => self.head_bytes.saturating_mul(2),
+        }
+    }
+}
+
+impl State {
+    /// What follows when this is the next line.
+    fn after(self, line: &[u8]) -> Result<Self, &'static str> {
+        match self {
+            Self::Start | Self::Trailers if line.is_empty() => Ok(Self::Start),
+            Self::Start => {
+                let chunked_allowed = match line::request(line)? {
+                    line::Version::Http10 => Chunked::Unknown,
+                    line::Version::Http11 => Chunked::Known,
+                };
+                Ok(Self::Head(Length::None { chunked_allowed }))
+            }
+            Self::Head(length) if line.is_empty() => Ok(length.body()),
+            Self::Head(length) => Ok(Self::Head(length.with(line::field(line)?)?)),
+            Self::ChunkEnd if line.is_empty() => Ok(Self::ChunkSize),
+            Self::ChunkEnd => Err("a chunk is longer than it says"),
+            Self::ChunkSize => Ok(match line::chunk(line)? {
+                Chunk::Last => Self::Trailers,
+                Chunk::Of(left) => Self::Bytes { left, then: Next::ChunkEnd },
+            }),
+            Self::Trailers => line::field(line).map(|_| Self::Trailers),
+            Self::Bytes { .. } => Ok(self),
+        }
+    }
+}
+
+impl Length {
+    /// One more header line.
+    fn with(self, field: Field) -> Result<Self, &'static str> {
+        match (self, field) {
+            (_, Field::Other) => Ok(self),
+            (Self::None { .. }, Field::ContentLength(bytes)) => Ok(Self::Bytes(bytes)),
+            (Self::None { chunked_allowed: Chunked::Known }, Field::Chunked) => Ok(Self::Chunked),
+            (Self::None { chunked_allowed: Chunked::Unknown }, Field::Chunked) => {
+                Err("HTTP/1.0 has no Transfer-Encoding")
+            }
+            (Self::Bytes(_) | Self::Chunked, _) => Err("the length of the body is said twice"),
+        }
+    }
+
+    fn body(self) -> State {
+        match self {
+            Self::None { .. } | Self::Bytes(0) => State::Start,
+            Self::Bytes(left) => State::Bytes { left, then: Next::Request },
+            Self::Chunked => State::ChunkSize,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn follow(text: &str) -> Result<(), &'static str> {
+        Framing::new(8192).follow(text.as_bytes()).map_err(|fault| fault.what)
+    }
+
+    #[test]
+    fn the_end_of_one_request_is_the_beginning_of_the_next() {
+        let next = "!";
+        for body in [
+            "\r\n",
+            "Content-Length: 0\r\n\r\n",
+            "Content-Length: 3\r\n\r\n\n\r\n",
+            "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "Transfer-Encoding: chunked\r\n\r\n3\r\n\n\r\n\r\n1\r\n!\r\n00\r\nA: b\r\n\r\n",
+        ] {
+            let request = format!("POST / HTTP/1.1\r\nHost: a\r\n{body}");
+            assert_eq!(follow(&request.repeat(2)), Ok(()), "{body:?}");
+            let mut framing = Framing::new(8192);
+            framing.follow(request.as_bytes()).unwrap();
+            assert!(matches!(framing.state, State::Start), "{body:?}");
+            assert!(follow(&format!("{request}{next}\r\n")).is_err(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_said_once() {
+        let one = "Content-Length: 1\r\n";
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        for (version, lines, good) in [
+            ("1.1", one.to_owned(), true),
+            ("1.0", one.to_owned(), true),
+            ("1.1", chunked.to_owned(), true),
+            ("1.0", chunked.to_owned(), false),
+            ("1.1", one.repeat(2), false),
+            ("1.1", chunked.repeat(2), false),
+            ("1.1", format!("{one}{chunked}"), false),
+            ("1.1", format!("{chunked}{one}"), false),
+        ] {
+            let found = follow(&format!("POST / HTTP/{version}\r\n{lines}"));
+            assert_eq!(found.is_ok(), good, "{version} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_where_its_line_begins() {
+        let mut framing = Framing::new(8192);
+        let fault = framing.follow(b"GET / HTTP/1.1\r\nA:b\r\n c\r\n\r\n").unwrap_err();
+        assert_eq!((fault.at, fault.place), (21, Place::Head));
+
+        let mut framing = Framing::new(8192);
+        framing.follow(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r").unwrap();
+        let fault = framing.follow(b"b\n").unwrap_err();
+        assert_eq!((fault.at, fault.place), (0, Place::Body));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_kept_to_a_limit() {
+        let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;";
+        let mut framing = Framing::new(8192);
+        framing.follow(head).unwrap();
+        framing.follow(&[b'a'; CHUNK_LINE_BYTES - 2]).unwrap();
+        assert!(framing.follow(b"a").is_err());
+
+        let mut framing = Framing::new(8192);
+        framing.follow(&[b'A'; 16384]).unwrap();
+        assert!(framing.follow(b"A").is_err());
+    }
+
+    proptest! {
+        /// However the bytes come, the same ones are found to be good.
+        #[test]
+        fn pieces_do_not_matter(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "GET / HTTP/1.1\r\n", "POST /a HTTP/1.0\r\n", "Host: a\r\n", "\r\n", "\n", "\r",
+                "Content-Length: 2\r\n", "Transfer-Encoding: chunked\r\n", "2\r\n", "ab", "0\r\n", "5;a=\"b\"\r\n",
+                " ", ":", "\0",
+            ]), 0..12),
+            cuts in prop::collection::vec(1_usize..20, 0..40),
+        ) {
+            let text = parts.concat();
+            let whole = Framing::new(8192).follow(text.as_bytes()).map_err(|fault| fault.what);
+            let mut framing = Framing::new(8192);
+            let mut rest = text.as_bytes();
+            let mut found = Ok(());
+            for cut in cuts {
+                let (now, later) = rest.split_at(cut.min(rest.len()));
+                found = found.and_then(|()| framing.follow(now));
+                rest = later;
+            }
+            found = found.and_then(|()| framing.follow(rest));
+            prop_assert_eq!(found.map_err(|fault| fault.what), whole);
+        }
+    }
+}

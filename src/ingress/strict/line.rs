@@ -1,0 +1,392 @@
+//! The grammar of single lines: RFC 9112 for heads and chunks, RFC 9110 for fields, RFC 3986 for
+//! targets.
+
+/// The version of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    Http10,
+    Http11,
+}
+
+/// What a header line says of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    ContentLength(u64),
+    Chunked,
+    Other,
+}
+
+/// What a chunk's first line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chunk {
+    Last,
+    Of(u64),
+}
+
+type Checked<T> = Result<T, &'static str>;
+
+/// The line without its end, which is CR LF and nothing else (RFC 9112, 2.2).
+pub(super) fn ended(line: &[u8]) -> Checked<&[u8]> {
+    let line = line.strip_suffix(b"\r\n").ok_or("a line ends with a bare LF")?;
+    if memchr::memchr(b'\r', line).is_some() {
+        return Err("a line holds a bare CR");
+    }
+    Ok(line)
+}
+
+/// A request line (RFC 9112, 3).
+pub(super) fn request(line: &[u8]) -> Checked<Version> {
+    let mut parts = line.split(|&byte| byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err("a request line has three parts and two spaces");
+    };
+    if !is_token(method) {
+        return Err("the method is no token");
+    }
+    // Nobody is connected through us, and what would follow is no HTTP.
+    if method == b"CONNECT" {
+        return Err("CONNECT is for proxies");
+    }
+    check_target(target, method)?;
+    match version {
+        b"HTTP/1.1" => Ok(Version::Http11),
+        b"HTTP/1.0" => Ok(Version::Http10),
+        _ => Err("the version is not HTTP/1.1"),
+    }
+}
+
+/// `/path?query`, `http://host/path?query`, or `*` for OPTIONS (RFC 9112, 3.2).
+fn check_target(target: &[u8], method: &[u8]) -> Checked<()> {
+    if target == b"*" {
+        return if method == b"OPTIONS" { Ok(()) } else { Err("the target * is for OPTIONS") };
+    }
+    let path = match after_scheme(target) {
+        // Whose host it is, is seen where all hosts are.
+        Some(rest) => {
+            let slash = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));
+            rest.get(slash.unwrap_or(rest.len())..).unwrap_or_default()
+        }
+        None if target.starts_with(b"/") => target,
+        None => return Err("the target has no known form"),
+    };
+    if memchr::memchr(b'#', target).is_some() {
+        return Err("the target has a fragment");
+    }
+    // The query is data of the sender, who may have pasted anything into it: not our matter here.
+    let query = memchr::memchr(b'?', path);
+    check_path(query.and_then(|at| path.get(..at)).unwrap_or(path))
+}
+
+fn after_scheme(target: &[u8]) -> Option<&[u8]> {
+    [&b"http://"[..], b"https://"].into_iter().find_map(|scheme| {
+        let (found, rest) = target.split_at_checked(scheme.len())?;
+        found.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
+}
+
+/// Characters as RFC 3986, 3.3, has them. Control characters do not become harmless by an encoding.
+fn check_path(path: &[u8]) -> Checked<()> {
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte == b'%' {
+            let [high, low, after @ ..] = rest else { return Err("the path has half an escape") };
+            let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
+                return Err("the path has an escape that is none");
+            };
+            if high < 2 || (high, low) == (7, 15) {
+                return Err("the path has a control character");
+            }
+            rest = after;
+        } else if !is_path(byte) {
+            return Err("the path has a character that must be escaped");
+        }
+    }
+    Ok(())
+}
+
+/// A header or trailer line (RFC 9112, 5).
+pub(super) fn field(line: &[u8]) -> Checked<Field> {
+    let colon = memchr::memchr(b':', line).ok_or("a header line has no colon")?;
+    let (name, value) = line.split_at(colon);
+    // Folded lines and space before the colon end here as well.
+    if !is_token(name) {
+        return Err("the name of a header is no token");
+    }
+    let value = value.get(1..).unwrap_or_default();
+    if !value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
+        return Err("the value of a header has a control character");
+    }
+    if name.eq_ignore_ascii_case(b"content-length") {
+        return length(value.trim_ascii()).map(Field::ContentLength);
+    }
+    if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        let chunked = value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+        return if chunked { Ok(Field::Chunked) } else { Err("Transfer-Encoding is not chunked") };
+    }
+    Ok(Field::Other)
+}
+
+/// Digits (RFC 9110, 8.6). A leading zero is octal to some.
+fn length(digits: &[u8]) -> Checked<u64> {
+    let octal = digits.len() > 1 && digits.starts_with(b"0");
+    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let number = std::str::from_utf8(digits).ok().filter(|_| all && !octal);
+    number.and_then(|digits| digits.parse().ok()).ok_or("Content-Length is no number")
+}
+
+/// `1a;name=value` (RFC 9112, 7.1).
+pub(super) fn chunk(line: &[u8]) -> Checked<Chunk> {
+    let end = line.iter().position(|&byte| digit(byte).is_none()).unwrap_or(line.len());
+    let (digits, extensions) = line.split_at(end);
+    let mut size: u64 = 0;
+    for &byte in digits {
+        let digit = digit(byte).unwrap_or_default();
+        size = size.checked_mul(16).ok_or("a chunk is too long")? + u64::from(digit);
+    }
+    if digits.is_empty() {
+        return Err("the length of a chunk is no number");
+    }
+    check_extensions(extensions)?;
+    Ok(if size == 0 { Chunk::Last } else { Chunk::Of(size) })
+}
+
+/// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112, 7.1.1).
+fn check_extensions(extensions: &[u8]) -> Checked<()> {
+    const FAULT: &str = "a chunk extension is not well formed";
+    let mut rest = extensions;
+    while !rest.is_empty() {
+        rest = rest.trim_ascii_start().strip_prefix(b";").ok_or(FAULT)?;
+        rest = after_token(rest.trim_ascii_start()).ok_or(FAULT)?;
+        if let Some(value) = rest.trim_ascii_start().strip_prefix(b"=") {
+            let value = value.trim_ascii_start();
+            rest = match value.strip_prefix(b"\"") {
+                Some(quoted) => after_quoted(quoted).ok_or(FAULT)?,
+                None => after_token(value).ok_or(FAULT)?,
+            };
+        }
+    }
+    Ok(())
+}
+
+fn after_token(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|&byte| !is_tchar(byte)).unwrap_or(text.len());
+    if end == 0 { None } else { text.get(end..) }
+}
+
+/// What follows the closing quote.
+fn after_quoted(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text;
+    loop {
+        let (&byte, after) = rest.split_first()?;
+        rest = after;
+        let printable = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+        match byte {
+            b'"' => return Some(rest),
+            b'\\' => rest = rest.split_first().filter(|(byte, _)| printable(**byte))?.1,
+            byte if printable(byte) => {}
+            _ => return None,
+        }
+    }
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_tchar)
+}
+
+/// RFC 9110, 5.6.2.
+const fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// `pchar` but for `%`, and the slash.
+const fn is_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'/' | b'-'
+                | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'@'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_with_both() {
+        assert_eq!(ended(b"a\r\n"), Ok(&b"a"[..]));
+        assert_eq!(ended(b"\r\n"), Ok(&b""[..]));
+        for line in [&b"a\n"[..], b"a\rb\r\n", b"a\r\r\n"] {
+            assert!(ended(line).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_line_has_one_form() {
+        for line in [
+            "GET / HTTP/1.1",
+            "GET /a/b.c;d=e%2F?f=[g]|{h}\\\" HTTP/1.1",
+            "get /?é HTTP/1.0",
+            "OPTIONS * HTTP/1.1",
+            "GET http://a HTTP/1.1",
+            "GET HTTPS://a:1/b?c HTTP/1.1",
+        ] {
+            assert!(request(line.as_bytes()).is_ok(), "{line:?}");
+        }
+        for line in [
+            "GET /",
+            "GET  / HTTP/1.1",
+            "GET / HTTP/1.1 ",
+            " GET / HTTP/1.1",
+            "GET\t/ HTTP/1.1",
+            "G[T / HTTP/1.1",
+            "GET / HTTP/1.2",
+            "GET / HTTP/2.0",
+            "GET / http/1.1",
+            "GET / HTTP/01.1",
+            "GET * HTTP/1.1",
+            "CONNECT a:1 HTTP/1.1",
+            "CONNECT / HTTP/1.1",
+            "GET a:1 HTTP/1.1",
+            "GET ftp://a/ HTTP/1.1",
+            "GET /#a HTTP/1.1",
+            "GET /?a#b HTTP/1.1",
+            "GET http://a#b HTTP/1.1",
+            "GET /a\\b HTTP/1.1",
+            "GET /{a} HTTP/1.1",
+            "GET /é HTTP/1.1",
+            "GET /%0a HTTP/1.1",
+            "GET /%00 HTTP/1.1",
+            "GET /%7f HTTP/1.1",
+            "GET /% HTTP/1.1",
+            "GET /%a HTTP/1.1",
+            "GET /%ag HTTP/1.1",
+        ] {
+            assert!(request(line.as_bytes()).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_has_one_form_and_a_length_one_spelling() {
+        for (line, expected) in [
+            ("A:", Field::Other),
+            ("A:\tb\u{e9} ", Field::Other),
+            ("content-length: 18446744073709551615", Field::ContentLength(u64::MAX)),
+            ("Content-Length:\t 5 ", Field::ContentLength(5)),
+            ("Content-Length: 0", Field::ContentLength(0)),
+            ("Content_Length: 07", Field::Other),
+            ("TRANSFER-ENCODING: Chunked", Field::Chunked),
+        ] {
+            assert_eq!(field(line.as_bytes()), Ok(expected), "{line:?}");
+        }
+        for line in [
+            "",
+            "A",
+            ":",
+            "A :b",
+            " A:b",
+            "\tb",
+            "A[:b",
+            "\u{e9}:b",
+            "A:\0",
+            "A:\x0b",
+            "A:\x7f",
+            "Content-Length:",
+            "Content-Length: 05",
+            "Content-Length: 00",
+            "Content-Length: -0",
+            "Content-Length: +5",
+            "Content-Length: 5, 5",
+            "Content-Length: 1 0",
+            "Content-Length: 1_0",
+            "Content-Length: 0x5",
+            "Content-Length: 18446744073709551616",
+            "Transfer-Encoding:",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: chunked, chunked",
+            "Transfer-Encoding: chunked;a=b",
+            "Transfer-Encoding: chunked,",
+            "Transfer-Encoding: identity",
+        ] {
+            assert!(field(line.as_bytes()).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_has_hexadecimal_digits_and_extensions() {
+        for (line, expected) in [
+            ("0", Chunk::Last),
+            ("000", Chunk::Last),
+            ("a", Chunk::Of(10)),
+            ("A", Chunk::Of(10)),
+            ("ffffffffffffffff", Chunk::Of(u64::MAX)),
+            ("5;a", Chunk::Of(5)),
+            ("5 ; a = b;c=\"d \\\" ;\"", Chunk::Of(5)),
+        ] {
+            assert_eq!(chunk(line.as_bytes()), Ok(expected), "{line:?}");
+        }
+        for line in [
+            "",
+            " 5",
+            "5 ",
+            "+5",
+            "-5",
+            "0x5",
+            "1_0",
+            "5;",
+            "5;;a",
+            "5;a=",
+            "5;a b",
+            "5;a[=b",
+            "5;\0a",
+            "5;a=\"b",
+            "5;a=\"b\\\"",
+            "5;a=\"\0\"",
+            "5,a",
+            "5;a=b ",
+            "10000000000000000",
+            "FFFFFFFFFFFFFFFF0",
+        ] {
+            assert!(chunk(line.as_bytes()).is_err(), "{line:?}");
+        }
+    }
+}

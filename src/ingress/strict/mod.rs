@@ -1,0 +1,194 @@
+//! HTTP/1.1 as its grammar has it, and nothing else: a reader in front of hyper, which is lenient
+//! where RFC 9112 lets it be. What two parsers may read in two ways is how requests are smuggled
+//! past the first of them, and the handler cannot see it any more: a line that ends with a bare LF,
+//! a fragment, a chunk extension that is none, two lengths.
+//!
+//! Bytes pass as they are. hyper never gets the end of a line that was not checked; from the first
+//! line on that breaks a rule it gets something it answers with 400, and then the end.
+
+mod framing;
+mod line;
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use self::framing::{Framing, Place};
+
+/// In a head: no part of one may hold NUL, and hyper looks at a head when an empty line has come.
+const NO_HEAD: &[u8] = b"\0\r\n\r\n";
+
+/// A stream whose reader checks the framing of what it reads.
+#[derive(Debug)]
+pub(super) struct Strict<S, F> {
+    stream: S,
+    /// Told which rule a head has broken: no handler sees it. A broken body is the handler's to tell.
+    refused: F,
+    framing: Framing,
+    /// Set for good where the peer has broken a rule.
+    broken: Option<Broken>,
+}
+
+/// What is read after the last good line.
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    /// These bytes, and then the end.
+    Head(&'static [u8]),
+    /// An error, so that no body is taken for whole.
+    Body,
+}
+
+impl<S, F: FnMut(&'static str)> Strict<S, F> {
+    /// `head_bytes`: as much as hyper takes of a head.
+    pub(super) fn new(stream: S, head_bytes: usize, refused: F) -> Self {
+        Self { stream, refused, framing: Framing::new(head_bytes), broken: None }
+    }
+
+    /// Looks at what has come into `buffer` after its first `before` bytes, and takes out what
+    /// breaks a rule.
+    fn check(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        if let Err(fault) = self.framing.follow(new) {
+            buffer.set_filled(before + fault.at);
+            self.broken = Some(match fault.place {
+                Place::Head => {
+                    (self.refused)(fault.what);
+                    Broken::Head(NO_HEAD)
+                }
+                Place::Body => {
+                    tracing::debug!(what = fault.what, "body broken");
+                    Broken::Body
+                }
+            });
+        }
+    }
+
+    /// What is read from a broken request: `Ready` where there is no need to ask the stream.
+    fn answer_broken(&mut self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        match self.broken.as_mut()? {
+            Broken::Head(rest) => {
+                let (now, later) = rest.split_at(rest.len().min(buffer.remaining()));
+                buffer.put_slice(now);
+                *rest = later;
+                Some(Ok(()))
+            }
+            Broken::Body => Some(Err(io::ErrorKind::InvalidData.into())),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin, F: FnMut(&'static str) + Unpin> AsyncRead for Strict<S, F> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(answer) = self.answer_broken(buffer) {
+            return Poll::Ready(answer);
+        }
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        self.check(buffer, before);
+        // Nothing read means the end, and it is not the end yet.
+        if self.broken.is_some() && buffer.filled().len() == before {
+            return Poll::Ready(self.answer_broken(buffer).unwrap_or(Ok(())));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const GOOD: &str = "POST /in HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                        2;a=b\r\n{}\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    /// What comes out of `bytes`, written `step` bytes at a time.
+    async fn read(bytes: &[u8], step: usize) -> (Vec<u8>, io::Result<usize>) {
+        let (mut peer, stream) = tokio::io::duplex(step);
+        let mut strict = Strict::new(stream, 8192, |_| {});
+        let mut out = Vec::new();
+        let write = async move {
+            // A reader that has seen enough leaves.
+            drop(peer.write_all(bytes).await);
+        };
+        let (ended, ()) = tokio::join!(
+            async {
+                let ended = strict.read_to_end(&mut out).await;
+                drop(strict);
+                ended
+            },
+            write
+        );
+        (out, ended)
+    }
+
+    #[tokio::test]
+    async fn what_keeps_the_rules_passes_as_it_is_in_pieces_of_every_size() {
+        for step in 1..=GOOD.len() {
+            let (out, ended) = read(GOOD.as_bytes(), step).await;
+            assert!(ended.is_ok());
+            assert_eq!(String::from_utf8(out).unwrap(), GOOD, "{step} bytes at a time");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_end_of_a_line_passes_that_breaks_a_rule() {
+        let head = "GET / HTTP/1.1\r\nHost: a\r\n";
+        let bad = format!("{head}X : y\r\n\r\n");
+        for step in 1..=bad.len() {
+            let (out, ended) = read(bad.as_bytes(), step).await;
+            assert!(ended.is_ok());
+            let out = String::from_utf8(out).unwrap();
+            let rest = out.strip_prefix(head).unwrap();
+            let rest = rest.strip_suffix("\0\r\n\r\n").unwrap();
+            assert!("X : y\r".starts_with(rest), "{rest:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_a_rule_ends_with_an_error() {
+        let bad = GOOD.replace("2;a=b", "2;a b");
+        for step in 1..=bad.len() {
+            let (out, ended) = read(bad.as_bytes(), step).await;
+            assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::InvalidData);
+            let out = String::from_utf8(out).unwrap();
+            assert!(bad.starts_with(&out) && !out.contains("{}"), "{out}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! HTTP/2 used as no sender uses it: every connection that floods ends, and nobody else notices.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::client::{ask, handshake};
+use crate::support::config::{Folder, ROUTE};
+use crate::support::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM,
+    SETTINGS, frame, next, request,
+};
+use crate::support::gateway::TestGateway;
+use crate::support::upstream::Upstream;
+use crate::support::within;
+
+const PATH: &str = "/postback/actions?action_id=1";
+/// RFC 9113, 7.
+const PROTOCOL_ERROR: u32 = 1;
+const REFUSED_STREAM: u32 = 7;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+async fn gateway(limits: &str) -> TestGateway {
+    let upstream = Upstream::away().await;
+    let more = format!("[limits]\n{limits}\n{ROUTE}");
+    TestGateway::start(Folder::new(upstream.address, &more)).await
+}
+
+/// A connection that has said what HTTP/2 begins with.
+async fn open(gateway: &TestGateway, settings: &[u8]) -> TlsStream<TcpStream> {
+    let trusted = &gateway.folder.certificate;
+    let mut stream = handshake(gateway.gateway.address(), trusted, b"h2").await.unwrap();
+    stream.write_all(PREFACE).await.unwrap();
+    stream.write_all(&frame(SETTINGS, 0, 0, settings)).await.unwrap();
+    stream
+}
+
+/// Sends these bytes over and over until the connection ends, while it reads; the last frame.
+async fn flood(stream: TlsStream<TcpStream>, bytes: &[u8]) -> Option<Frame> {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let sending = async { while write.write_all(bytes).await.is_ok() {} };
+    let reading = async {
+        let mut last = None;
+        while let Some(frame) = next(&mut read).await {
+            last = Some(frame);
+        }
+        last
+    };
+    let (last, ()) = within("the end of a flood", async { tokio::join!(reading, sending) }).await;
+    last
+}
+
+/// A good request of somebody else is answered, and the admin listener answers.
+async fn is_well(gateway: TestGateway) {
+    let mut client = gateway.http2_client().await;
+    assert_eq!(client.post_json(r#"{"action_id":"1.2.3"}"#).await.status(), 200);
+    assert_eq!(ask(gateway.admin(), "/livez").await.0, 200);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn streams_that_are_opened_and_reset_end_the_connection() {
+    let gateway = gateway("").await;
+    let mut stream = open(&gateway, b"").await;
+    let block = request("POST", PATH, &[]);
+    let mut bytes = Vec::new();
+    for number in 0..500 {
+        let id = 2 * number + 1;
+        bytes.extend(frame(HEADERS, END_HEADERS, id, &block));
+        bytes.extend(frame(RST_STREAM, 0, id, &8_u32.to_be_bytes()));
+    }
+    stream.write_all(&bytes).await.unwrap();
+    let end = within("the end of the connection", async {
+        let mut last = None;
+        while let Some(frame) = next(&mut stream).await {
+            last = Some(frame);
+        }
+        last
+    });
+    let end = end.await.unwrap();
+    assert_eq!((end.kind, end.error()), (GOAWAY, ENHANCE_YOUR_CALM), "{end:?}");
+    is_well(gateway).await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_continued_for_ever_ends_the_connection() {
+    let gateway = gateway("").await;
+    let mut stream = open(&gateway, b"").await;
+    stream.write_all(&frame(HEADERS, 0, 1, &request("GET", PATH, &[]))).await.unwrap();
+    let end = flood(stream, &frame(CONTINUATION, 0, 1, &[0, 1, b'a', 1, b'b'])).await;
+    assert_eq!(end.map(|end| end.kind), Some(GOAWAY));
+    is_well(gateway).await;
+}
+
+#[tokio::test]
+async fn pings_and_settings_are_no_requests_and_keep_nothing_open() {
+    let gateway = gateway("header_time = \"300ms\"").await;
+    let pings = frame(PING, 0, 0, b"abcdefgh").repeat(100);
+    flood(open(&gateway, b"").await, &pings).await;
+    flood(open(&gateway, b"").await, &frame(SETTINGS, 0, 0, b"").repeat(100)).await;
+
+    // Nor does it help not to read what they are answered.
+    let mut deaf = open(&gateway, b"").await;
+    within("the end of a flood", async { while deaf.write_all(&pings).await.is_ok() {} }).await;
+    is_well(gateway).await;
+}
+
+#[tokio::test]
+async fn frames_without_a_byte_do_not_make_a_body_last() {
+    let gateway = gateway("body_time = \"300ms\"\nheader_time = \"300ms\"").await;
+    let mut stream = open(&gateway, b"").await;
+    let head = frame(HEADERS, END_HEADERS, 1, &request("POST", PATH, &[]));
+    stream.write_all(&head).await.unwrap();
+    flood(stream, &frame(DATA, 0, 1, b"").repeat(100)).await;
+    is_well(gateway).await;
+}
+
+#[tokio::test]
+async fn replies_that_are_not_read_do_not_keep_a_connection_open() {
+    let gateway = gateway("header_time = \"300ms\"").await;
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0: no reply may have a body.
+    let mut narrow = open(&gateway, &[0, 4, 0, 0, 0, 0]).await;
+    let block = request("GET", PATH, &[]);
+    narrow.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)).await.unwrap();
+    let mut said = Vec::new();
+    drop(within("the end of the connection", narrow.read_to_end(&mut said)).await);
+
+    // HTTP/1.1: requests without an end, and nobody reads.
+    let trusted = &gateway.folder.certificate;
+    let address = gateway.gateway.address();
+    let mut deaf = handshake(address, trusted, b"http/1.1").await.unwrap();
+    let get = format!("GET {PATH} HTTP/1.1\r\nHost: a\r\n\r\n").repeat(100);
+    within("the end of the connection", async {
+        while deaf.write_all(get.as_bytes()).await.is_ok() {}
+    })
+    .await;
+    is_well(gateway).await;
+}
+
+#[tokio::test]
+async fn past_its_limit_a_stream_is_refused_alone() {
+    let gateway = gateway("http2_streams = 2").await;
+    let mut stream = open(&gateway, b"").await;
+    let block = request("POST", PATH, &[]);
+    for id in [1, 3, 5] {
+        stream.write_all(&frame(HEADERS, END_HEADERS, id, &block)).await.unwrap();
+    }
+    stream.write_all(&frame(DATA, END_STREAM, 1, b"{\"action_id\":\"1\"}")).await.unwrap();
+    let (mut refused, mut answered) = (false, false);
+    while !(refused && answered) {
+        let found = within("a frame", next(&mut stream)).await.unwrap();
+        refused |= found.kind == RST_STREAM && found.stream == 5 && found.error() == REFUSED_STREAM;
+        answered |= found.kind == HEADERS && found.stream == 1;
+        assert_ne!(found.kind, GOAWAY);
+    }
+    is_well(gateway).await;
+}
+
+#[tokio::test]
+async fn a_header_of_http1_is_malformed_in_http2() {
+    let gateway = gateway("").await;
+    for more in [
+        [("connection", "close")],
+        [("transfer-encoding", "chunked")],
+        [("te", "gzip")],
+        [("Upper", "case")],
+        [("a\r\nb", "c")],
+        [("a", "b\r\nc: d")],
+        [("a", "\0")],
+        [("content-length", "5")],
+    ] {
+        let mut stream = open(&gateway, b"").await;
+        let block = request("GET", PATH, &more);
+        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)).await.unwrap();
+        let error = within("an answer", async {
+            loop {
+                let frame = next(&mut stream).await.unwrap();
+                if matches!(frame.kind, RST_STREAM | GOAWAY) {
+                    break frame.error();
+                }
+                assert_ne!(frame.kind, HEADERS, "{more:?} was answered");
+            }
+        });
+        assert_eq!(error.await, PROTOCOL_ERROR, "{more:?}");
+    }
+    is_well(gateway).await;
+}
