@@ -22,6 +22,8 @@ mod disk_faults;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod found_files;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod house;
