@@ -10,6 +10,9 @@ use crate::support::upstream::Upstream;
 
 const FORMAT_1: &str = include_str!("../../src/spool/tests/format-1.sql");
 
+/// Puts a file there.
+type Make = fn(&Path);
+
 fn make(path: &Path, sql: &str) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.execute_batch(sql).unwrap();
@@ -37,11 +40,11 @@ async fn a_file_that_is_no_spool_of_ours_is_named_and_left_alone() {
         bytes[100..4096].fill(0xa5);
         std::fs::write(path, bytes).unwrap();
     };
-    let cases: [(&dyn Fn(&Path), &str); 4] = [
-        (&theirs, "is not a spool of postgate: set another spool.path"),
-        (&text, "is not a spool of postgate: set another spool.path"),
-        (&later, "has format 9999"),
-        (&damaged, "the file is damaged: `postgate spool verify` says how to mend it"),
+    let cases: [(Make, &str); 4] = [
+        (theirs, "is not a spool of postgate: set another spool.path"),
+        (text, "is not a spool of postgate: set another spool.path"),
+        (later, "has format 9999"),
+        (damaged, "the file is damaged: `postgate spool verify` says how to mend it"),
     ];
     for (make, told) in cases {
         let folder = Folder::with_route(upstream.address);
