@@ -90,7 +90,12 @@ fn only_open(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let began = clock::instant();
     let spool = Spool::open(&settings(folder), Arc::new(Telemetry::new()))?;
     let (took, pending) = (began.elapsed(), spool.status().pending);
-    println!("open with {pending} pending: {took:?}, {} MiB resident", resident());
+    println!(
+        "open with {pending} pending: {took:?}, {:?} of CPU, {} MiB resident, {} MiB at most",
+        cpu(),
+        memory_mib("VmRSS:"),
+        memory_mib("VmHWM:"),
+    );
     Ok(())
 }
 
@@ -189,10 +194,10 @@ fn cpu() -> Duration {
     Duration::from_millis(10 * (ticks(13).unwrap_or(0) + ticks(14).unwrap_or(0)))
 }
 
-/// Resident memory of this process in MiB; zero where the system does not tell it this way.
-fn resident() -> u64 {
+/// Memory of this process in MiB, as proc(5) has it under this name; zero where there is none.
+fn memory_mib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) / 1024
 }

@@ -26,6 +26,8 @@ mod floods;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod found_files;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod house;

@@ -22,6 +22,34 @@ async fn a_return_to_an_earlier_state_is_an_event_and_a_resend_is_not() {
 }
 
 #[tokio::test]
+async fn a_restart_between_any_two_changes_nothing() {
+    let rig = Rig::new();
+    let mut ids = Vec::new();
+    for body in ["PENDING", "REVERSED", "PENDING"] {
+        let (spool, event) = (rig.open(), event("a", body));
+        ids.push(event.id);
+        assert_eq!(spool.append(event.clone()).await, Ok(Receipt::Stored(event.id)));
+        spool.close().await;
+    }
+    for repeats in 1..=2 {
+        let spool = rig.open();
+        let resent = spool.append(event("a", "PENDING")).await;
+        assert_eq!(resent, Ok(Receipt::Repeat(ids[2])), "the first one's id");
+        spool.close().await;
+        assert_eq!(rig.ask("SELECT repeats FROM events WHERE seq = 3"), repeats);
+    }
+    for id in ids {
+        let spool = rig.open();
+        let lease = spool.next().await;
+        assert_eq!(lease.id, id, "first in, first out");
+        assert!(spool.now().is_none(), "the next waits for it");
+        spool.done(lease);
+        spool.close().await;
+    }
+    assert_eq!(rig.open().status().pending, 0);
+}
+
+#[tokio::test]
 async fn a_repeat_is_recognised_after_delivery_and_after_a_restart() {
     let rig = Rig::new();
     let spool = rig.open();
