@@ -50,6 +50,8 @@ mod smuggling;
 #[cfg(test)]
 mod spool_command;
 #[cfg(test)]
+mod spool_transfer;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod upstream_request;
