@@ -12,7 +12,7 @@ use crate::support::process::{Process, output, postgate};
 use crate::support::upstream::{Answer, Upstream};
 
 /// A folder whose gateway can be asked: the admin port is known before.
-fn folder(upstream: &Upstream, route: &str) -> Folder {
+pub(crate) fn folder(upstream: &Upstream, route: &str) -> Folder {
     let folder = Folder::new(upstream.address, route);
     // Loopback is wide: at an address of its own nobody takes the port before the gateway does, or
     // while it is being started again.
@@ -25,7 +25,7 @@ fn folder(upstream: &Upstream, route: &str) -> Folder {
 }
 
 /// What the command prints, and whether it ends well.
-fn spool(folder: &Folder, arguments: &[&str]) -> (String, bool) {
+pub(crate) fn spool(folder: &Folder, arguments: &[&str]) -> (String, bool) {
     let config = folder.config();
     let mut all = vec!["spool", "--config", config.to_str().unwrap()];
     all.extend(arguments);
