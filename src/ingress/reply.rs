@@ -65,6 +65,9 @@ impl Refusal {
             Self::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, "body_broken"),
             Self::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "malformed"),
             Self::Spool(AppendError::Full) => (StatusCode::SERVICE_UNAVAILABLE, "spool_full"),
+            Self::Spool(AppendError::QuarantineFull) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "quarantine_full")
+            }
             Self::Spool(AppendError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "spool_busy"),
             Self::Spool(AppendError::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "spool_failed"),
             Self::Spool(AppendError::Closed) => (StatusCode::SERVICE_UNAVAILABLE, "spool_closed"),
@@ -259,6 +262,7 @@ mod tests {
             (Body(BodyError::Broken), 400, false),
             (Refusal::Malformed(malformed()), 422, false),
             (Spool(AppendError::Full), 503, true),
+            (Spool(AppendError::QuarantineFull), 503, true),
             (Spool(AppendError::Busy), 503, true),
             (Spool(AppendError::Failed), 503, true),
             (Spool(AppendError::Closed), 503, true),

@@ -12,7 +12,7 @@ use crate::support::process::{Process, output, postgate};
 use crate::support::upstream::Upstream;
 
 /// A folder whose gateway can be asked: the admin port is known before.
-fn folder(upstream: &Upstream, route: &str) -> Folder {
+pub(crate) fn folder(upstream: &Upstream, route: &str) -> Folder {
     let folder = Folder::new(upstream.address, route);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let file = std::fs::read_to_string(folder.config()).unwrap();
@@ -22,7 +22,7 @@ fn folder(upstream: &Upstream, route: &str) -> Folder {
 }
 
 /// What the command prints, and whether it ends well.
-fn spool(folder: &Folder, arguments: &[&str]) -> (String, bool) {
+pub(crate) fn spool(folder: &Folder, arguments: &[&str]) -> (String, bool) {
     let config = folder.config();
     let mut all = vec!["spool", "--config", config.to_str().unwrap()];
     all.extend(arguments);

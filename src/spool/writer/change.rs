@@ -28,6 +28,7 @@ impl Writer {
         self.note_health(made.as_ref().err());
         let made = made.map_err(OperateError::Store)?;
         let (mut replayed, mut dropped) = (0, 0);
+        let mut left_quarantine = false;
         for change in &made {
             let from = match change {
                 Changed::Queued(pending, from) => {
@@ -43,12 +44,18 @@ impl Writer {
             };
             match from {
                 State::Dead => self.board.status.remove_dead(),
-                State::Quarantined => self.board.status.remove_quarantined(),
+                State::Quarantined => {
+                    self.board.status.remove_quarantined();
+                    left_quarantine = true;
+                }
                 State::Pending | State::Delivered => {}
             }
         }
         self.metrics().operated(replayed, dropped);
         self.measure();
+        if left_quarantine {
+            self.measure_quarantine();
+        }
         Ok(made)
     }
 }
