@@ -69,6 +69,8 @@ struct Attempted<'a> {
     at: String,
     status: Option<u16>,
     outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Text<'a>>,
 }
 
 #[derive(Serialize)]
@@ -102,6 +104,7 @@ impl<'a> Told<'a> {
                         at: moment(attempt.at),
                         status: attempt.status,
                         outcome: &attempt.outcome,
+                        answer: (!attempt.answer.is_empty()).then(|| Text::new(&attempt.answer)),
                     })
                     .collect(),
             },

@@ -81,6 +81,7 @@ pub(super) struct RawRetry {
     pub(super) factor: Option<f64>,
     pub(super) max_age: Option<String>,
     pub(super) max_attempts: Option<u64>,
+    pub(super) direct_time: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -226,6 +227,7 @@ pub(super) struct RawOverride {
     factor: Option<f64>,
     max_age: Option<String>,
     max_attempts: Option<u64>,
+    direct_time: Option<String>,
 }
 
 impl RawOverride {
@@ -251,6 +253,7 @@ impl RawOverride {
             factor: self.factor,
             max_age: self.max_age,
             max_attempts: self.max_attempts,
+            direct_time: self.direct_time,
         };
         (upstream, retry)
     }

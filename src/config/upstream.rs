@@ -44,6 +44,7 @@ pub(super) struct Draft {
     factor: Option<f64>,
     max_age: Option<Duration>,
     max_attempts: Option<u32>,
+    direct_time: Option<Duration>,
 }
 
 impl Draft {
@@ -93,6 +94,7 @@ impl Draft {
             factor: self.factor?,
             max_age: self.max_age?,
             max_attempts: self.max_attempts,
+            direct_time: self.direct_time?,
         };
         Some((upstream, retry))
     }
@@ -162,6 +164,9 @@ impl Draft {
             let number = count(report, &key, number, 0..=u64::from(u32::MAX));
             let number = number.and_then(|number| u32::try_from(number).ok());
             self.max_attempts = number.filter(|number| *number > 0);
+        }
+        if let Some(text) = &raw.direct_time {
+            self.direct_time = duration(report, &at.child("direct_time"), text, TIMEOUTS);
         }
     }
 
@@ -269,6 +274,8 @@ mod tests {
             ("retry.max", "\"7d\"", "\"169h\""),
             ("retry.max_age", "\"1s\"", "\"999ms\""),
             ("retry.max_attempts", "4294967295", "4294967296"),
+            ("retry.direct_time", "\"10ms\"", "\"9ms\""),
+            ("retry.direct_time", "\"600s\"", "\"601s\""),
         ] {
             assert_eq!(problems(&[(key, at)]), [""; 0], "{key} = {at}");
             assert_eq!(problems(&[(key, past)]), [key], "{key} = {past}");

@@ -14,12 +14,18 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
+use super::line::Tracked;
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Connecting took longer than allowed.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("connecting took longer than upstream.timeout")]
 pub(super) struct ConnectElapsed;
+
+/// A connection of hyper's, with tokio's view of it in between: hyper's own shows nobody how much was
+/// read.
+pub(super) type Tracking<T> = TokioIo<Tracked<TokioIo<T>>>;
 
 /// A connector with a limit on its time, TLS included.
 #[derive(Clone, Debug)]
@@ -34,9 +40,9 @@ where
     C::Error: Into<BoxError>,
     C::Future: Send + 'static,
 {
-    type Response = C::Response;
+    type Response = Tracking<C::Response>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.connector.poll_ready(cx).map_err(Into::into)
@@ -46,7 +52,8 @@ where
         let connecting = timeout(self.time, self.connector.call(uri));
         Box::pin(async move {
             match connecting.await {
-                Ok(connected) => connected.map_err(Into::into),
+                Ok(Ok(io)) => Ok(TokioIo::new(Tracked::new(TokioIo::new(io)))),
+                Ok(Err(error)) => Err(error.into()),
                 Err(_elapsed) => Err(ConnectElapsed.into()),
             }
         })
@@ -90,9 +97,11 @@ mod tests {
     const LIMITS: Limits = Limits { connect_time: PATIENCE, idle: 8 };
 
     async fn send(client: &Client, authority: impl std::fmt::Display) -> Outcome {
-        let request = Request::post(format!("http://{authority}/postbacks?a=b"))
-            .body(Full::new(Bytes::from_static(b"{}")))
-            .expect("a request");
+        let request = || {
+            Request::post(format!("http://{authority}/postbacks?a=b"))
+                .body(Full::new(Bytes::from_static(b"{}")))
+                .expect("a request")
+        };
         client.send(request, Instant::now() + PATIENCE).await
     }
 

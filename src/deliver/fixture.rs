@@ -78,10 +78,14 @@ pub(super) fn status(code: u16) -> Response<Full<Bytes>> {
 
 /// A route to `upstream` that tries again soon.
 pub(super) fn route(upstream: UpstreamSettings) -> (Route, Arc<Telemetry>) {
-    let settings = route_settings(upstream);
+    route_of(&route_settings(upstream))
+}
+
+/// A route with these settings.
+pub(super) fn route_of(settings: &RouteSettings) -> (Route, Arc<Telemetry>) {
     let upstream = Upstream::new(&settings.upstream).expect("good settings");
     let telemetry = Arc::new(Telemetry::new());
-    let route = Route::new(&settings, Arc::new(upstream), &telemetry);
+    let route = Route::new(settings, Arc::new(upstream), &telemetry);
     (route, telemetry)
 }
 
@@ -97,6 +101,7 @@ pub(super) fn route_settings(upstream: UpstreamSettings) -> RouteSettings {
             factor: 2.0,
             max_age: Duration::from_hours(1),
             max_attempts: None,
+            direct_time: PATIENCE,
         },
     }
 }

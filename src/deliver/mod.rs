@@ -13,6 +13,7 @@ mod direct;
 #[cfg(test)]
 mod fixture;
 mod health;
+mod line;
 mod outcome;
 mod policy;
 mod queued;

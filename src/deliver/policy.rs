@@ -184,6 +184,7 @@ mod tests {
         factor: 2.0,
         max_age: Duration::from_hours(72),
         max_attempts: None,
+        direct_time: Duration::from_secs(8),
     };
 
     fn answered(status: u16, retry_after: Option<RetryAfter>) -> Outcome {

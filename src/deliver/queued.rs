@@ -90,10 +90,11 @@ impl Inner {
 /// What the history of the event keeps.
 fn record(tried: &Tried, decision: Decision) -> Attempt {
     let outcome = match decision {
-        Decision::Dead(reason) => format!("{}; {reason}", tried.outcome.history()),
-        Decision::Done | Decision::RetryAt(_) | Decision::PutBack(_) => tried.outcome.history(),
+        Decision::Dead(reason) => format!("{}; {reason}", tried.outcome),
+        Decision::Done | Decision::RetryAt(_) | Decision::PutBack(_) => tried.outcome.to_string(),
     };
-    Attempt { at: tried.began, status: tried.outcome.status(), outcome }
+    let status = tried.outcome.status();
+    Attempt { at: tried.began, status, outcome, answer: tried.outcome.excerpt() }
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ impl Inner {
     pub(super) async fn attempt(&self, event: &Outgoing, deadline: Instant) -> Tried {
         let _in_flight = self.telemetry.begin();
         let began = clock::now();
-        let request = self.template.request(event, began);
+        let request = || self.template.request(event, began);
         let outcome = self.upstream.client.send(request, deadline).await;
         Tried { began, ended: clock::now(), outcome }
     }

@@ -95,6 +95,8 @@ pub struct RetrySettings {
     pub max_age: Duration,
     /// The number of the last attempt. `None`: age alone decides.
     pub max_attempts: Option<u32>,
+    /// How long the sender of a `direct` event is kept waiting, all attempts together.
+    pub direct_time: Duration,
 }
 
 /// One route as delivery sees it.

@@ -153,7 +153,7 @@ mod tests {
             body: "{}".into(),
         };
         let template = Template::new(&upstream.target, "/", "action");
-        let request = template.request(&event, Timestamp::default());
+        let request = || template.request(&event, Timestamp::default());
         upstream.client.send(request, Instant::now() + PATIENCE).await
     }
 

@@ -252,7 +252,7 @@ impl State {
 
     /// The next events of the lane whose bodies are not in memory.
     fn missing(&self, lane: Lane) -> Vec<(Slot, Seq)> {
-        let upcoming = self.queue.upcoming(lane).take(AHEAD_DEPTH);
+        let upcoming = self.queue.upcoming(lane, AHEAD_DEPTH);
         let missing =
             upcoming.filter(|(_, seq)| !self.arrivals.contains(*seq) && !self.ahead.contains(*seq));
         missing.take(AHEAD_EVENTS - 1).collect()

@@ -50,11 +50,16 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// What happened, in words, for a person. Kept to [`Attempt::OUTCOME_BYTES`].
     pub outcome: String,
+    /// The first bytes of what the upstream said, whatever that is. Kept to
+    /// [`Attempt::ANSWER_BYTES`].
+    pub answer: Bytes,
 }
 
 impl Attempt {
     /// How much of an outcome is kept, in bytes: a line of a terminal or two.
     pub const OUTCOME_BYTES: usize = 256;
+    /// How much of an answer is kept, in bytes: the message of an error, or the head of its page.
+    pub const ANSWER_BYTES: usize = 1024;
 }
 
 /// Gives the event back when it is dropped before [`Hold::release`].

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::Spool;
 use super::board::{Taken, Turn};
 use super::event::RouteName;
@@ -103,6 +105,7 @@ impl Spool {
             at: clock::now(),
             status: None,
             outcome: "the body is missing from the spool".to_owned(),
+            answer: Bytes::new(),
         };
         self.settle_hold(hold, attempt, why, Verdict::Dead);
     }

@@ -1,19 +1,21 @@
 //! The undelivered events in memory: which may go now. Pure: the time is an argument.
 //!
 //! An event waits while an earlier one of its key is undelivered. Of the others, one that was
-//! never tried may go at once, in the order of acceptance; one that was tried goes when it is due.
+//! never tried may go at once; one that was tried goes when it is due.
 //! A million events are expected after a long outage, so an entry is small and holds no body:
 //! 40 bytes, and about 15 for its share of the lists.
 
+mod fresh;
 mod invariants;
 mod slots;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::hash::{BuildHasher as _, RandomState};
 
 use hashbrown::HashTable;
 
+use self::fresh::Fresh;
 pub(super) use self::slots::Slot;
 use self::slots::{Entry, KEPT_BLOCKS, Link, Slots};
 use super::digest::KeyHash;
@@ -85,7 +87,7 @@ enum Phase {
 
 #[derive(Debug, Default)]
 struct LaneState {
-    fresh: VecDeque<Slot>,
+    fresh: Fresh,
     timed: BinaryHeap<Reverse<(Timestamp, Slot)>>,
     /// Whose turn it is when both have something to offer: neither a storm of retries nor a storm
     /// of new events keeps the other waiting.
@@ -148,7 +150,7 @@ impl Queue {
             state.timed.pop().map(|Reverse((_, slot))| slot)
         } else {
             state.timed_next = true;
-            state.fresh.pop_front()
+            state.fresh.take()
         };
         let Some(slot) = slot else {
             return due.map_or(Offer::Nothing, Offer::Later);
@@ -168,10 +170,14 @@ impl Queue {
         })
     }
 
-    /// The events that the lane will offer next among those never tried.
-    pub(super) fn upcoming(&self, lane: Lane) -> impl Iterator<Item = (Slot, Seq)> + '_ {
-        let fresh = self.lanes.get(lane.index()).map(|state| state.fresh.iter());
-        fresh.into_iter().flatten().map(|slot| (*slot, self.slots.at(*slot).seq))
+    /// About `most` events that the lane will offer next among those never tried.
+    pub(super) fn upcoming(
+        &self,
+        lane: Lane,
+        most: usize,
+    ) -> impl Iterator<Item = (Slot, Seq)> + '_ {
+        let fresh = self.lanes.get(lane.index()).map(|state| state.fresh.upcoming(most));
+        fresh.into_iter().flatten().map(|slot| (slot, self.slots.at(slot).seq))
     }
 
     /// Whether this event is still there and untried.
@@ -240,7 +246,7 @@ impl Queue {
         self.slots = Slots::default();
         self.tails = HashTable::new();
         for state in &mut self.lanes {
-            state.fresh = VecDeque::new();
+            state.fresh = Fresh::default();
             state.timed = BinaryHeap::new();
         }
     }
@@ -262,15 +268,16 @@ impl Queue {
         let never_tried = due == Timestamp::default();
         entry.phase = if never_tried { Phase::Fresh } else { Phase::Timed };
         // One that waited is late: it goes before everything that was accepted after it.
-        let front = self.upcoming(lane).next().map(|(_, seq)| seq);
-        let overdue = front.is_some_and(|front| self.slots.at(slot).seq < front);
+        let oldest = self.lane(lane).fresh.oldest();
+        let seq = |slot| self.slots.at(slot).seq;
+        let overdue = oldest.is_some_and(|oldest| seq(slot) < seq(oldest));
         let state = self.lane(lane);
         if !never_tried {
             state.timed.push(Reverse((due, slot)));
         } else if overdue {
-            state.fresh.push_front(slot);
+            state.fresh.push_oldest(slot);
         } else {
-            state.fresh.push_back(slot);
+            state.fresh.push(slot);
         }
     }
 

@@ -57,7 +57,7 @@ impl DeliveryMetrics {
         registry.register(
             "deliveries",
             "Attempts at the upstream by what came of them: delivered, retry, dead; of direct \
-             routes delivered, refused, unavailable",
+             routes delivered, retry, refused, unavailable",
             metrics.deliveries.clone(),
         );
         registry.register(

@@ -3,10 +3,20 @@
 //!
 //! Senders send numbered events over TLS and, as impact.com does, send an event again until it is
 //! acknowledged. Meanwhile the gateway is killed with `kill -9` and started again, and the upstream
-//! answers 500, 429 and 404, takes an event and drops the connection, and is away. `POSTGATE_SEED`
-//! replays a run; `POSTGATE_KILLS` makes it longer.
+//! answers 500, 503, 429 with `Retry-After` and 404, is slow, takes an event and answers nothing or
+//! breaks off in its answer, and is away. `POSTGATE_SEED` replays the faults of a run;
+//! `POSTGATE_KILLS` makes it longer.
+//!
+//! What must hold at the end:
+//! 1. What was acknowledged has the bytes that were promised, and was taken by the upstream, or is
+//!    listed as a dead letter because the upstream refused it.
+//! 2. The events of one action arrive in the order in which they were accepted: each for the first
+//!    time in that order, and within one life of the gateway never an earlier one after a later.
+//! 3. An event comes again only where delivery at least once must repeat it: after an answer that
+//!    was not surely a success or a refusal, or in a later life, which may have lost the outcome of
+//!    the one before. The gateway's life is a header of every delivery.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,15 +26,17 @@ use http::Response;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::support::client::{Client, ask, id_in, metric, post};
+use crate::support::client::{Client, id_in, metric, post};
 use crate::support::config::Folder;
-use crate::support::process::Process;
+use crate::support::process::{Process, output};
 use crate::support::upstream::{Answer, Received, Upstream};
 use crate::support::within;
 
 const SENDERS: usize = 6;
 const ACTIONS_PER_SENDER: usize = 5;
 const KILLS: usize = 10;
+/// Of an attempt. Long enough that a busy machine alone never makes an answer late.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the gateway is now; `None`: the senders shall stop.
 type Place = watch::Receiver<Option<SocketAddr>>;
@@ -43,14 +55,15 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
     let mut upstream = Upstream::start().await;
     let refused = misbehave(&upstream, rng.u64(..));
     let folder = Folder::with_route(upstream.address);
-    let mut gateway = Process::run(&folder.config());
+    let config = std::fs::read_to_string(folder.config()).unwrap();
+    let mut gateway = live(&folder, &config, 0);
     let (moved, place) = watch::channel(Some(gateway.address));
     let mut senders = JoinSet::new();
     for sender in 0..SENDERS {
         senders.spawn(send(sender, place.clone(), folder.certificate.clone()));
     }
 
-    for _ in 0..kills {
+    for life in 1..=kills {
         // The next fault comes after some more deliveries, wherever in its work the gateway is
         // then.
         let arrived = upstream.so_far().len();
@@ -61,7 +74,7 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
             upstream.up();
         }
         gateway.kill();
-        gateway = Process::run(&folder.config());
+        gateway = live(&folder, &config, life);
         moved.send(Some(gateway.address)).unwrap();
     }
 
@@ -70,11 +83,30 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
         within("the senders", senders.join_all()).await.into_iter().flatten().collect();
     upstream.always(|_| Answer::Status(Response::builder().status(204)));
     metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
-    let (_, metrics) = ask(gateway.admin, "/metrics").await;
-    let dead = dead_letters(&metrics);
-    judge(&promised, &upstream.so_far(), &refused.lock().unwrap(), dead);
     gateway.signal("TERM");
     assert!(gateway.wait().success());
+    let dead = dead_letters(&folder);
+    let received = upstream.so_far();
+    check_promises(&promised, &received, &dead);
+    check_order(&received);
+    let again = check_repeats(&received);
+    assert!(dead.is_subset(&refused.lock().unwrap()), "a dead letter that was never refused");
+    eprintln!(
+        "{} promised, {} received, {again} of them again, {} dead letters",
+        promised.len(),
+        received.len(),
+        dead.len()
+    );
+}
+
+/// Starts the gateway for its next life, which every delivery names.
+fn live(folder: &Folder, config: &str, life: usize) -> Process {
+    let upstream = format!(
+        "[upstream]\nheaders = {{ x-life = \"{life}\" }}\ntimeout = \"{}ms\"",
+        TIMEOUT.as_millis()
+    );
+    folder.write(&config.replace("[upstream]", &upstream).replace("timeout = \"5s\"\n", ""));
+    Process::run(&folder.config())
 }
 
 /// Lets the upstream fail in every way that is not its absence. The ids that it has refused for
@@ -86,10 +118,18 @@ fn misbehave(upstream: &Upstream, seed: u64) -> Arc<Mutex<HashSet<String>>> {
     upstream.always(move |received: &Received| {
         let status = |status: u16| Answer::Status(Response::builder().status(status));
         match rng.u8(0..100) {
-            0..6 => status(500),
-            6..9 => Answer::Status(Response::builder().status(429).header("retry-after", "0")),
-            9..12 => Answer::Nothing,
-            12..14 => {
+            0..5 => status(500),
+            5..7 => status(503),
+            7 => Answer::Status(Response::builder().status(429).header("retry-after", "1")),
+            8..11 => Answer::Nothing,
+            11..13 => Answer::Torn(Response::builder().status(200)),
+            13..15 => Answer::Torn(Response::builder().status(500)),
+            15..17 => {
+                // Within the time-out or past it.
+                let time = TIMEOUT.mul_f64(rng.f64() * 1.5);
+                Answer::Late(time, Response::builder().status(204))
+            }
+            17..19 => {
                 noted.lock().unwrap().insert(received.header("webhook-id").to_owned());
                 status(404)
             }
@@ -137,39 +177,68 @@ async fn send(
     promises
 }
 
-fn dead_letters(metrics: &str) -> usize {
-    let line = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix("postgate_spool_events{state=\"dead\"} "));
-    line.expect("the metric is there").parse().unwrap()
+/// The ids of the dead letters, as an operator lists them.
+fn dead_letters(folder: &Folder) -> HashSet<String> {
+    let config = folder.config();
+    let listed = output(&["spool", "export", "--dead", "--config", config.to_str().unwrap()], b"");
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let lines = String::from_utf8(listed.stdout).unwrap();
+    let id = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        event["id"].as_str().unwrap().to_owned()
+    };
+    lines.lines().map(id).collect()
 }
 
-/// Every obligation was delivered with the right bytes or is a dead letter, and no action was
-/// overtaken.
-fn judge(promised: &Promises, received: &[Received], refused: &HashSet<String>, dead: usize) {
+/// The first rule.
+fn check_promises(promised: &Promises, received: &[Received], dead: &HashSet<String>) {
     assert!(promised.len() > 100, "{} promises are too few to judge by", promised.len());
-    let mut latest: BTreeMap<String, u64> = BTreeMap::new();
-    let mut seen: HashSet<&str> = HashSet::new();
+    let mut settled: HashSet<&str> = dead.iter().map(String::as_str).collect();
     for one in received {
         let id = one.header("webhook-id");
-        let event: serde_json::Value = serde_json::from_slice(&one.body).unwrap();
         if let Some(expected) = promised.get(id) {
             assert_eq!(one.body, expected.as_bytes(), "{id} is not what was promised");
         }
-        if seen.insert(id) {
-            let action = event["action_id"].as_str().unwrap().to_owned();
-            let number = event["payout"].as_str().unwrap().trim_end_matches(".00").parse().unwrap();
-            let before = latest.insert(action.clone(), number);
-            assert!(
-                before.is_none_or(|before| before < number),
-                "{action}: {before:?} before {number}"
-            );
+        if one.took() {
+            settled.insert(id);
         }
     }
     for id in promised.keys() {
-        assert!(seen.contains(id.as_str()), "{id} was acknowledged and never delivered");
+        assert!(settled.contains(id.as_str()), "{id} was acknowledged and is lost");
     }
-    // A refusal that a kill made us forget is tried again, and taken then.
-    assert!(dead <= refused.len(), "{dead} dead letters, and only {} refusals", refused.len());
-    eprintln!("{} promised, {} received, {dead} dead letters", promised.len(), received.len());
+}
+
+/// The second rule.
+fn check_order(received: &[Received]) {
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut first: HashMap<String, u64> = HashMap::new();
+    let mut of_life: HashMap<(String, &str), u64> = HashMap::new();
+    for one in received {
+        let event: serde_json::Value = serde_json::from_slice(&one.body).unwrap();
+        let action = event["action_id"].as_str().unwrap().to_owned();
+        let number = event["payout"].as_str().unwrap().trim_end_matches(".00").parse().unwrap();
+        if seen.insert(one.header("webhook-id")) {
+            let before = first.insert(action.clone(), number);
+            assert!(before.is_none_or(|before| before < number), "{action}: {before:?}, {number}");
+        }
+        let life = (action, one.header("x-life"));
+        let before = of_life.insert(life.clone(), number);
+        assert!(before.is_none_or(|before| before <= number), "{life:?}: {before:?}, {number}");
+    }
+}
+
+/// The third rule. Answers with how many came again.
+fn check_repeats(received: &[Received]) -> usize {
+    let mut over: HashSet<(&str, &str)> = HashSet::new();
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut again = 0;
+    for one in received {
+        let (id, life) = (one.header("webhook-id"), one.header("x-life"));
+        assert!(!over.contains(&(id, life)), "{id} came again in life {life} after its end");
+        if matches!(one.surely_answered(), Some(200..=299 | 404)) {
+            over.insert((id, life));
+        }
+        again += usize::from(!seen.insert(id));
+    }
+    again
 }

@@ -5,7 +5,7 @@ use http::Response;
 use crate::support::client::{ask, id_in, metric, post};
 use crate::support::config::{Folder, ROUTE};
 use crate::support::gateway::TestGateway;
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Answer, Upstream};
 use crate::support::within;
 
 fn event(action: &str, number: usize) -> String {
@@ -93,18 +93,24 @@ url = \"http://{}/elsewhere\"
 async fn direct_delivery_answers_with_the_outcome_and_keeps_nothing() {
     let mut upstream = Upstream::start().await;
     upstream.then(Response::builder().status(201));
-    upstream.then(Response::builder().status(404));
     upstream.then(Response::builder().status(500));
-    let route = format!("{ROUTE}delivery = \"direct\"\n");
+    upstream.then(Response::builder().status(404));
+    let route =
+        format!("{ROUTE}delivery = \"direct\"\n[routes.upstream]\ndirect_time = \"500ms\"\n");
     let gateway = TestGateway::start(Folder::new(upstream.address, &route)).await;
     let mut client = gateway.client().await;
     assert_eq!(client.post_json(event("1.2.3", 1)).await.status(), 200);
-    assert_eq!(client.post_json(event("1.2.3", 2)).await.status(), 502);
+    assert_eq!(client.post_json(event("1.2.3", 2)).await.status(), 502, "after a retry");
+    assert_eq!(upstream.so_far().len(), 3);
+    upstream.always(|_| Answer::Status(Response::builder().status(500)));
     let failed = client.post_json(event("1.2.3", 3)).await;
     assert_eq!(failed.status(), 503);
     assert!(failed.headers().contains_key("retry-after"));
     upstream.down().await;
     assert_eq!(client.post_json(event("1.2.3", 4)).await.status(), 503);
+    let malformed = client.post_json("{").await;
+    assert_eq!(malformed.status(), 422, "kept, whatever the route does with the rest");
+    metric(gateway.admin(), "postgate_spool_events{state=\"quarantined\"} 1").await;
     let (_, metrics) = ask(gateway.admin(), "/metrics").await;
     assert!(metrics.contains("postgate_spool_events{state=\"pending\"} 0"), "{metrics}");
     gateway.stop().await;

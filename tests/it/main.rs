@@ -43,3 +43,5 @@ mod shutdown;
 mod spool_command;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upstream_request;

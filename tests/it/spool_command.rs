@@ -2,19 +2,22 @@
 //! killed.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use serde_json::Value;
 
 use crate::support::client::{Client, id_in};
 use crate::support::config::{Folder, ROUTE};
 use crate::support::process::{Process, output, postgate};
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Answer, Upstream};
 
 /// A folder whose gateway can be asked: the admin port is known before.
 pub(crate) fn folder(upstream: &Upstream, route: &str) -> Folder {
     let folder = Folder::new(upstream.address, route);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Loopback is wide: at an address of its own nobody takes the port before the gateway does, or
+    // while it is being started again.
+    let own = Ipv4Addr::new(127, fastrand::u8(1..), fastrand::u8(..), fastrand::u8(1..255));
+    let free = TcpListener::bind((own, 0)).unwrap().local_addr().unwrap();
     let file = std::fs::read_to_string(folder.config()).unwrap();
     let admin = format!("[admin]\naddress = \"{free}\"");
     folder.write(&file.replace("[admin]\naddress = \"127.0.0.1:0\"", &admin));
@@ -53,6 +56,35 @@ async fn trouble(gateway: &Process, folder: &Folder, upstream: &Upstream) -> (St
             assert_eq!(*first, dead);
             return (dead, second.clone());
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_upstream_said_to_each_attempt_is_shown_and_plays_no_tricks() {
+    let upstream = Upstream::start().await;
+    let said = "<p>\u{1b}[31mno such campaign\nask \u{7}support";
+    for status in [500, 410] {
+        upstream.then_answer(Answer::Text(http::Response::builder().status(status), said));
+    }
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    let id = id_in(&client.post_json(r#"{"ActionId":"1.2.3","Payout":"0.10"}"#).await);
+    gateway.logged("dead letter");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+
+    let (text, _) = spool(&folder, &["show", &id]);
+    let shown = "    <p>[31mno such campaign\n    ask support\n";
+    assert_eq!(text.matches(shown).count(), 2, "{text}");
+    assert!(text.contains("answered 500") && text.contains("answered 410"));
+    for question in [&["show", &id, "--json"][..], &["export", "--dead"]] {
+        let (json, _) = spool(&folder, question);
+        let story: Value = serde_json::from_str(&json).unwrap();
+        let history = story["history"].as_array().unwrap();
+        let statuses: Vec<_> = history.iter().map(|attempt| &attempt["status"]).collect();
+        assert_eq!(statuses, [500, 410]);
+        assert!(history.iter().all(|attempt| attempt["answer"] == said));
     }
 }
 

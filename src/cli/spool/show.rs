@@ -41,6 +41,12 @@ pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<E
         let [number, at, outcome] =
             ["attempt", "at", "outcome"].map(|name| cell(field(attempt, name)));
         writeln!(out, "attempt {number} at {at}: {outcome}")?;
+        let answer = field(attempt, "answer");
+        if !answer.is_null() {
+            for line in readable(answer).lines() {
+                writeln!(out, "    {line}")?;
+            }
+        }
     }
     let received = field(&story, "received");
     if received.is_null() {

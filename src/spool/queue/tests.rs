@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::fresh::BACKLOG;
 use super::*;
 
 const NEVER_TRIED: Timestamp = Timestamp::from_millis(0);
@@ -91,6 +92,46 @@ fn retries_and_new_events_take_turns() {
     let order: Vec<bool> =
         std::iter::from_fn(|| taken(&mut queue, lane, at(10))).map(|(_, seq)| seq <= 3).collect();
     assert_eq!(order, [true, false, true, false, true, false]);
+}
+
+#[test]
+fn a_backlog_drains_from_its_beginning_and_lets_the_newest_pass() {
+    let mut queue = Queue::default();
+    let lane = queue.add_lane();
+    let backlog = i64::try_from(BACKLOG).unwrap();
+    for seq in 1..=backlog + 5 {
+        queue.push(lane, item(seq, None));
+    }
+    let mut next = || taken(&mut queue, lane, at(1)).unwrap().1;
+    let order: Vec<i64> = (0..8).map(|_| next()).collect();
+    let newest = backlog + 5;
+    assert_eq!(order, [1, 2, 3, newest, 4, 5, 6, 7], "and below the limit the oldest alone");
+}
+
+#[test]
+fn what_is_upcoming_of_a_backlog_is_what_is_offered() {
+    let mut queue = Queue::default();
+    let lane = queue.add_lane();
+    for seq in 1..=i64::try_from(BACKLOG).unwrap() * 2 {
+        queue.push(lane, item(seq, None));
+    }
+    let upcoming: Vec<i64> = queue.upcoming(lane, 100).map(|(_, seq)| seq.0).collect();
+    let offered: Vec<i64> = (0..100).map(|_| taken(&mut queue, lane, at(1)).unwrap().1).collect();
+    assert_eq!(upcoming, offered);
+}
+
+#[test]
+fn a_new_event_of_a_key_in_the_backlog_does_not_pass_the_earlier_one() {
+    let mut queue = Queue::default();
+    let lane = queue.add_lane();
+    let many = i64::try_from(BACKLOG).unwrap() * 2;
+    for seq in 1..=many {
+        queue.push(lane, item(seq, None));
+    }
+    queue.push(lane, item(many + 1, Some(7)));
+    queue.push(lane, item(many + 2, Some(7)));
+    let order: Vec<i64> = (0..8).map(|_| taken(&mut queue, lane, at(1)).unwrap().1).collect();
+    assert_eq!(order, [1, 2, 3, many + 1, 4, 5, 6, many]);
 }
 
 #[test]

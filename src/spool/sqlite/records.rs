@@ -240,11 +240,13 @@ fn bytes(connection: &Connection, sql: &str, seq: Seq) -> rusqlite::Result<Bytes
 
 fn attempts(connection: &Connection, seq: Seq) -> rusqlite::Result<Vec<(u32, Attempt)>> {
     let mut statement = connection.prepare(
-        "SELECT number, at, status, outcome FROM attempts WHERE seq = ?1 ORDER BY at, number",
+        "SELECT number, at, status, outcome, answer FROM attempts
+         WHERE seq = ?1 ORDER BY at, number",
     )?;
     let attempts = statement.query_map([seq.0], |row| {
         let at = timestamp(row.get(1)?);
-        Ok((row.get(0)?, Attempt { at, status: row.get(2)?, outcome: row.get(3)? }))
+        let answer = row.get::<_, Option<Vec<u8>>>(4)?.map(Bytes::from).unwrap_or_default();
+        Ok((row.get(0)?, Attempt { at, status: row.get(2)?, outcome: row.get(3)?, answer }))
     })?;
     attempts.collect()
 }

@@ -68,6 +68,7 @@ CREATE TABLE attempts (
     at INTEGER NOT NULL,
     status INTEGER,
     outcome TEXT NOT NULL,
+    answer BLOB,
     PRIMARY KEY (seq, place)
 ) WITHOUT ROWID;
 CREATE TABLE quarantine (

@@ -38,7 +38,12 @@ fn done(seq: i64, settled: u64) -> Settlement {
     Settlement {
         seq: Seq(seq),
         attempts: 1,
-        attempt: Attempt { at: at(settled), status: Some(200), outcome: String::new() },
+        attempt: Attempt {
+            at: at(settled),
+            status: Some(200),
+            outcome: String::new(),
+            answer: Bytes::new(),
+        },
         verdict: Verdict::Done,
     }
 }

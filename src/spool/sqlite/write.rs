@@ -178,12 +178,15 @@ fn settle(
         return Ok(());
     }
     let mut insert = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO attempts (seq, place, number, at, status, outcome)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO attempts (seq, place, number, at, status, outcome, answer)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let place = settlement.attempts % HISTORY_RING;
     let outcome = cut(&settlement.attempt.outcome);
-    insert.execute(params![seq, place, settlement.attempts, at, status, outcome])?;
+    let answer = settlement.attempt.answer.as_ref();
+    let answer = answer.get(..Attempt::ANSWER_BYTES).unwrap_or(answer);
+    let answer = (!answer.is_empty()).then_some(answer);
+    insert.execute(params![seq, place, settlement.attempts, at, status, outcome, answer])?;
     Ok(())
 }
 

@@ -108,7 +108,12 @@ fn malformed(body: &str) -> Malformed {
 
 /// How an attempt went that ended at noon.
 fn attempt(status: u16) -> Attempt {
-    Attempt { at: NOON, status: Some(status), outcome: "as it goes".to_owned() }
+    Attempt {
+        at: NOON,
+        status: Some(status),
+        outcome: "as it goes".to_owned(),
+        answer: Bytes::new(),
+    }
 }
 
 impl Spool {

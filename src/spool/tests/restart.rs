@@ -46,6 +46,7 @@ async fn a_failed_attempt_is_kept_and_a_delivery_is_in_its_event() {
     for status in 500..520 {
         let mut attempt = attempt(status);
         attempt.outcome = "ä".repeat(Attempt::OUTCOME_BYTES);
+        attempt.answer = vec![0xff; Attempt::ANSWER_BYTES + usize::from(status % 2)].into();
         spool.settle(spool.next().await, attempt, Verdict::RetryAt(NOON));
     }
     spool.done(spool.next().await);
@@ -53,6 +54,8 @@ async fn a_failed_attempt_is_kept_and_a_delivery_is_in_its_event() {
     assert_eq!(rig.ask("SELECT count(*) FROM attempts"), 16, "the last ones");
     assert_eq!(rig.ask("SELECT min(status) FROM attempts"), 504);
     assert_eq!(rig.ask("SELECT max(length(CAST(outcome AS BLOB))) FROM attempts"), 256);
+    assert_eq!(rig.ask("SELECT min(length(answer)) FROM attempts"), 1024);
+    assert_eq!(rig.ask("SELECT max(length(answer)) FROM attempts"), 1024);
     assert_eq!(rig.ask("SELECT status FROM events"), 200);
     assert_eq!(rig.ask("SELECT attempts FROM events"), 21);
     assert_eq!(rig.ask("SELECT state FROM events"), 1);
@@ -69,9 +72,11 @@ async fn a_long_backlog_opens_fast_and_in_order() {
     // Without optimisation and on a busy machine; a million takes a second with it.
     assert!(took < Duration::from_secs(10), "took {took:?}");
     assert_eq!(spool.status().pending, u64::try_from(EVENTS).unwrap());
-    for expected in 1..=100 {
+    let (mut oldest, mut newest) = (1..=EVENTS, (1..=EVENTS).rev());
+    for turn in 1..=100 {
+        let expected = if turn % 4 == 0 { newest.next() } else { oldest.next() };
         let lease = spool.next().await;
-        assert_eq!(lease.hold.seq().0, expected);
+        assert_eq!(Some(lease.hold.seq().0), expected);
         spool.done(lease);
     }
 }

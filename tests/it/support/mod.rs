@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod disk;
 pub(crate) mod gateway;
+pub(crate) mod payload;
 pub(crate) mod process;
 pub(crate) mod senders;
 pub(crate) mod upstream;

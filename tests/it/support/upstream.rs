@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -18,12 +19,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client::whole;
+use super::payload::Payload;
 
 /// One request as it arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) head: Arc<Parts>,
     pub(crate) body: Bytes,
+    /// It was answered with success, or would have been.
+    success: bool,
+    /// The status it was answered with at once and whole.
+    status: Option<u16>,
+    /// Its connection was cut by [`Upstream::down`] before there was another request on it.
+    cut: Arc<AtomicBool>,
 }
 
 impl Received {
@@ -31,11 +39,28 @@ impl Received {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.head.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
+
+    /// The upstream has taken it, whether the gateway got to know or not.
+    pub(crate) fn took(&self) -> bool {
+        self.success
+    }
+
+    /// The status of the answer that the gateway must have got, if it lived; `None`: it may have
+    /// got another, or none.
+    pub(crate) fn surely_answered(&self) -> Option<u16> {
+        self.status.filter(|_| !self.cut.load(Ordering::SeqCst))
+    }
 }
 
 /// What a request gets.
 pub(crate) enum Answer {
     Status(http::response::Builder),
+    /// With a body.
+    Text(http::response::Builder, &'static str),
+    /// After this time.
+    Late(Duration, http::response::Builder),
+    /// Its head and the first of two bytes; then the connection is reset.
+    Torn(http::response::Builder),
     /// The connection ends without an answer.
     Nothing,
 }
@@ -88,12 +113,21 @@ impl Upstream {
         self.tasks.spawn(async move {
             while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
                 let state = Arc::clone(&state);
-                let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+                // The mark of the last request of the connection.
+                let last: Arc<Mutex<Arc<AtomicBool>>> = Arc::default();
+                let marked = Arc::clone(&last);
+                let service = service_fn(move |request| {
+                    let cut = Arc::<AtomicBool>::default();
+                    *marked.lock().unwrap() = Arc::clone(&cut);
+                    answer(request, Arc::clone(&state), cut)
+                });
                 let stop = stop.clone();
                 tasks.spawn(async move {
                     let http = hyper::server::conn::http1::Builder::new();
                     let connection = http.serve_connection(TokioIo::new(stream), service);
-                    drop(stop.run_until_cancelled(connection).await);
+                    if stop.run_until_cancelled(connection).await.is_none() {
+                        last.lock().unwrap().store(true, Ordering::SeqCst);
+                    }
                 });
             }
         });
@@ -112,6 +146,11 @@ impl Upstream {
     /// The next request is answered so, before the usual 204.
     pub(crate) fn then(&self, answer: http::response::Builder) {
         self.state.answers.lock().unwrap().push_back(Answer::Status(answer));
+    }
+
+    /// The same with any answer.
+    pub(crate) fn then_answer(&self, answer: Answer) {
+        self.state.answers.lock().unwrap().push_back(answer);
     }
 
     /// From now on every request is answered so.
@@ -145,17 +184,33 @@ impl Upstream {
 async fn answer(
     request: Request<Incoming>,
     state: Arc<State>,
-) -> io::Result<Response<Full<Bytes>>> {
+    cut: Arc<AtomicBool>,
+) -> io::Result<Response<Payload>> {
     let (head, body) = request.into_parts();
     let body = whole(body).await.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let received = Received { head: Arc::new(head), body };
+    let mut received = Received { head: Arc::new(head), body, success: false, status: None, cut };
     let answer = state.choose(&received);
+    let response = |builder: http::response::Builder, payload| builder.body(payload).unwrap();
+    let (late, answer) = match answer {
+        Answer::Status(builder) => (None, Ok(response(builder, Payload::whole("")))),
+        Answer::Text(builder, text) => (None, Ok(response(builder, Payload::whole(text)))),
+        Answer::Late(time, builder) => (Some(time), Ok(response(builder, Payload::whole("")))),
+        Answer::Torn(builder) => {
+            let torn = response(builder.header("content-length", 2), Payload::torn());
+            (Some(Duration::ZERO), Ok(torn))
+        }
+        Answer::Nothing => (None, Err(io::ErrorKind::ConnectionReset.into())),
+    };
+    if let Ok(answer) = &answer {
+        received.success = answer.status().is_success();
+        received.status = late.is_none().then(|| answer.status().as_u16());
+    }
     state.received.lock().unwrap().push(received);
     state.changed.notify_waiters();
-    match answer {
-        Answer::Status(builder) => Ok(builder.body(Full::default()).unwrap()),
-        Answer::Nothing => Err(io::ErrorKind::ConnectionReset.into()),
+    if let Some(time) = late {
+        tokio::time::sleep(time).await;
     }
+    answer
 }
 
 impl State {
