@@ -12,6 +12,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p benches src tests/it \
     && echo 'fn main() {}' > src/main.rs \
+    && cp src/main.rs benches/allowlist.rs \
     && cp src/main.rs benches/spool.rs \
     && cp src/main.rs tests/it/main.rs \
     && touch src/lib.rs \

@@ -1,13 +1,15 @@
-//! `postgate convert`: a body or a query string in, canonical JSON out.
+//! `postgate convert`: a body or a query string in, canonical JSON out, or where each value of it
+//! comes from.
 
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use comfy_table::{Table, TableStyle};
 
 use crate::config;
-use crate::event::{self, Format, Input, Kind, Malformed, Rules};
+use crate::event::{self, By, Format, Input, Kind, Malformed, Origin, Rules};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -20,8 +22,15 @@ pub(super) struct Arguments {
     /// json, xml, form or query; without it, what the input looks like.
     #[arg(long, value_parser = format)]
     format: Option<Format>,
-    /// The input; `-` or nothing reads stdin.
-    file: Option<PathBuf>,
+    /// Show which input gave each value, and why, instead of the body.
+    #[arg(long)]
+    explain: bool,
+    /// With --explain: one JSON object a line instead of a table.
+    #[arg(long, requires = "explain")]
+    json: bool,
+    /// A file, or the query or the address itself; `-` or nothing reads stdin.
+    #[arg(value_name = "FILE")]
+    input: Option<String>,
 }
 
 /// Prints the canonical body on stdout and its warnings on stderr. An input that is not understood
@@ -31,24 +40,94 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
     if arguments.format.is_some() {
         rules.format = arguments.format;
     }
-    let bytes = read(arguments.file.as_deref())?;
+    let typed = arguments.input.as_deref().and_then(|input| typed(input, rules.format));
+    let bytes = match typed {
+        Some(query) => query.as_bytes().to_vec(),
+        None => read(arguments.input.as_deref().map(Path::new))?,
+    };
     let input = match rules.format {
         Some(Format::Query) => Input { query: Some(trim_line_end(&bytes)), ..Input::default() },
+        _ if typed.is_some() => Input { query: Some(&bytes), ..Input::default() },
         _ => Input { body: &bytes, ..Input::default() },
     };
-    let event = match event::convert(&input, &rules) {
-        Ok(event) => event,
-        Err(malformed) => return Ok(explain(&malformed)),
+    let (event, origins) = match event::explain(&input, &rules) {
+        Ok(explained) => explained,
+        Err(malformed) => return Ok(refuse(&malformed)),
     };
     for warning in event.warnings() {
         anstream::eprintln!("warning: {warning}");
     }
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&event.to_canonical()).and_then(|()| stdout.write_all(b"\n"))?;
+    let mut out = anstream::stdout();
+    match (arguments.explain, arguments.json) {
+        (false, _) => out.write_all(&event.to_canonical()).and_then(|()| out.write_all(b"\n"))?,
+        (true, false) => writeln!(out, "{}", table(&origins))?,
+        (true, true) => lines(&mut out, &origins)?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn explain(malformed: &Malformed) -> ExitCode {
+/// The query that an argument is, rather than a file: what nobody calls a file, and has a `=`. Of an
+/// address, what stands behind the `?`.
+fn typed(input: &str, format: Option<Format>) -> Option<&str> {
+    let may_be_query = format.is_none_or(|format| format == Format::Query);
+    let is_markup = input.trim_start().starts_with(['{', '[', '<']);
+    if !may_be_query || is_markup || !input.contains('=') || Path::new(input).exists() {
+        return None;
+    }
+    match input.split_once('?') {
+        // No fragment is ever sent.
+        Some((address, query)) if !address.contains('=') => query.split('#').next(),
+        _ => Some(input),
+    }
+}
+
+fn table(origins: &[Origin]) -> String {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new());
+    table.set_header(["FIELD", "VALUE", "INPUT", "BECAUSE"]);
+    for Origin { field, value, input, by } in origins {
+        let value = value.as_deref().map_or_else(|| "-".to_owned(), cell);
+        table.add_row([cell(field), value, cell(input), because(*by).to_owned()]);
+    }
+    table.trim_fmt()
+}
+
+/// One line without control characters, of the length that fits a terminal.
+fn cell(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut shown: String = text
+        .chars()
+        .take(LONGEST)
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn because(by: By) -> &'static str {
+    match by {
+        By::Template => "the template has the macro there",
+        By::Fields => "`fields` of the route",
+        By::Dictionary => "a known name",
+        By::Path => "the end of its path is a known name",
+        By::List => "an entry of a list",
+        By::Number => "a numbered item",
+        By::Nothing => "not known",
+    }
+}
+
+fn lines(out: &mut impl io::Write, origins: &[Origin]) -> io::Result<()> {
+    for Origin { field, value, input, by } in origins {
+        let line =
+            serde_json::json!({"field": field, "value": value, "input": input, "by": by.as_str()});
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+fn refuse(malformed: &Malformed) -> ExitCode {
     let format = malformed.format.map_or_else(String::new, |format| format!(" as {format}"));
     anstream::eprintln!("not understood{format}: {malformed}");
     ExitCode::FAILURE

@@ -5,6 +5,7 @@ mod allowlist;
 mod check;
 mod convert;
 mod demo;
+mod hardening;
 mod healthcheck;
 mod run;
 mod sample;

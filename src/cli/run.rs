@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::hardening;
 use crate::app;
 use crate::config;
 use crate::telemetry;
@@ -16,6 +17,7 @@ use crate::telemetry;
 pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = config::load(config)?;
     telemetry::start_log(&settings.log).context("cannot start the log")?;
+    hardening::keep_memory_private();
     for warning in &settings.warnings {
         tracing::warn!(%warning, "configuration");
     }

@@ -24,6 +24,7 @@ mod path;
 mod properties;
 #[cfg(test)]
 mod reference;
+mod remarks;
 mod rows;
 mod section;
 mod spelling;
@@ -36,11 +37,13 @@ use std::sync::Arc;
 
 pub use kind::{Format, Kind};
 pub use malformed::{Malformed, Position};
+pub use remarks::{By, Origin};
 pub use spelling::unknown_field;
 pub use template::{ComposeError, Finding, Template, TemplateError, Weight, compose};
 
 use canonical::Record;
 use node::{Budget, Member};
+use remarks::Remarks;
 use section::Section;
 use template::Settled;
 
@@ -154,8 +157,29 @@ impl Event<'_> {
 /// # Errors
 /// [`Malformed`] when the input cannot be understood, is ambiguous, or exceeds a limit.
 pub fn convert<'a>(input: &Input<'a>, rules: &Rules) -> Result<Event<'a>, Malformed> {
+    converted(input, rules, &mut Remarks::default())
+}
+
+/// Converts as [`convert`] does, and tells which input gave each value, in canonical order.
+///
+/// # Errors
+/// As [`convert`].
+pub fn explain<'a>(
+    input: &Input<'a>,
+    rules: &Rules,
+) -> Result<(Event<'a>, Vec<Origin>), Malformed> {
+    let mut remarks = Remarks::explaining();
+    let event = converted(input, rules, &mut remarks)?;
+    Ok((event, remarks.into_origins()))
+}
+
+fn converted<'a>(
+    input: &Input<'a>,
+    rules: &Rules,
+    remarks: &mut Remarks,
+) -> Result<Event<'a>, Malformed> {
     let format = format(input, rules)?;
-    read(input, rules, format).map_err(|malformed| malformed.read_as(format))
+    read(input, rules, format, remarks).map_err(|malformed| malformed.read_as(format))
 }
 
 /// A body that looks like nothing is what the template makes.
@@ -168,7 +192,12 @@ fn format(input: &Input<'_>, rules: &Rules) -> Result<Format, Malformed> {
     })
 }
 
-fn read<'a>(input: &Input<'a>, rules: &Rules, format: Format) -> Result<Event<'a>, Malformed> {
+fn read<'a>(
+    input: &Input<'a>,
+    rules: &Rules,
+    format: Format,
+    remarks: &mut Remarks,
+) -> Result<Event<'a>, Malformed> {
     let mut budget = Budget::new(rules.limits);
     let Settled { members, warning } = settled(input, rules, format, &mut budget)?;
     if members.is_empty() {
@@ -180,11 +209,12 @@ fn read<'a>(input: &Input<'a>, rules: &Rules, format: Format) -> Result<Event<'a
     };
 
     let mut section = Section::of_event(rules, format);
-    section.absorb(members, "")?;
-    section.absorb(beside, "?")?;
-    let mut warnings: Vec<String> = warning.map(str::to_owned).into_iter().collect();
+    section.absorb(members)?;
+    section.absorb_beside(beside)?;
+    remarks.warnings.extend(warning.map(str::to_owned));
     let carried = section.take_carried();
-    let record = section.finish("", &mut warnings)?;
+    let record = section.finish("", remarks)?;
+    let warnings = std::mem::take(&mut remarks.warnings);
     Ok(Event {
         kind: rules.kind,
         format,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::check::Check;
 use super::dictionary::{self, Table};
 use super::path::{Path, normal};
+use super::remarks::By;
 use super::rows::{PLAIN_ITEMS, Spec};
 use super::template::{Target, Template};
 use super::{Kind, Rules, unknown_field};
@@ -82,8 +83,10 @@ impl<'r> Names<'r> {
     }
 
     /// The field that `path` means: by the route's template, its `fields`, the dictionary.
-    pub(super) fn find(&self, path: &Path<'_>) -> Option<usize> {
-        self.by_template(path).or_else(|| self.by_route(path)).or_else(|| self.by_dictionary(path))
+    pub(super) fn find(&self, path: &Path<'_>) -> Option<(usize, By)> {
+        let by_template = || self.by_template(path).map(|index| (index, By::Template));
+        let by_route = || self.by_route(path).map(|index| (index, By::Fields));
+        by_template().or_else(by_route).or_else(|| self.by_dictionary(path))
     }
 
     /// The numbered name that `path` means by the route's template, as `ItemSku1`.
@@ -117,11 +120,16 @@ impl<'r> Names<'r> {
         (0..self.len()).find(|&index| self.name(index) == canonical.as_str())
     }
 
-    fn by_dictionary(&self, path: &Path<'_>) -> Option<usize> {
+    fn by_dictionary(&self, path: &Path<'_>) -> Option<(usize, By)> {
         path.starts().find_map(|start| {
             let suffix = path.suffix(start)?;
             let index = self.lookup(suffix)?;
-            path.may_mean(start, self.wrappers()).then_some(index)
+            let by = match self.known {
+                Known::Own(_) => By::Fields,
+                Known::Table(_) if start == 0 => By::Dictionary,
+                Known::Table(_) => By::Path,
+            };
+            path.may_mean(start, self.wrappers()).then_some((index, by))
         })
     }
 

@@ -40,6 +40,8 @@ pub(super) fn shown(name: &str) -> Cow<'_, str> {
 pub(super) struct Path<'a> {
     /// What messages put before the names.
     mark: &'static str,
+    /// What messages say instead of the names: the numbered key that a row's field came by.
+    called: Option<Cow<'a, str>>,
     segments: Vec<Segment<'a>>,
     /// The normal forms one after the other.
     normal: Vec<u8>,
@@ -77,6 +79,11 @@ impl<'a> Path<'a> {
         self.normal.truncate(segment.start);
         self.base = self.base.min(self.segments.len());
         Some(segment.name)
+    }
+
+    /// Says `name` in messages, whatever the names are.
+    pub(super) fn call(&mut self, name: Cow<'a, str>) {
+        self.called = Some(name);
     }
 
     /// Begins anew. `mark` stands before the names in messages.
@@ -174,12 +181,18 @@ impl<'a> Path<'a> {
 
     /// The names joined by dots: for messages.
     pub(super) fn dotted(&self) -> String {
+        if let Some(name) = &self.called {
+            return shown(name).into_owned();
+        }
         let names: Vec<_> = self.segments.iter().map(|segment| shown(&segment.name)).collect();
         self.mark.to_owned() + &names.join(".")
     }
 
     /// The name of a value that matched: borrowed, where there is but one.
     pub(super) fn origin(&self) -> Cow<'a, str> {
+        if let Some(name) = &self.called {
+            return name.clone();
+        }
         match self.segments.as_slice() {
             [only] if self.mark.is_empty() => only.name.clone(),
             _ => Cow::Owned(self.dotted()),

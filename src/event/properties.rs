@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
+use serde_json::Value;
 
-use super::{Event, Format, Input, Kind, Limits, Rules, convert, reference};
+use super::{Event, Format, Input, Kind, Limits, Origin, Rules, convert, explain, reference};
 
 /// Pieces of every syntax, as a regular expression.
 const MARKUP: &str = concat!(
@@ -33,7 +34,45 @@ fn canonical(kind: Kind, content_type: &str, query: &str, body: &str) -> Result<
         body: body.as_bytes(),
     };
     let event = convert(&input, &rules(kind)).map_err(|malformed| malformed.reason)?;
-    Ok(sound(&event))
+    let body = sound(&event);
+    let (explained, origins) = explain(&input, &rules(kind)).unwrap();
+    assert_eq!(body.as_bytes(), explained.to_canonical());
+    assert_eq!(told(origins), written(&serde_json::from_str(&body).unwrap()), "{body}");
+    Ok(body)
+}
+
+/// What an explanation says of every place in the canonical body.
+fn told(origins: Vec<Origin>) -> Vec<(String, Option<String>)> {
+    let mut told: Vec<_> = origins.into_iter().map(|origin| (origin.field, origin.value)).collect();
+    told.sort();
+    told
+}
+
+/// Every place in the canonical body and its value.
+fn written(body: &Value) -> Vec<(String, Option<String>)> {
+    fn walk(value: &Value, path: String, found: &mut Vec<(String, Option<String>)>) {
+        match value {
+            Value::Object(members) => {
+                for (name, inner) in members {
+                    walk(inner, format!("{path}.{name}"), found);
+                }
+            }
+            Value::Array(entries) => {
+                for (index, inner) in entries.iter().enumerate() {
+                    walk(inner, format!("{path}[{index}]"), found);
+                }
+            }
+            scalar => found.push((path, scalar.as_str().map(str::to_owned))),
+        }
+    }
+    let mut found = Vec::new();
+    for (name, inner) in body.as_object().unwrap() {
+        if !matches!(name.as_str(), "event" | "warnings") {
+            walk(inner, name.clone(), &mut found);
+        }
+    }
+    found.sort();
+    found
 }
 
 /// The canonical body, which must be as the published schema says.

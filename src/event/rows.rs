@@ -8,6 +8,7 @@ use super::canonical::Record;
 use super::dictionary;
 use super::node::{Member, Node};
 use super::path::normal_text;
+use super::remarks::{By, Remarks};
 use super::section::Section;
 use super::{Format, Malformed};
 
@@ -123,37 +124,40 @@ impl<'a> Rows<'a> {
         &mut self,
         name: &str,
         node: Node<'a>,
+        origin: impl FnOnce() -> Cow<'a, str>,
     ) -> Result<Option<Node<'a>>, Malformed> {
         let Some((number, field)) = self.number(name) else {
             return Ok(Some(node));
         };
         let spec = self.spec;
         let section = self.numbered.entry(number).or_insert_with(|| Section::of_row(spec));
-        section.absorb_row(vec![(field, node)])?;
+        section.absorb_numbered((field, node), origin())?;
         Ok(None)
     }
 
     /// The list, without rows that say nothing: a template has slots for more items than an order.
     pub(super) fn finish(
         self,
-        warnings: &mut Vec<String>,
+        remarks: &mut Remarks,
     ) -> Result<(&'static str, Vec<Record<'a>>), Malformed> {
         let name = self.spec.name;
-        let mut sources = self.lists;
-        if !self.numbered.is_empty() {
-            let numbered = self.numbered.into_values().collect();
-            sources.push(("numbered keys".to_owned(), numbered));
-        }
+        let lists = self.lists.into_iter().map(|(origin, sections)| {
+            let rows = (0..).zip(sections).collect();
+            Source { origin, by: By::List, rows }
+        });
+        let numbered = (!self.numbered.is_empty()).then(|| Source {
+            origin: "numbered keys".to_owned(),
+            by: By::Number,
+            rows: self.numbered.into_iter().collect(),
+        });
         let mut list: Option<(String, Vec<Record<'a>>)> = None;
-        for (origin, sections) in sources {
-            let mut found = Vec::new();
-            let records = records(name, sections, &mut found)?;
+        for source in lists.chain(numbered) {
+            let mark = remarks.mark();
+            let origin = source.origin.clone();
+            let records = records(name, source, remarks)?;
             match &list {
-                None => {
-                    warnings.append(&mut found);
-                    list = Some((origin, records));
-                }
-                Some((_, known)) if *known == records => {}
+                None => list = Some((origin, records)),
+                Some((_, known)) if *known == records => remarks.take_back(mark),
                 Some((first, _)) => {
                     return Err(Malformed::new(format!(
                         "two different lists of `{name}`: `{first}` and `{origin}`"
@@ -282,26 +286,39 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// One of the places where an input has the list.
+struct Source<'a> {
+    origin: String,
+    by: By,
+    /// With their numbers in the input.
+    rows: Vec<(u32, Section<'a, 'static>)>,
+}
+
 /// Rows are counted as they go out, so that a canonical body gives the same warnings again.
 fn records<'a>(
     name: &str,
-    sections: Vec<Section<'a, 'static>>,
-    warnings: &mut Vec<String>,
+    source: Source<'a>,
+    remarks: &mut Remarks,
 ) -> Result<Vec<Record<'a>>, Malformed> {
-    let mut records = Vec::with_capacity(sections.len());
+    let mut records = Vec::with_capacity(source.rows.len());
     let mut has_lost_macros = false;
-    for section in sections {
-        let mut found = Vec::new();
-        let record = section.finish(&format!("{name}[{}].", records.len()), &mut found)?;
+    for (number, section) in source.rows {
+        let mark = remarks.mark();
+        remarks.enter_row(source.by, || match source.by {
+            By::Number => format!("{name}[{number}]"),
+            _ => format!("{}[{number}]", source.origin),
+        });
+        let record = section.finish(&format!("{name}[{}].", records.len()), remarks)?;
         if record.is_empty() {
-            has_lost_macros |= !found.is_empty();
+            has_lost_macros |= remarks.has_warned_since(mark);
+            remarks.take_back(mark);
         } else {
-            warnings.append(&mut found);
             records.push(record);
         }
     }
+    remarks.leave_row();
     if has_lost_macros {
-        warnings.push(format!(
+        remarks.warn(format!(
             "an entry of `{name}` holds nothing but macros that were never substituted"
         ));
     }
@@ -335,14 +352,14 @@ mod tests {
         let text = |text: &'static str| Node::Text(Cow::Borrowed(text));
         let mut rows = Rows::new(&ITEMS, Format::Json);
         for (key, value) in [("sku1", ""), ("sku2", "{ItemSku2}"), ("sku3", "A"), ("qty3", "x")] {
-            rows.take_numbered(key, text(value)).unwrap();
+            rows.take_numbered(key, text(value), || Cow::Borrowed(key)).unwrap();
         }
-        let mut warnings = Vec::new();
-        let (name, records) = rows.finish(&mut warnings).unwrap();
+        let mut remarks = Remarks::default();
+        let (name, records) = rows.finish(&mut remarks).unwrap();
         assert_eq!((name, records.len()), ("items", 1));
         assert_eq!(records[0].value("sku"), Some("A"));
         assert_eq!(
-            warnings,
+            remarks.warnings,
             [
                 "`items[0].quantity` is not a decimal number",
                 "an entry of `items` holds nothing but macros that were never substituted"

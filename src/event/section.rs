@@ -9,6 +9,7 @@ use super::custom::{self, never_substituted};
 use super::names::Names;
 use super::node::{Member, Node, OWN_TEXT};
 use super::path::{Path, normal_text, shown};
+use super::remarks::{By, Remarks};
 use super::rows::{Rows, Spec};
 use super::{Format, Kind, Malformed, Rules};
 
@@ -18,6 +19,8 @@ pub(super) struct Section<'a, 'r> {
     slots: Vec<Option<Slot<'a>>>,
     rows: Option<Rows<'a>>,
     custom: Vec<Member<'a>>,
+    /// How many of them are not of the query beside the body.
+    custom_of_body: usize,
     path: Path<'a>,
     /// The kind of the event; a row has none.
     kind: Option<Kind>,
@@ -25,10 +28,11 @@ pub(super) struct Section<'a, 'r> {
     carried: Vec<String>,
 }
 
-/// What a known field holds, and under which name it came.
+/// What a known field holds, under which name it came, and why that means the field.
 struct Slot<'a> {
     value: Scalar<'a>,
     origin: Cow<'a, str>,
+    by: By,
 }
 
 impl<'a, 'r> Section<'a, 'r> {
@@ -49,6 +53,7 @@ impl<'a, 'r> Section<'a, 'r> {
             slots,
             rows,
             custom: Vec::new(),
+            custom_of_body: 0,
             path: Path::default(),
             kind,
             carried: Vec::new(),
@@ -56,22 +61,35 @@ impl<'a, 'r> Section<'a, 'r> {
     }
 
     /// Takes in the members of an outermost object. An object that stands there alone is a wrapper.
-    /// `mark` stands before their names in messages.
-    pub(super) fn absorb(
-        &mut self,
-        members: Vec<Member<'a>>,
-        mark: &'static str,
-    ) -> Result<(), Malformed> {
-        self.path.restart(mark);
+    pub(super) fn absorb(&mut self, members: Vec<Member<'a>>) -> Result<(), Malformed> {
         let members = self.unwrap(members);
         self.path.set_base();
+        self.members(members)?;
+        self.custom_of_body = self.custom.len();
+        Ok(())
+    }
+
+    /// Takes in the query that came beside the body. A `?` stands before its names in messages.
+    pub(super) fn absorb_beside(&mut self, members: Vec<Member<'a>>) -> Result<(), Malformed> {
+        self.path.restart("?");
         self.members(members)
     }
 
     /// Takes in the members of a row.
     pub(super) fn absorb_row(&mut self, members: Vec<Member<'a>>) -> Result<(), Malformed> {
-        self.path.restart("");
-        self.members(members)
+        self.members(members)?;
+        self.custom_of_body = self.custom.len();
+        Ok(())
+    }
+
+    /// Takes in one member of a row, which had the numbered name `origin`.
+    pub(super) fn absorb_numbered(
+        &mut self,
+        member: Member<'a>,
+        origin: Cow<'a, str>,
+    ) -> Result<(), Malformed> {
+        self.path.call(origin);
+        self.absorb_row(vec![member])
     }
 
     pub(super) fn take_carried(&mut self) -> Vec<String> {
@@ -82,7 +100,7 @@ impl<'a, 'r> Section<'a, 'r> {
     pub(super) fn finish(
         self,
         prefix: &str,
-        warnings: &mut Vec<String>,
+        remarks: &mut Remarks,
     ) -> Result<Record<'a>, Malformed> {
         let mut fields = Vec::with_capacity(self.slots.len());
         for (index, slot) in self.slots.into_iter().enumerate() {
@@ -91,26 +109,30 @@ impl<'a, 'r> Section<'a, 'r> {
             let value = match slot.value {
                 Scalar::Empty => None,
                 Scalar::Macro => {
-                    warnings.push(never_substituted(&format!("{prefix}{name}")));
+                    remarks.warn(never_substituted(&format!("{prefix}{name}")));
                     None
                 }
                 Scalar::Text(text) => {
                     if let Some(complaint) = self.names.check(index).complaint(&text) {
-                        warnings.push(format!("`{prefix}{name}` {complaint}"));
+                        remarks.warn(format!("`{prefix}{name}` {complaint}"));
                     }
                     Some(text)
                 }
             };
+            remarks.field(prefix, &name, value.as_deref(), (&slot.origin, slot.by));
             fields.push((name, value));
         }
-        let rows = self.rows.map(|rows| rows.finish(warnings)).transpose()?;
+        let rows = self.rows.map(|rows| rows.finish(remarks)).transpose()?;
         if let Some((name, rows)) = &rows
             && !rows.is_empty()
             && fields.iter().any(|(field, _)| field == name)
         {
             return Err(Malformed::new(format!("`{name}` is a text and a list at once")));
         }
-        Ok(Record { fields, rows, custom: custom::settle(self.custom, prefix, warnings)? })
+        let beside = remarks.names_beside(&self.custom, self.custom_of_body);
+        let custom = custom::settle(self.custom, prefix, &mut remarks.warnings)?;
+        remarks.custom(prefix, &custom, &beside);
+        Ok(Record { fields, rows, custom })
     }
 
     /// The members inside the wrappers around them; the wrappers' names go into the path.
@@ -248,11 +270,11 @@ impl<'a, 'r> Section<'a, 'r> {
 
     fn list(&mut self, mut entries: Vec<Node<'a>>) -> Result<Option<Node<'a>>, Malformed> {
         if entries.iter().all(Node::is_scalar) {
-            let Some(index) = self.names.find(&self.path) else {
+            let Some(found) = self.names.find(&self.path) else {
                 return Ok(Some(Node::List(entries)));
             };
             for entry in entries {
-                self.place(index, entry)?;
+                self.place(found, entry)?;
             }
             return Ok(None);
         }
@@ -268,17 +290,17 @@ impl<'a, 'r> Section<'a, 'r> {
 
     fn leaf(&mut self, node: Node<'a>) -> Result<Option<Node<'a>>, Malformed> {
         if let (Some(rows), Some(name)) = (&mut self.rows, self.names.numbered(&self.path)) {
-            return rows.take_numbered(name, node);
+            return rows.take_numbered(name, node, || self.path.origin());
         }
-        if let Some(index) = self.names.find(&self.path) {
-            self.place(index, node)?;
+        if let Some(found) = self.names.find(&self.path) {
+            self.place(found, node)?;
             return Ok(None);
         }
         let Some(node) = self.row(node)? else {
             return Ok(None);
         };
         match self.find_by_parts() {
-            Some(index) => self.place(index, node).map(|()| None),
+            Some(found) => self.place(found, node).map(|()| None),
             None => Ok(Some(node)),
         }
     }
@@ -292,11 +314,11 @@ impl<'a, 'r> Section<'a, 'r> {
         if self.path.last_normal().is_some_and(is_empty_list) {
             return Ok(None);
         }
-        rows.take_numbered(name, node)
+        rows.take_numbered(name, node, || self.path.origin())
     }
 
     /// The field that a name means which is a path itself, as pairs have them.
-    fn find_by_parts(&mut self) -> Option<usize> {
+    fn find_by_parts(&mut self) -> Option<(usize, By)> {
         let parts = self.path.parts_of_last()?;
         let (_, outer) = parts.split_last()?;
         let is_list = |part: &String| {
@@ -320,14 +342,16 @@ impl<'a, 'r> Section<'a, 'r> {
     }
 
     /// Puts a scalar into its field. What says nothing gives way to what says something.
-    fn place(&mut self, index: usize, node: Node<'a>) -> Result<(), Malformed> {
+    fn place(&mut self, (index, by): (usize, By), node: Node<'a>) -> Result<(), Malformed> {
         let (Some(value), Some(slot)) = (Scalar::of(node), self.slots.get_mut(index)) else {
             return Ok(());
         };
         let value = value.settled(self.names.check(index));
         match slot {
             Some(known) if known.value == value => Ok(()),
-            Some(Slot { value: Scalar::Text(_), origin }) if matches!(value, Scalar::Text(_)) => {
+            Some(Slot { value: Scalar::Text(_), origin, .. })
+                if matches!(value, Scalar::Text(_)) =>
+            {
                 let (name, second) = (self.names.name(index), self.path.dotted());
                 let first = shown(origin);
                 let reason = if first == second {
@@ -341,7 +365,7 @@ impl<'a, 'r> Section<'a, 'r> {
             Some(Slot { value: Scalar::Macro, .. }) if value == Scalar::Empty => Ok(()),
             _ => {
                 let origin = self.path.origin();
-                *slot = Some(Slot { value, origin });
+                *slot = Some(Slot { value, origin, by });
                 Ok(())
             }
         }

@@ -75,6 +75,63 @@ fn convert_reads_stdin_or_a_file_and_explains_what_it_cannot_read() {
 }
 
 #[test]
+fn convert_reads_a_query_that_is_typed() {
+    let wanted = "{\"event\":\"action\",\"action_id\":\"7\",\"payout\":\"0.10\"}\n";
+    for typed in [
+        "ActionId=7&Payout=0.10",
+        "?ActionId=7&Payout=0.10",
+        "https://gateway.example/postback/actions?ActionId=7&Payout=0.10#top",
+    ] {
+        let done = output(&["convert", typed], b"");
+        assert_eq!(text(&done.stdout), wanted, "{typed}");
+    }
+    let address = output(&["convert", "Note=https://a.example/?b=c#d"], b"");
+    assert!(text(&address.stdout).contains(r#""note":"https://a.example/?b=c#d""#));
+    // A file is a file, whatever it is called.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a=b");
+    std::fs::write(&file, r#"{"ActionId":7,"Payout":0.10}"#).unwrap();
+    assert_eq!(text(&output(&["convert", file.to_str().unwrap()], b"").stdout), wanted);
+    let json = output(&["convert", "--format", "json", "a=1"], b"");
+    assert!(text(&json.stderr).contains("cannot read a=1"), "{}", text(&json.stderr));
+}
+
+#[test]
+fn convert_explains_every_value() {
+    let input =
+        br#"{"txid":"7","visit":{"payout":1},"note":"a\nb","items":[{"qty":"1"}],"x":"{Y}"}"#;
+    let shown = output(&["convert", "--explain"], input);
+    let out = text(&shown.stdout);
+    for row in [
+        ["action_id", "7", "txid", "a known name"],
+        ["payout", "1", "visit.payout", "the end of its path is a known name"],
+        ["note", "a b", "note", "a known name"],
+        ["items[0].quantity", "1", "items[0].qty", "an entry of a list"],
+        ["custom.x", "-", "x", "not known"],
+    ] {
+        let is_row = |line: &str| {
+            let mut rest = Some(line);
+            for cell in row {
+                rest = rest.and_then(|rest| rest.trim_start().strip_prefix(cell));
+            }
+            rest.is_some()
+        };
+        assert!(out.lines().any(is_row), "{row:?} in\n{out}");
+    }
+    assert!(text(&shown.stderr).contains("`x` holds a macro"), "{}", text(&shown.stderr));
+
+    let lines = output(&["convert", "--explain", "--json"], br#"{"txid":"7","x":null}"#);
+    assert_eq!(
+        text(&lines.stdout),
+        "{\"by\":\"dictionary\",\"field\":\"action_id\",\"input\":\"txid\",\"value\":\"7\"}\n\
+         {\"by\":\"nothing\",\"field\":\"custom.x\",\"input\":\"x\",\"value\":null}\n"
+    );
+    let refused = output(&["convert", "--explain"], b"{");
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    assert_eq!(output(&["convert", "--json"], b"{}").status.code(), Some(2));
+}
+
+#[test]
 fn convert_follows_a_route() {
     let more = r#"
 [[routes]]

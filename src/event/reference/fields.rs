@@ -111,8 +111,8 @@ What is none of these goes to `custom` as it came. So does a key such as `user_i
 else: a template or `fields = { user_id = \"sub_id1\" }` says what it is.
 
 **Places.** A nested value is matched by its path, longest suffix first: `{\"campaign\":{\"id\":7}}` is `campaign_id`, and so
-is `<Campaign Id=\"7\"/>`; `campaign[id]` and `campaign.id` are the same in a query. Objects that stand alone around everything else are wrappers and mean nothing. So do these,
-everywhere: ";
+are `<Campaign Id=\"7\"/>`, `campaign[id]=7` and `campaign.id=7`. An object that stands alone around everything else is a
+wrapper and means nothing. So do these, everywhere: ";
 
 const GENERIC_WORDS: &str = "\
 A generic word is a field only where nothing but wrappers stands around it: `status` is the event's own, `order.status` is

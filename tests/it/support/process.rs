@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     log: mpsc::Receiver<Value>,
+    said: Option<JoinHandle<String>>,
 }
 
 impl Process {
@@ -35,18 +37,29 @@ impl Process {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (heard, log) = mpsc::channel();
-        std::thread::spawn(move || follow(stderr, &heard));
+        let said = Some(std::thread::spawn(move || follow(stderr, &heard)));
         let Some(ready) = find(&log, "ready") else {
             let status = child.kill().and_then(|()| child.wait());
             panic!("the gateway did not start: {status:?}; its log is above");
         };
         let address = |key: &str| ready[key].as_str().unwrap().parse().unwrap();
-        Self { child, address: address("address"), admin: address("admin"), log }
+        Self { child, address: address("address"), admin: address("admin"), log, said }
     }
 
     /// Waits until the log says something that begins so.
     pub(crate) fn logged(&self, message: &str) {
         assert!(find(&self.log, message).is_some(), "the log never said {message:?}");
+    }
+
+    /// The process, as the kernel counts.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end; everything that the log has said.
+    pub(crate) fn said(mut self) -> String {
+        self.child.wait().unwrap();
+        self.said.take().unwrap().join().unwrap()
     }
 
     /// `kill -9`, and waits until it is gone.
@@ -75,13 +88,17 @@ impl Drop for Process {
     }
 }
 
-/// Reads the log to its end, shows it in the test's output, and passes it on.
-fn follow(stderr: impl BufRead, heard: &mpsc::Sender<Value>) {
+/// Reads the log to its end, shows it in the test's output, passes it on, and remembers it.
+fn follow(stderr: impl BufRead, heard: &mpsc::Sender<Value>) -> String {
+    let mut said = String::new();
     for line in stderr.lines().map_while(Result::ok) {
         eprintln!("{line}");
         // Nobody listens any more at the end of a test.
         heard.send(serde_json::from_str(&line).unwrap_or_default()).unwrap_or_default();
+        said += &line;
+        said.push('\n');
     }
+    said
 }
 
 /// The next line of the log whose message begins so.
