@@ -7,9 +7,12 @@
 //! | `GET /spool/export?…` | the same, with all of each event |
 //! | `GET /spool/events/ID` | all of one event |
 //! | `POST /spool/replay`, `POST /spool/drop` | an outcome a line, for each id, one a line, of the body |
+//! | `POST /spool/import` | an outcome a line, for each line of the body, which is of an export |
+//! | `POST /spool/compact` | what a step of giving free space back has come to |
 //! | `GET /spool/verify` | what was found in the file |
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -18,9 +21,10 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Body;
 use serde::Serialize;
 
-use super::record::{Found, Line, Outcome, Told};
+use super::import;
+use super::record::{Compacted, Found, Line, Outcome, Told};
 use crate::clock::Timestamp;
-use crate::spool::{Convert, EventId, Filter, OperateError, Place, Spool, State};
+use crate::spool::{Convert, EventId, Filter, OperateError, Operated, Place, Spool, State, Story};
 
 /// Where a list goes on; missing on its last page.
 pub const NEXT: &str = "postgate-next";
@@ -31,6 +35,11 @@ pub const MOST_RECORDS: u32 = 1000;
 pub const MOST_IDS: usize = 500;
 /// [`MOST_IDS`] ids of 36 characters, each with the longest line end.
 const BODY_BYTES: usize = MOST_IDS * 38;
+
+/// Lines of one import, at most: they are kept in one transaction.
+pub const MOST_LINES: usize = 2000;
+/// An import's body, at most: as much as an answer may have.
+const IMPORT_BYTES: usize = 64 << 20;
 
 /// Bodies of one answer of an export; one more event may come on top.
 const EXPORT_BYTES: u64 = 4 << 20;
@@ -44,13 +53,14 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 pub struct Desk {
     spool: Spool,
     convert: Convert,
+    importing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Desk {
     /// `convert` is for what is replayed out of quarantine.
     #[must_use]
-    pub const fn new(spool: Spool, convert: Convert) -> Self {
-        Self { spool, convert }
+    pub fn new(spool: Spool, convert: Convert) -> Self {
+        Self { spool, convert, importing: Arc::default() }
     }
 
     /// Answers one request. Whether it may ask is not looked at here.
@@ -90,6 +100,11 @@ impl Desk {
                 let outcomes = self.spool.discard(ids.clone()).await?;
                 Ok(lines(ids.iter().zip(&outcomes).map(|(id, done)| Outcome::new(*id, done))))
             }
+            (Method::POST, "import") => self.import(body).await,
+            (Method::POST, "compact") => {
+                let compacted = Compacted::new(self.spool.compact().await?);
+                Ok(reply(StatusCode::OK, JSON, json(&compacted)))
+            }
             (Method::GET, path) => match path.strip_prefix("events/") {
                 Some(id) => self.show(id).await,
                 None => Err(Refused::new(StatusCode::NOT_FOUND, "there is no such path")),
@@ -111,6 +126,34 @@ impl Desk {
         Ok(going_on(lines(found.stories.iter().map(Told::new)), found.next))
     }
 
+    /// Lines that cannot be read are told, and the others kept.
+    async fn import<B>(&self, body: B) -> Result<Response<Full<Bytes>>, Refused>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let text = text(body, IMPORT_BYTES).await?;
+        let read: Vec<_> = text.lines().take(MOST_LINES + 1).map(import::story).collect();
+        if read.len() > MOST_LINES {
+            return Err(bad("the body", format!("holds more than {MOST_LINES} lines")));
+        }
+        let ids = |story: &Story| story.record.id;
+        let lines: Vec<_> = read.iter().map(|read| read.as_ref().map(ids)).collect();
+        let stories = read.iter().flatten().cloned().collect();
+        // One at a time: what another import is about to keep would not be known.
+        let alone = self.importing.lock().await;
+        let mut outcomes = self.spool.import(stories).await?.into_iter();
+        drop(alone);
+        let outcomes: Vec<_> =
+            lines.iter().map(|line| line.is_ok().then(|| outcomes.next())).collect();
+        let told = lines.iter().zip(&outcomes).map(|(line, done)| match (line, done) {
+            (Ok(id), Some(Some(done))) => Outcome::new(*id, done),
+            (Ok(id), _) => Outcome::new(*id, &Operated::Unknown),
+            (Err(wrong), _) => Outcome::unreadable(wrong),
+        });
+        Ok(self::lines(told))
+    }
+
     async fn show(&self, id: &str) -> Result<Response<Full<Bytes>>, Refused> {
         let id: EventId = id.parse().map_err(|_| bad("id", "is not an id of an event"))?;
         match self.spool.find(id).await? {
@@ -118,6 +161,12 @@ impl Desk {
             None => Err(Refused::new(StatusCode::NOT_FOUND, "there is no such event")),
         }
     }
+}
+
+/// All of an event as a line of an export, without its end.
+#[must_use]
+pub fn exported(story: &Story) -> Vec<u8> {
+    json(&Told::new(story))
 }
 
 /// Why a request was not carried out.
@@ -188,21 +237,30 @@ impl Query {
 }
 
 /// The ids in a body, one a line.
-#[expect(clippy::disallowed_methods, reason = "the body is limited")]
 async fn ids<B>(body: B) -> Result<Vec<EventId>, Refused>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let many = || bad("the body", format!("is not whole, or holds more than {MOST_IDS} ids"));
-    let body = Limited::new(body, BODY_BYTES).collect().await.map_err(|_| many())?.to_bytes();
-    let text = std::str::from_utf8(&body).map_err(|_| bad("the body", "is not text"))?;
+    let text = text(body, BODY_BYTES).await?;
     let ids = text.lines().map(|line| line.trim().parse::<EventId>());
     let ids: Vec<_> = ids.collect::<Result<_, _>>().map_err(|_| bad("a line", "is not an id"))?;
     if ids.len() > MOST_IDS {
-        return Err(many());
+        return Err(bad("the body", format!("holds more than {MOST_IDS} ids")));
     }
     Ok(ids)
+}
+
+/// A body that is text, whole, and no larger than this.
+#[expect(clippy::disallowed_methods, reason = "the body is limited")]
+async fn text<B>(body: B, most_bytes: usize) -> Result<String, Refused>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let whole = Limited::new(body, most_bytes).collect().await;
+    let whole = whole.map_err(|_| bad("the body", "is not whole, or too large"))?.to_bytes();
+    String::from_utf8(whole.into()).map_err(|_| bad("the body", "is not text"))
 }
 
 fn lines<T: Serialize>(values: impl Iterator<Item = T>) -> Response<Full<Bytes>> {

@@ -4,11 +4,12 @@
 
 mod api;
 mod desk;
+mod import;
 mod listener;
 mod readiness;
 mod record;
 
-pub use desk::{Desk, MOST_IDS, MOST_RECORDS, NEXT};
+pub use desk::{Desk, MOST_IDS, MOST_LINES, MOST_RECORDS, NEXT, exported};
 pub use listener::AdminServer;
 pub use readiness::{Phase, Readiness};
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
-use crate::spool::{Contents, EventId, Inspection, Operated, Record, State, Story};
+use crate::spool::{Compaction, Contents, EventId, Inspection, Operated, Record, State, Story};
 
 /// A line of a list. What does not apply is left out.
 #[derive(Serialize)]
@@ -59,8 +59,15 @@ pub(super) struct Told<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Holding<'a> {
-    Event { body: Text<'a>, history: Vec<Attempted<'a>> },
-    Malformed { received: Received<'a> },
+    Event {
+        body: Text<'a>,
+        history: Vec<Attempted<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_hash: Option<String>,
+    },
+    Malformed {
+        received: Received<'a>,
+    },
 }
 
 #[derive(Serialize)]
@@ -95,8 +102,9 @@ enum Text<'a> {
 impl<'a> Told<'a> {
     pub(super) fn new(story: &'a Story) -> Self {
         let contents = match &story.contents {
-            Contents::Event { body, attempts } => Holding::Event {
+            Contents::Event { body, key, attempts } => Holding::Event {
                 body: Text::json(body),
+                key_hash: key.map(|key| key.to_string()),
                 history: attempts
                     .iter()
                     .map(|(number, attempt)| Attempted {
@@ -128,10 +136,11 @@ impl<'a> Told<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// A canonical body is one line of JSON; anything else would break the line of the answer.
+    /// A canonical body is an object in one line; anything else would break the line of the
+    /// answer, or read as something else when it is imported.
     fn json(bytes: &'a Bytes) -> Self {
         match serde_json::from_slice(bytes) {
-            Ok(value) if !bytes.contains(&b'\n') => Self::Json(value),
+            Ok(value) if bytes.starts_with(b"{") && !bytes.contains(&b'\n') => Self::Json(value),
             _ => Self::new(bytes),
         }
     }
@@ -150,6 +159,7 @@ impl<'a> Text<'a> {
 /// What became of one id.
 #[derive(Serialize)]
 pub(super) struct Outcome<'a> {
+    #[serde(skip_serializing_if = "String::is_empty")]
     id: String,
     #[serde(rename = "outcome")]
     word: &'static str,
@@ -167,8 +177,15 @@ impl<'a> Outcome<'a> {
             }
             Operated::NotUnderstood(reason) => ("not understood", Some(reason.as_str())),
             Operated::Unknown => ("unknown", Some("there is no such event")),
+            Operated::Imported => ("imported", None),
+            Operated::Known => ("known", Some("it is in the spool already")),
         };
         Self { id: id.to_string(), word, reason }
+    }
+
+    /// A line that is no event.
+    pub(super) const fn unreadable(reason: &'a str) -> Self {
+        Self { id: String::new(), word: "unreadable", reason: Some(reason) }
     }
 }
 
@@ -199,6 +216,21 @@ impl<'a> Found<'a> {
             bytes: found.bytes,
             problems: &found.problems,
         }
+    }
+}
+
+/// What a step of compacting has come to.
+#[derive(Serialize)]
+pub(super) struct Compacted {
+    file_bytes: u64,
+    left_bytes: u64,
+    goes_on: bool,
+}
+
+impl Compacted {
+    pub(super) const fn new(compaction: Compaction) -> Self {
+        let Compaction { file_bytes, left_bytes, goes_on } = compaction;
+        Self { file_bytes, left_bytes, goes_on }
     }
 }
 

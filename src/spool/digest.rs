@@ -5,14 +5,31 @@
 //! two key hashes would cost a needless wait; one of two fingerprints, under the same key, an
 //! event taken for a repeat.
 
+use std::fmt;
+use std::str::FromStr;
+
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::event::{Accepted, Malformed};
 
 /// Which events are kept in order and compared with each other: 8 bytes of a hash over the route
-/// and the key or, without a key, over the route and the body.
+/// and the key or, without a key, over the route and the body. As text, 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct KeyHash(pub(super) [u8; 8]);
+pub struct KeyHash(pub(super) [u8; 8]);
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl FromStr for KeyHash {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes()))
+    }
+}
 
 /// Which bodies are equal: 16 bytes of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +37,21 @@ pub(super) struct Fingerprint(pub(super) [u8; 16]);
 
 /// The two hashes of an event.
 pub(super) fn of_event(event: &Accepted) -> (KeyHash, Fingerprint) {
-    let fingerprint = Fingerprint(sha256(&[&event.body]));
-    // The middle part keeps a key apart from a body that reads the same.
+    let fingerprint = of_body(&event.body);
     let key = match &event.key {
         Some(key) => of_key(&event.route, key),
-        None => KeyHash(sha256(&[event.route.as_bytes(), b"body", &fingerprint.0])),
+        None => of_no_key(&event.route, fingerprint),
     };
     (key, fingerprint)
+}
+
+pub(super) fn of_body(body: &[u8]) -> Fingerprint {
+    Fingerprint(sha256(&[body]))
+}
+
+/// The middle part keeps a body apart from a key that reads the same.
+pub(super) fn of_no_key(route: &str, fingerprint: Fingerprint) -> KeyHash {
+    KeyHash(sha256(&[route.as_bytes(), b"body", &fingerprint.0]))
 }
 
 /// The hash of a key on a route.
@@ -96,6 +121,14 @@ mod tests {
         assert_eq!(first, of_event(&event("r", None, "x")).0);
         assert_ne!(first, of_event(&event("r", None, "y")).0);
         assert_ne!(first, of_event(&event("s", None, "x")).0);
+    }
+
+    #[test]
+    fn a_key_hash_survives_its_text() {
+        let hash = KeyHash([0, 1, 2, 3, 4, 5, 6, 255]);
+        assert_eq!(hash.to_string(), "00010203040506ff");
+        assert_eq!("00010203040506ff".parse(), Ok(hash));
+        assert!("xyz".parse::<KeyHash>().is_err());
     }
 
     #[test]

@@ -84,3 +84,26 @@ pub enum OpenError {
     #[error("cannot start the spool's thread")]
     Thread(#[source] io::Error),
 }
+
+/// Why nothing can be saved out of a damaged file.
+#[derive(Debug, thiserror::Error)]
+pub enum SalvageError {
+    /// Not even its list of tables can be read.
+    #[error("nothing can be read of {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the engine says.
+        #[source]
+        source: StoreError,
+    },
+    /// The file is something else.
+    #[error("{path} is not a spool of postgate")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What was read cannot be passed on.
+    #[error("cannot write what was read")]
+    Output(#[source] io::Error),
+}

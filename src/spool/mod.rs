@@ -24,17 +24,19 @@ mod store;
 mod tests;
 mod writer;
 
-pub use self::error::{AppendError, OpenError};
+pub use self::digest::KeyHash;
+pub use self::error::{AppendError, OpenError, SalvageError};
 pub use self::event::{Accepted, EventId, Header, Malformed, Receipt, RouteName};
 pub use self::lease::{Attempt, Lease, Verdict};
 pub use self::record::{
-    Contents, Convert, Filter, Inspection, NoPlace, OperateError, Operated, Page, Place, Record,
-    Reread, State, Stories, Story,
+    Compaction, Contents, Convert, Filter, Inspection, NoPlace, OperateError, Operated, Page,
+    Place, Record, Reread, Salvage, State, Stories, Story,
 };
 pub use self::status::SpoolStatus;
 pub use self::store::{Fault, StoreError};
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -115,6 +117,17 @@ impl Spool {
         let metrics = &spool.shared.telemetry.spool;
         metrics.opened(&settings.path, numbers, began.elapsed());
         Ok(spool)
+    }
+
+    /// Reads what can still be read of a damaged file, and changes nothing in it.
+    ///
+    /// # Errors
+    /// When not even the list of its tables can be read.
+    pub fn salvage(
+        path: &Path,
+        visit: &mut dyn FnMut(Story) -> io::Result<()>,
+    ) -> Result<Salvage, SalvageError> {
+        sqlite::salvage(path, visit)
     }
 
     /// Makes one event durable; returns after the commit.

@@ -1,7 +1,7 @@
-//! The operator's hands: list, read, replay, drop, verify. Reading has a connection of its own, so
+//! The operator's hands: list, read, replay, drop, import, compact, verify. Reading has a connection of its own, so
 //! that a long look does not keep delivery waiting; changing is the writer's, one group at a time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::Spool;
 use super::digest;
 use super::event::{Accepted, EventId};
 use super::record::{
-    Contents, Convert, Filter, Inspection, OperateError, Operated, Page, Place, State, Stories,
-    Story,
+    Compaction, Contents, Convert, Filter, Inspection, OperateError, Operated, Page, Place, State,
+    Stories, Story,
 };
 use super::store::{Bodies, Change, Changed, NewEvent, Order, Seq, StoreError};
 use super::writer::Command;
@@ -103,6 +103,41 @@ impl Spool {
         self.carry_out(plan).await
     }
 
+    /// Keeps these events as they were in another spool, behind everything that is here, in one
+    /// transaction. What has an id that is here already is left out. One outcome for each, in
+    /// their order.
+    ///
+    /// # Errors
+    /// When nothing was changed.
+    pub async fn import(&self, stories: Vec<Story>) -> Result<Vec<Operated>, OperateError> {
+        let plan = move |bodies: &dyn Bodies| {
+            let ids: Vec<_> = stories.iter().map(|story| story.record.id).collect();
+            let mut known: HashSet<_> = located(bodies, &ids)?.into_keys().collect();
+            let plan = stories.into_iter().map(|story| {
+                if known.insert(story.record.id) {
+                    Step::Change(Change::Import(Box::new(story)))
+                } else {
+                    Step::Answer(Operated::Known)
+                }
+            });
+            Ok(plan.collect())
+        };
+        let plan = self.look(plan).await?;
+        self.carry_out(plan).await
+    }
+
+    /// Gives some of the file's free space back to the disk, beside everything else. To be called
+    /// again while it says so.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn compact(&self) -> Result<Compaction, OperateError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.shared.commands.send(Command::Compact(answer));
+        sent.map_err(|_| OperateError::Closed)?;
+        answered.await.unwrap_or(Err(OperateError::Closed))
+    }
+
     /// Reads the whole file and looks for damage. Takes seconds for a large one.
     ///
     /// # Errors
@@ -140,6 +175,8 @@ impl Spool {
             Changed::Dropped(_) => Operated::Dropped,
             Changed::Undelivered => Operated::Undelivered,
             Changed::Missing => Operated::Unknown,
+            Changed::Imported(..) => Operated::Imported,
+            Changed::Known => Operated::Known,
         });
         let filled = outcomes.into_iter().map(|outcome| outcome.or_else(|| made.next()));
         Ok(filled.map(|outcome| outcome.unwrap_or(Operated::Unknown)).collect())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::digest::KeyHash;
 use super::event::{EventId, Malformed, RouteName};
 use super::lease::Attempt;
 use super::store::StoreError;
@@ -174,6 +175,8 @@ pub enum Contents {
     Event {
         /// What is delivered. Empty when it is missing from the file.
         body: Bytes,
+        /// The hash of what keeps it in order; `None`: it waits for no other.
+        key: Option<KeyHash>,
         /// The last failed attempts, the oldest first, with their numbers.
         attempts: Vec<(u32, Attempt)>,
     },
@@ -194,6 +197,10 @@ pub enum Operated {
     NotUnderstood(String),
     /// There is no such event.
     Unknown,
+    /// It is in the spool now, as it was where it came from.
+    Imported,
+    /// Left alone: the spool has an event with this id, or this very request in quarantine.
+    Known,
 }
 
 /// What was found in the file.
@@ -210,6 +217,26 @@ pub struct Inspection {
 impl Inspection {
     /// More tell nothing new.
     pub const MOST_PROBLEMS: usize = 20;
+}
+
+/// How far compacting has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compaction {
+    /// Size of the file before this step.
+    pub file_bytes: u64,
+    /// What is left to give back.
+    pub left_bytes: u64,
+    /// Whether to ask again.
+    pub goes_on: bool,
+}
+
+/// What was read of a damaged file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Salvage {
+    /// Events, and requests in quarantine, that could be read.
+    pub saved: u64,
+    /// Places that could not: each a record, or all that stood on a page.
+    pub passed: u64,
 }
 
 /// A quarantined request, converted after all.
@@ -253,6 +280,9 @@ pub enum OperateError {
     /// The file cannot be read or written.
     #[error("the spool failed")]
     Store(#[source] StoreError),
+    /// It does not fit under `spool.max_bytes`.
+    #[error("the spool has reached spool.max_bytes")]
+    Full,
     /// What is settled cannot be written just now.
     #[error("the spool cannot write")]
     Failing,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::digest::{Fingerprint, KeyHash};
 use super::event::{EventId, Header, Malformed, RouteName};
 use super::lease::{Attempt, Verdict};
-use super::record::{Filter, Inspection, Page, Place, State, Story};
+use super::record::{Compaction, Filter, Inspection, Page, Place, State, Story};
 use crate::clock::Timestamp;
 
 /// The place of an event in the order of acceptance.
@@ -53,6 +53,9 @@ pub(super) struct Latest {
     pub(super) accepted: Timestamp,
 }
 
+/// A row in both tables and its entries in the three indexes, as measured.
+const OVERHEAD_BYTES: u64 = 256;
+
 /// What is to be kept.
 #[derive(Debug)]
 pub(super) enum Arrival {
@@ -75,23 +78,30 @@ impl Arrival {
         }
     }
 
-    /// About how many bytes the file grows by: the payload and a measured overhead.
+    /// About how many bytes the file grows by.
     pub(super) fn bytes(&self) -> u64 {
-        /// A row in both tables and its entries in the three indexes.
-        const OVERHEAD: usize = 256;
-        let payload = match self {
-            Self::Event(event) => event.body.len(),
-            Self::Malformed(malformed, _) => {
-                malformed.body.len()
-                    + malformed.query.as_ref().map_or(0, Bytes::len)
-                    + malformed.content_type.as_ref().map_or(0, Bytes::len)
-                    + malformed.client.len()
-                    + malformed.headers.iter().map(Header::bytes).sum::<usize>()
-                    + malformed.reason.len()
-            }
-        };
-        u64::try_from(payload.saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
+        match self {
+            Self::Event(event) => with_overhead(event.body.len()),
+            Self::Malformed(malformed, _) => weight(malformed),
+        }
     }
+}
+
+/// About how many bytes of the file something takes that was not understood.
+pub(super) fn weight(malformed: &Malformed) -> u64 {
+    with_overhead(
+        malformed.body.len()
+            + malformed.query.as_ref().map_or(0, Bytes::len)
+            + malformed.content_type.as_ref().map_or(0, Bytes::len)
+            + malformed.client.len()
+            + malformed.headers.iter().map(Header::bytes).sum::<usize>()
+            + malformed.reason.len(),
+    )
+}
+
+/// The payload and a measured overhead.
+fn with_overhead(payload: usize) -> u64 {
+    u64::try_from(payload).unwrap_or(u64::MAX).saturating_add(OVERHEAD_BYTES)
 }
 
 /// What became of one attempt. Says the whole new state, so that writing it twice does no harm.
@@ -208,17 +218,6 @@ pub(super) enum Spare {
     None,
 }
 
-/// What shrinking has come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shrunk {
-    /// Size of the file before this step.
-    pub(super) file_bytes: u64,
-    /// What is left to give back.
-    pub(super) left_bytes: u64,
-    /// Ask again.
-    pub(super) more: bool,
-}
-
 /// What the operator wants changed. The id says which event was meant, in case it is another by
 /// now.
 #[derive(Debug)]
@@ -229,6 +228,18 @@ pub(super) enum Change {
     Admit(Seq, NewEvent),
     /// Delete it.
     Discard(Place, EventId),
+    /// Keep it as it was in another spool.
+    Import(Box<Story>),
+}
+
+impl Change {
+    /// About how many bytes the file grows by.
+    pub(super) const fn bytes(&self) -> u64 {
+        match self {
+            Self::Import(story) => story.record.bytes.saturating_add(OVERHEAD_BYTES),
+            Self::Revive(..) | Self::Admit(..) | Self::Discard(..) => 0,
+        }
+    }
 }
 
 /// What became of a change.
@@ -242,6 +253,10 @@ pub(super) enum Changed {
     Undelivered,
     /// Not there, or another by now.
     Missing,
+    /// Kept in this state; to be queued when it is pending.
+    Imported(Option<Pending>, State),
+    /// Left alone: the same request is in quarantine.
+    Known,
 }
 
 /// The writing side of an engine; owned by the writer thread.
@@ -269,7 +284,7 @@ pub(super) trait Store: Send {
 
     /// Gives free space at the end of the file back to the disk, a moment's work at a time, and
     /// looks whether the log keeps its size.
-    fn shrink(&mut self, spare: Spare) -> Result<Shrunk, StoreError>;
+    fn shrink(&mut self, spare: Spare) -> Result<Compaction, StoreError>;
 
     /// Brings the file to rest. Nothing is lost when it fails: the next open takes longer.
     fn close(&mut self) -> Result<(), StoreError>;

@@ -114,7 +114,11 @@ impl SpoolMetrics {
         let expired = self.expired.clone();
         registry.register("expired", "Delivered events deleted", expired);
         let operated = self.operated.clone();
-        registry.register("operated", "Events replayed or dropped by the operator", operated);
+        registry.register(
+            "operated",
+            "Events replayed, dropped or imported by the operator",
+            operated,
+        );
     }
 
     /// The spool is open.
@@ -253,9 +257,9 @@ impl SpoolMetrics {
         self.expired.inc_by(u64::from(events));
     }
 
-    /// The operator replayed and dropped events.
-    pub fn operated(&self, replayed: u64, dropped: u64) {
-        for (operation, events) in [("replay", replayed), ("drop", dropped)] {
+    /// The operator replayed, dropped and imported events.
+    pub fn operated(&self, replayed: u64, dropped: u64, imported: u64) {
+        for (operation, events) in [("replay", replayed), ("drop", dropped), ("import", imported)] {
             if events > 0 {
                 self.operated.get_or_create(&OperationLabel { operation }).inc_by(events);
                 tracing::info!(operation, events, "the operator changed the spool");

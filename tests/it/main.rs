@@ -44,6 +44,8 @@ mod shutdown;
 #[cfg(test)]
 mod spool_command;
 #[cfg(test)]
+mod spool_transfer;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod upstream_request;

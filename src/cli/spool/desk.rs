@@ -36,6 +36,14 @@ pub(super) enum Asked {
     File { desk: Desk, spool: Spool },
 }
 
+/// What becomes of a spool that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Looking must not make one.
+    Refused,
+    Made,
+}
+
 /// A good answer.
 pub(super) struct Answer {
     pub(super) body: Bytes,
@@ -52,9 +60,9 @@ impl Answer {
 
 impl Asked {
     /// The file's lock decides: whoever runs has it.
-    pub(super) fn find(settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn find(settings: &Settings, missing: Missing) -> anyhow::Result<Self> {
         let path = &settings.spool.path;
-        if !path.exists() {
+        if missing == Missing::Refused && !path.exists() {
             bail!("there is no spool at {}", path.display());
         }
         // Looking must not be what deletes events whose time is over.

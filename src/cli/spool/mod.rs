@@ -1,10 +1,14 @@
 //! `postgate spool`: the operator's hands on the spool, the same with a running gateway and
 //! without one.
 
+mod compact;
 mod desk;
 mod export;
 mod filter;
+mod import;
 mod list;
+mod progress;
+mod salvage;
 mod several;
 mod show;
 mod verify;
@@ -15,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use self::desk::Asked;
+use self::desk::{Asked, Missing};
 use crate::config;
 
 #[derive(Debug, clap::Args)]
@@ -36,26 +40,48 @@ enum Command {
     Replay(several::Arguments),
     /// Write all of each event on stdout, one JSON object a line.
     Export(export::Arguments),
+    /// Keep what an export holds: each event as it was, but those whose id is here already.
+    Import(import::Arguments),
     /// Delete events for good. Asks before. What is pending is never dropped.
     Drop(several::Arguments),
     /// Read the whole file, look for damage, count.
     Verify(verify::Arguments),
+    /// Give the file's free space back to the disk; a gateway goes on working.
+    Compact,
+    /// Write what can be read of a damaged file on stdout, as export does.
+    Salvage(salvage::Arguments),
 }
 
 /// Asks the gateway that has the spool of this configuration or, when none runs, opens the file.
 pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Command::Salvage(arguments) = arguments.command {
+        // Needs no configuration: the file that it names is not the one in use.
+        return salvage::run(&arguments);
+    }
     let settings = config::load(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {
-        let desk = Asked::find(&settings)?;
+        let path = &settings.spool.path;
+        let missing = match arguments.command {
+            Command::Import(_) => Missing::Made,
+            _ => Missing::Refused,
+        };
+        let desk = match (Asked::find(&settings, missing), &arguments.command) {
+            (Ok(desk), _) => desk,
+            (Err(error), Command::Verify(_)) => return verify::unopened(error, path),
+            (Err(error), _) => return Err(error),
+        };
         let done = match arguments.command {
             Command::List(arguments) => list::run(&desk, arguments).await,
             Command::Show(arguments) => show::run(&desk, &arguments).await,
             Command::Replay(arguments) => several::replay(&desk, arguments).await,
             Command::Export(arguments) => export::run(&desk, &arguments).await,
             Command::Drop(arguments) => several::discard(&desk, arguments).await,
-            Command::Verify(arguments) => verify::run(&desk, arguments, &settings.spool.path).await,
+            Command::Verify(arguments) => verify::run(&desk, arguments, path).await,
+            Command::Import(arguments) => import::run(&desk, arguments).await,
+            Command::Compact => compact::run(&desk, path).await,
+            Command::Salvage(arguments) => salvage::run(&arguments),
         };
         desk.close().await;
         done

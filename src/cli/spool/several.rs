@@ -1,14 +1,14 @@
 //! `postgate spool replay` and `drop`: the same for one event, for some, and for all of a filter.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::Value;
 
 use super::desk::Asked;
-use super::field;
 use super::filter::Filter;
+use super::{field, progress};
 use crate::admin::MOST_IDS;
 use crate::spool::EventId;
 
@@ -67,7 +67,8 @@ async fn work(
         bail!("nothing was dropped; --yes drops without asking");
     }
     let mut good = 0;
-    for (number, some) in ids.chunks(MOST_IDS).enumerate() {
+    let bar = progress::bar(ids.len());
+    for some in ids.chunks(MOST_IDS) {
         let answer = desk.post(&format!("/spool/{what}"), some.join("\n")).await?;
         for line in answer.lines()? {
             let outcome: Value = serde_json::from_str(line)?;
@@ -81,8 +82,9 @@ async fn work(
                 writeln!(out, "{id}: {outcome}: {reason}")?;
             }
         }
-        progress(number * MOST_IDS + some.len(), ids.len())?;
+        bar.inc(u64::try_from(some.len()).unwrap_or_default());
     }
+    bar.finish_and_clear();
     if !arguments.json {
         writeln!(out, "{good} of {} {done}", ids.len())?;
     }
@@ -94,16 +96,4 @@ fn confirmed(events: usize) -> io::Result<bool> {
     write!(io::stderr(), "Drop {events} events for good? [y/N] ")?;
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// How far it is, for a person; a pipe needs no such thing.
-fn progress(done: usize, all: usize) -> io::Result<()> {
-    const WIDTH: usize = 40;
-    let mut stderr = io::stderr();
-    if all <= MOST_IDS || !stderr.is_terminal() {
-        return Ok(());
-    }
-    let filled = "#".repeat(done.saturating_mul(WIDTH) / all.max(1));
-    let end = if done == all { "\n" } else { "" };
-    write!(stderr, "\r[{filled:<WIDTH$}] {done} of {all}{end}")
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::desk::Asked;
 use super::field;
 use super::list::cell;
+use crate::spool::{Fault, OpenError};
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -44,20 +45,36 @@ pub(super) async fn run(
         for problem in field(&found, "problems").as_array().into_iter().flatten() {
             writeln!(out, "problem: {}", cell(problem))?;
         }
-        let path = path.display();
         if whole {
-            writeln!(out, "{path} is whole")?;
+            writeln!(out, "{} is whole", path.display())?;
         } else {
-            writeln!(
-                out,
-                "{path} is damaged. To mend it:\n\
-                 1. stop the gateway, and keep a copy of the file and its -wal\n\
-                 2. sqlite3 {path} .recover | sqlite3 {path}.new\n   \
-                    (a sqlite3 that was built with recovery)\n\
-                 3. put {path}.new in place of both, and verify again\n\
-                 4. start the gateway; what is lost must be asked of impact.com again"
-            )?;
+            writeln!(out, "{}", mend(path))?;
         }
     }
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A file so damaged that it cannot be opened is told with the same mend.
+pub(super) fn unopened(error: anyhow::Error, path: &Path) -> anyhow::Result<ExitCode> {
+    match error.downcast_ref::<OpenError>() {
+        Some(OpenError::Engine { source, .. }) if source.fault() == Fault::Damaged => {
+            writeln!(anstream::stdout(), "problem: {source:#}\n{}", mend(path))?;
+            Ok(ExitCode::FAILURE)
+        }
+        _ => Err(error),
+    }
+}
+
+/// Every step is a command that can be pasted; a test does so.
+fn mend(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "{path} is damaged. To mend it, stop the gateway, and:\n\
+         1. mv {path} {path}.damaged\n\
+         2. [ ! -e {path}-wal ] || mv {path}-wal {path}.damaged-wal\n\
+         3. postgate spool salvage {path}.damaged > {path}.ndjson\n\
+         4. postgate spool import {path}.ndjson\n\
+         Then start the gateway, and keep the damaged file until the month is settled: what is \
+         lost must be asked of impact.com again."
+    )
 }

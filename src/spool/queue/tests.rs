@@ -150,6 +150,25 @@ fn an_empty_queue_gives_its_memory_back() {
     assert_eq!(taken(&mut queue, lane, at(1)).unwrap().1, many + 1);
 }
 
+#[test]
+fn every_invariant_is_on_the_map_of_the_lifecycle() {
+    let asserted = include_str!("invariants.rs").lines().filter_map(|line| {
+        let (_, text) = line.trim().strip_suffix("\");")?.rsplit_once(", \"")?;
+        Some(text.to_owned())
+    });
+    let map = include_str!("../LIFECYCLE.md");
+    let listed = map.lines().filter_map(|line| {
+        let (number, text) = line.split_once(". ")?;
+        number.parse::<u32>().ok().map(|_| text.to_owned())
+    });
+    let mut asserted: Vec<_> = asserted.collect();
+    let mut listed: Vec<_> = listed.take(asserted.len()).collect();
+    asserted.sort();
+    listed.sort();
+    assert!(asserted.len() >= 10);
+    assert_eq!(asserted, listed);
+}
+
 /// The rules again, in the simplest form that can be thought of.
 #[derive(Default)]
 struct Model {

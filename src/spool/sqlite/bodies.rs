@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::super::event::EventId;
 use super::super::record::{Filter, Inspection, Page, Place, State, Story};
 use super::super::store::{Bodies, Seq, StoreError, Stored};
-use super::{read, records, timestamp};
+use super::{inspect, read, records, timestamp};
 
 /// Two connections that cannot write; what they see is committed.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Bodies for SqliteBodies {
     }
 
     fn inspect(&self) -> Result<Inspection, StoreError> {
-        records::inspect(&self.records()).map_err(read)
+        Ok(inspect::inspect(&self.records()))
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::event::{EventId, RouteName};
 use super::super::record::{Place, State};
 use super::super::store::{Change, Changed, NewEvent, Order, Pending, Seq};
 use super::write::number_route;
-use super::{SqliteStore, millis, pending, state};
+use super::{SqliteStore, import, millis, pending, state};
 
 impl SqliteStore {
     /// The transaction of a request; dropped half-way, it is rolled back.
@@ -19,6 +19,7 @@ impl SqliteStore {
         let done = changes.iter().map(|change| match change {
             Change::Revive(seq, id) => revive(&transaction, *seq, *id, &names),
             Change::Admit(seq, event) => admit(&transaction, *seq, event),
+            Change::Import(story) => import::import(&transaction, story),
             Change::Discard(Place::Event(seq), id) => discard(&transaction, Seq(*seq), *id),
             Change::Discard(Place::Quarantine(seq), id) => {
                 let left = take_out(&transaction, *seq, *id)?.is_some();

@@ -6,7 +6,10 @@ mod fault;
 mod file;
 mod formats;
 mod headers;
+mod import;
+mod inspect;
 mod records;
+mod salvage;
 mod schema;
 mod shrink;
 mod write;
@@ -22,13 +25,15 @@ use self::schema::{Found, Refused, state};
 use super::digest::KeyHash;
 use super::error::OpenError;
 use super::event::RouteName;
+use super::record::Compaction;
 use super::store::{
-    Applied, Batch, Census, Change, Changed, Pending, Seq, Shrunk, Spare, Store, StoreError,
+    Applied, Batch, Census, Change, Changed, Pending, Seq, Spare, Store, StoreError,
 };
 use crate::clock::Timestamp;
 
 pub(super) use self::bodies::SqliteBodies;
 pub(super) use self::fault::of as fault_of;
+pub(super) use self::salvage::salvage;
 
 /// The writing side.
 #[derive(Debug)]
@@ -139,7 +144,7 @@ impl Store for SqliteStore {
         beaten.map_err(write_error)
     }
 
-    fn shrink(&mut self, spare: Spare) -> Result<Shrunk, StoreError> {
+    fn shrink(&mut self, spare: Spare) -> Result<Compaction, StoreError> {
         let shrunk = self.look_at_log().and_then(|()| self.give_back(spare));
         shrunk.map_err(write_error)
     }

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
-use super::super::digest;
+use super::super::digest::{self, KeyHash};
 use super::super::event::{EventId, Malformed, RouteName};
 use super::super::lease::Attempt;
-use super::super::record::{Contents, Filter, Inspection, Page, Place, Record, State, Story};
+use super::super::record::{Contents, Filter, Page, Place, Record, State, Story};
 use super::super::store::Seq;
 use super::{headers, millis, state, timestamp};
 
-/// Ids looked up with one statement, well below SQLite's limit of parameters.
-const IDS_AT_ONCE: usize = 500;
+/// Ids looked up with one statement, which reads all events; SQLite takes 32,766 parameters.
+const IDS_AT_ONCE: usize = 4000;
 
 const EVENT: &str = "SELECT e.seq, e.id, r.name, e.accepted, e.state, e.attempts, e.replays,
     e.repeats, e.due, e.settled, e.status,
@@ -166,7 +166,7 @@ fn malformed(row: &Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let count: Option<i64> = row.get(column)?;
     Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
 }
@@ -207,7 +207,8 @@ pub(super) fn story(connection: &Connection, place: Place) -> rusqlite::Result<O
             let Some(record) = record else { return Ok(None) };
             let body = bytes(connection, "SELECT body FROM bodies WHERE seq = ?1", Seq(seq))?;
             let attempts = attempts(connection, Seq(seq))?;
-            Ok(Some(Story { record, contents: Contents::Event { body, attempts } }))
+            let key = key(connection, Seq(seq))?;
+            Ok(Some(Story { record, contents: Contents::Event { body, key, attempts } }))
         }
         Place::Quarantine(seq) => {
             let sql = format!("{QUARANTINED} WHERE q.seq = ?1");
@@ -238,7 +239,16 @@ fn bytes(connection: &Connection, sql: &str, seq: Seq) -> rusqlite::Result<Bytes
     Ok(Bytes::from(body.unwrap_or_default()))
 }
 
-fn attempts(connection: &Connection, seq: Seq) -> rusqlite::Result<Vec<(u32, Attempt)>> {
+pub(super) fn key(connection: &Connection, seq: Seq) -> rusqlite::Result<Option<KeyHash>> {
+    let sql = "SELECT ordered, key FROM events WHERE seq = ?1";
+    let key = connection.query_row(sql, [seq.0], |row| {
+        let key: i64 = row.get(1)?;
+        Ok(row.get::<_, bool>(0)?.then(|| KeyHash(key.to_be_bytes())))
+    });
+    key.optional().map(Option::flatten)
+}
+
+pub(super) fn attempts(connection: &Connection, seq: Seq) -> rusqlite::Result<Vec<(u32, Attempt)>> {
     let mut statement = connection.prepare(
         "SELECT number, at, status, outcome, answer FROM attempts
          WHERE seq = ?1 ORDER BY at, number",
@@ -249,55 +259,6 @@ fn attempts(connection: &Connection, seq: Seq) -> rusqlite::Result<Vec<(u32, Att
         Ok((row.get(0)?, Attempt { at, status: row.get(2)?, outcome: row.get(3)?, answer }))
     })?;
     attempts.collect()
-}
-
-pub(super) fn inspect(connection: &Connection) -> rusqlite::Result<Inspection> {
-    let number = |sql: &str| connection.query_row(sql, [], |row| count(row, 0));
-    let most = Inspection::MOST_PROBLEMS;
-    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({most})"))?;
-    let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
-    let mut problems = lines.collect::<rusqlite::Result<Vec<_>>>()?;
-    problems.retain(|line| line != "ok");
-    for (what, sql) in [
-        (
-            "events without a body",
-            "SELECT count(*) FROM events WHERE seq NOT IN (SELECT seq FROM bodies)",
-        ),
-        (
-            "bodies without an event",
-            "SELECT count(*) FROM bodies WHERE seq NOT IN (SELECT seq FROM events)",
-        ),
-        (
-            "attempts without an event",
-            "SELECT count(*) FROM attempts WHERE seq NOT IN (SELECT seq FROM events)",
-        ),
-        (
-            "events of no route",
-            "SELECT count(*) FROM events WHERE route NOT IN (SELECT route FROM routes)",
-        ),
-        ("events in no known state", "SELECT count(*) FROM events WHERE state NOT IN (0, 1, 2)"),
-        (
-            "settled events without a time",
-            "SELECT count(*) FROM events WHERE (state = 0) = (settled IS NOT NULL)",
-        ),
-    ] {
-        match number(sql)? {
-            0 => {}
-            found => problems.push(format!("{what}: {found}")),
-        }
-    }
-    problems.truncate(most);
-    let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
-    Ok(Inspection {
-        counts: [
-            number("SELECT count(*) FROM events WHERE state = 0")?,
-            number("SELECT count(*) FROM events WHERE state = 1")?,
-            number("SELECT count(*) FROM events WHERE state = 2")?,
-            number("SELECT count(*) FROM quarantine")?,
-        ],
-        bytes: pages.saturating_mul(number("PRAGMA page_size")?),
-        problems,
-    })
 }
 
 /// `?, ?, ?`

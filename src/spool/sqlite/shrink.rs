@@ -1,7 +1,8 @@
 //! Keeping the file and its log small: a bounded piece of work at a time, so that no arrival waits
 //! for it longer than for another commit.
 
-use super::super::store::{Shrunk, Spare};
+use super::super::record::Compaction;
+use super::super::store::Spare;
 use super::{SqliteStore, schema};
 
 /// Pages given back with one commit: 1 MiB, some milliseconds.
@@ -11,7 +12,7 @@ const SPARE_PAGES: u64 = 256;
 
 impl SqliteStore {
     /// Gives some free pages back. The file itself is cut when the log is copied into it.
-    pub(super) fn give_back(&mut self, spare: Spare) -> rusqlite::Result<Shrunk> {
+    pub(super) fn give_back(&mut self, spare: Spare) -> rusqlite::Result<Compaction> {
         let free = self.number("PRAGMA freelist_count")?;
         let used = self.number("PRAGMA page_count")?.saturating_sub(free);
         let page_bytes = self.number("PRAGMA page_size")?;
@@ -36,10 +37,10 @@ impl SqliteStore {
             while given_back.next()?.is_some() {}
         }
         let left = if self.shrinking { wanted.saturating_sub(STEP_PAGES) } else { 0 };
-        Ok(Shrunk {
+        Ok(Compaction {
             file_bytes: used.saturating_add(free).saturating_mul(page_bytes),
             left_bytes: left.saturating_mul(page_bytes),
-            more: self.shrinking,
+            goes_on: self.shrinking,
         })
     }
 

@@ -115,7 +115,7 @@ fn every_lookup_has_its_index() {
     };
     assert_eq!(plan(PENDING), "SCAN events USING COVERING INDEX pending");
     assert_eq!(plan(write::LATEST), "SEARCH events USING INDEX latest (key=?)");
-    let expired = "SEARCH events USING INDEX settled (state=? AND settled<?)";
+    let expired = "SEARCH events USING COVERING INDEX settled (state=? AND settled<?)";
     assert_eq!(plan(write::EXPIRED), expired);
     for (sql, index) in [(COUNT_PENDING, "pending"), (COUNT_DEAD, "settled")] {
         assert!(plan(sql).contains(&format!("USING COVERING INDEX {index}")), "{}", plan(sql));

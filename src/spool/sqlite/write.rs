@@ -104,11 +104,12 @@ fn latest(transaction: &Connection, key: i64) -> rusqlite::Result<Option<Latest>
 }
 
 /// What goes to quarantine.
-struct Kept<'a> {
-    malformed: &'a Malformed,
-    print: Fingerprint,
-    route: i64,
-    bytes: u64,
+pub(super) struct Kept<'a> {
+    pub(super) malformed: &'a Malformed,
+    pub(super) print: Fingerprint,
+    pub(super) route: i64,
+    /// As the bound on all of them counts.
+    pub(super) bytes: u64,
 }
 
 fn quarantine(
@@ -116,7 +117,7 @@ fn quarantine(
     kept: &Kept<'_>,
     share: &mut Share,
 ) -> rusqlite::Result<Written> {
-    let Kept { malformed, print, route, bytes } = kept;
+    let Kept { malformed, print, bytes, .. } = kept;
     let mut count = transaction.prepare_cached(
         "UPDATE quarantine SET repeats = repeats + 1, last_at = ?2 WHERE fingerprint = ?1
          RETURNING id",
@@ -129,6 +130,13 @@ fn quarantine(
         Some(grown) => *share = grown,
         None => return Ok(Written::Refused),
     }
+    insert_malformed(transaction, kept)?;
+    Ok(Written::Quarantined)
+}
+
+/// Whether there is room was asked before.
+pub(super) fn insert_malformed(transaction: &Connection, kept: &Kept<'_>) -> rusqlite::Result<()> {
+    let Kept { malformed, print, route, bytes } = kept;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO quarantine (id, route, at, reason, method, content_type, query, body,
                                  fingerprint, last_at, client, headers, bytes)
@@ -148,7 +156,7 @@ fn quarantine(
         headers::written(&malformed.headers),
         i64::try_from(*bytes).unwrap_or(i64::MAX)
     ])?;
-    Ok(Written::Quarantined)
+    Ok(())
 }
 
 fn settle(
@@ -177,16 +185,26 @@ fn settle(
     if settlement.verdict == Verdict::Done || history == History::Skip {
         return Ok(());
     }
+    keep_attempt(transaction, settlement.seq, settlement.attempts, &settlement.attempt)
+}
+
+/// Adds an attempt to the history of its event.
+pub(super) fn keep_attempt(
+    transaction: &Connection,
+    seq: Seq,
+    number: u32,
+    attempt: &Attempt,
+) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT OR REPLACE INTO attempts (seq, place, number, at, status, outcome, answer)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
-    let place = settlement.attempts % HISTORY_RING;
-    let outcome = cut(&settlement.attempt.outcome);
-    let answer = settlement.attempt.answer.as_ref();
+    let (place, at) = (number % HISTORY_RING, millis(attempt.at));
+    let answer = attempt.answer.as_ref();
     let answer = answer.get(..Attempt::ANSWER_BYTES).unwrap_or(answer);
     let answer = (!answer.is_empty()).then_some(answer);
-    insert.execute(params![seq, place, settlement.attempts, at, status, outcome, answer])?;
+    let outcome = cut(&attempt.outcome);
+    insert.execute(params![seq.0, place, number, at, attempt.status, outcome, answer])?;
     Ok(())
 }
 
@@ -197,24 +215,20 @@ fn cut(outcome: &str) -> &str {
 }
 
 /// The delivered events that have been so for longest.
-pub(super) const EXPIRED: &str = "SELECT seq, attempts + replays FROM events
+pub(super) const EXPIRED: &str = "SELECT seq FROM events
      WHERE state = 1 AND settled <= ?1 ORDER BY settled LIMIT ?2";
 
 fn expire(transaction: &Connection, expiry: Expiry) -> rusqlite::Result<u32> {
     let mut select = transaction.prepare_cached(EXPIRED)?;
-    let chosen = select.query_map(params![millis(expiry.delivered_by), expiry.at_most], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?))
-    })?;
-    // An event that was never replayed and went at once has no history.
-    let chosen: Vec<(i64, u32)> = chosen.collect::<Result<_, _>>()?;
+    let by = params![millis(expiry.delivered_by), expiry.at_most];
+    let chosen = select.query_map(by, |row| row.get(0))?;
+    let chosen: Vec<i64> = chosen.collect::<Result<_, _>>()?;
     let mut event = transaction.prepare_cached("DELETE FROM events WHERE seq = ?1")?;
     let mut body = transaction.prepare_cached("DELETE FROM bodies WHERE seq = ?1")?;
     let mut history = transaction.prepare_cached("DELETE FROM attempts WHERE seq = ?1")?;
-    for (seq, attempts) in &chosen {
-        event.execute([seq])?;
-        body.execute([seq])?;
-        if *attempts > 1 {
-            history.execute([seq])?;
+    for seq in &chosen {
+        for delete in [&mut event, &mut body, &mut history] {
+            delete.execute([seq])?;
         }
     }
     Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))

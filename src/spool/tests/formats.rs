@@ -47,7 +47,7 @@ async fn everything_in_a_file_of_the_first_version_is_still_there() {
     assert!(listed.eq(states.into_iter().zip([2, 0, 0, 3])));
     let dead = "018bcfe5-6800-7000-8000-00000000000b".parse().unwrap();
     match spool.find(dead).await.unwrap().unwrap().contents {
-        Contents::Event { body, attempts } => {
+        Contents::Event { body, attempts, .. } => {
             assert_eq!(&body[..], br#"{"n":"2"}"#);
             let statuses = attempts.iter().map(|(number, attempt)| (*number, attempt.status));
             assert!(statuses.eq([(1, Some(503)), (2, Some(404))]));

@@ -3,11 +3,14 @@
 mod delivery;
 mod faults;
 mod formats;
+mod import;
 mod limits;
+mod model;
 mod opening;
 mod operate;
 mod repeats;
 mod restart;
+mod salvage;
 mod shrinking;
 
 use std::future::Future;
@@ -18,7 +21,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::store::{Applied, Batch, Census, Change, Changed, Pending, Shrunk, Spare};
+use super::store::{Applied, Batch, Census, Change, Changed, Pending, Spare};
 use super::*;
 use crate::clock::Timestamp;
 
@@ -131,6 +134,12 @@ impl Spool {
         self.shared.telemetry.encode().lines().any(|shown| shown == line)
     }
 
+    /// The next event, when one is due soon.
+    async fn lease_soon(&self) -> Option<Lease> {
+        let soon = Duration::from_secs(2);
+        tokio::time::timeout(soon, self.lease(&route())).await.ok().flatten()
+    }
+
     /// The next event that needs no waiting.
     fn now(&self) -> Option<Lease> {
         poll_once(self.lease(&route())).flatten()
@@ -239,7 +248,7 @@ impl Store for Faulty {
         self.inner.probe()
     }
 
-    fn shrink(&mut self, spare: Spare) -> Result<Shrunk, StoreError> {
+    fn shrink(&mut self, spare: Spare) -> Result<Compaction, StoreError> {
         self.faults.check()?;
         self.inner.shrink(spare)
     }

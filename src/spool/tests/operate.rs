@@ -98,7 +98,7 @@ async fn an_event_tells_its_story() {
     spool.append(event("b", "late")).await.unwrap();
     let story = spool.find(id).await.unwrap().unwrap();
     assert_eq!(story.record.state, State::Dead);
-    let Contents::Event { body, attempts } = story.contents else { panic!("an event") };
+    let Contents::Event { body, attempts, .. } = story.contents else { panic!("an event") };
     assert_eq!(&body[..], b"body");
     let told: Vec<_> = attempts.iter().map(|(number, a)| (*number, a.status)).collect();
     assert_eq!(told, [(1, Some(500)), (2, Some(404))]);

@@ -41,12 +41,12 @@ fn shrinking_goes_in_steps_and_leaves_what_comes_next_its_room() {
              (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
               SELECT i FROM n)",
     );
-    assert!(!store.shrink(Spare::Some).unwrap().more, "nothing is free");
+    assert!(!store.shrink(Spare::Some).unwrap().goes_on, "nothing is free");
     rig.tamper("DELETE FROM filling");
     let steps = std::iter::from_fn(|| Some(store.shrink(Spare::Some).unwrap()));
-    let steps = steps.take_while(|shrunk| shrunk.more).count();
+    let steps = steps.take_while(|shrunk| shrunk.goes_on).count();
     assert_eq!(steps, 6, "of 128 pages each, down to the spare 256");
     assert!((2 << 20..3 << 20).contains(&file_bytes(&rig)), "{}", file_bytes(&rig));
-    while store.shrink(Spare::None).unwrap().more {}
+    while store.shrink(Spare::None).unwrap().goes_on {}
     assert!(file_bytes(&rig) < 1 << 20, "{}", file_bytes(&rig));
 }

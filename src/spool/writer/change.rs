@@ -4,8 +4,8 @@
 use tokio::sync::oneshot;
 
 use super::Writer;
-use crate::spool::record::{OperateError, State};
-use crate::spool::store::{Change, Changed};
+use crate::spool::record::{Compaction, OperateError, State};
+use crate::spool::store::{Change, Changed, Pending, Spare};
 
 /// Changes, and whom to answer.
 pub(super) type Changes = (Vec<Change>, oneshot::Sender<Result<Vec<Changed>, OperateError>>);
@@ -24,11 +24,16 @@ impl Writer {
             // They could not be written, so the file is behind.
             return Err(OperateError::Failing);
         }
+        let wanted = changes.iter().map(Change::bytes).fold(0, u64::saturating_add);
+        let used = self.board.status.bytes();
+        if wanted > 0 && used.saturating_add(wanted) > self.limits.max_bytes {
+            return Err(OperateError::Full);
+        }
         let made = self.store.change(changes);
         self.note_health(made.as_ref().err());
         let made = made.map_err(OperateError::Store)?;
-        let (mut replayed, mut dropped) = (0, 0);
-        let mut left_quarantine = false;
+        let (mut replayed, mut dropped, mut imported) = (0, 0, 0);
+        let mut is_quarantine_other = false;
         for change in &made {
             let from = match change {
                 Changed::Queued(pending, from) => {
@@ -40,22 +45,45 @@ impl Writer {
                     dropped += 1;
                     *from
                 }
-                Changed::Undelivered | Changed::Missing => continue,
+                Changed::Imported(pending, state) => {
+                    imported += 1;
+                    is_quarantine_other |= *state == State::Quarantined;
+                    self.add(pending.as_ref(), *state);
+                    continue;
+                }
+                Changed::Undelivered | Changed::Missing | Changed::Known => continue,
             };
             match from {
                 State::Dead => self.board.status.remove_dead(),
                 State::Quarantined => {
                     self.board.status.remove_quarantined();
-                    left_quarantine = true;
+                    is_quarantine_other = true;
                 }
                 State::Pending | State::Delivered => {}
             }
         }
-        self.metrics().operated(replayed, dropped);
+        self.metrics().operated(replayed, dropped, imported);
         self.measure();
-        if left_quarantine {
+        if is_quarantine_other {
             self.measure_quarantine();
         }
         Ok(made)
+    }
+
+    /// What was imported counts, and goes when it is pending. Its bytes in quarantine are measured.
+    fn add(&self, pending: Option<&Pending>, state: State) {
+        match (state, pending) {
+            (State::Dead, _) => self.board.status.add_dead(),
+            (State::Quarantined, _) => self.board.status.add_quarantined(0),
+            (State::Pending, Some(pending)) => self.board.requeue(pending),
+            (State::Pending | State::Delivered, _) => {}
+        }
+    }
+
+    /// Gives a part of the free space back, all of it in the end.
+    pub(super) fn compact(&mut self, answer: oneshot::Sender<Result<Compaction, OperateError>>) {
+        let compacted = self.store.shrink(Spare::None);
+        self.note_health(compacted.as_ref().err());
+        answer.send(compacted.map_err(OperateError::Store)).unwrap_or_else(drop);
     }
 }

@@ -17,7 +17,7 @@ use self::change::Changes;
 use super::board::Board;
 use super::error::AppendError;
 use super::event::Receipt;
-use super::record::OperateError;
+use super::record::{Compaction, OperateError};
 use super::status::{Health, Room};
 use super::store::{
     Applied, Arrival, Batch, Change, Changed, Expiry, History, Order, Pending, Settlement, Spare,
@@ -46,6 +46,7 @@ pub(super) enum Command {
     Keep(Arrival, Ticket),
     Settle(Settlement),
     Change(Vec<Change>, oneshot::Sender<Result<Vec<Changed>, OperateError>>),
+    Compact(oneshot::Sender<Result<Compaction, OperateError>>),
     Close,
 }
 
@@ -149,6 +150,7 @@ impl Writer {
                     self.changes.push((changes, answer));
                     return Commands::Open;
                 }
+                Command::Compact(answer) => self.compact(answer),
                 Command::Close => return Commands::Ended,
             }
             if commands >= BATCH_COMMANDS || bytes >= BATCH_BYTES {
@@ -210,7 +212,7 @@ impl Writer {
         }
         let shrunk = self.store.shrink(Spare::Some);
         self.note_health(shrunk.as_ref().err());
-        self.shrink_more = shrunk.is_ok_and(|shrunk| shrunk.more);
+        self.shrink_more = shrunk.is_ok_and(|shrunk| shrunk.goes_on);
     }
 
     /// What is past its time by now.
@@ -341,7 +343,7 @@ impl Writer {
 }
 
 /// What the queue gets of an arrival: new events only.
-fn queued(arrival: Arrival, written: Written) -> Option<(Pending, Stored)> {
+pub(super) fn queued(arrival: Arrival, written: Written) -> Option<(Pending, Stored)> {
     let (Arrival::Event(event), Written::Stored(seq)) = (arrival, written) else {
         return None;
     };

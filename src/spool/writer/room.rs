@@ -86,7 +86,7 @@ impl Writer {
         Share { used, most: self.limits.quarantine_bytes }
     }
 
-    /// After the operator took something out of quarantine.
+    /// After the operator took something out of quarantine, or brought something in.
     pub(super) fn measure_quarantine(&mut self) {
         match self.store.quarantine_bytes() {
             Ok(bytes) => self.board.status.set_quarantine_bytes(bytes),

@@ -1,0 +1,32 @@
+//! `postgate spool compact`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use bytesize::ByteSize;
+use serde_json::Value;
+
+use super::desk::Asked;
+use super::{field, progress};
+
+/// Gives all free space of the file back, step by step, beside a gateway's work.
+pub(super) async fn run(desk: &Asked, path: &Path) -> anyhow::Result<ExitCode> {
+    let mut before = None;
+    let mut bar = None;
+    loop {
+        let answer = desk.post("/spool/compact", String::new()).await?;
+        let step: Value = serde_json::from_slice(&answer.body)?;
+        let [file, left] = ["file_bytes", "left_bytes"]
+            .map(|name| field(&step, name).as_u64().unwrap_or_default());
+        let before = *before.get_or_insert(file);
+        let bar = bar.get_or_insert_with(|| progress::bytes(left));
+        bar.set_position(bar.length().unwrap_or_default().saturating_sub(left));
+        if field(&step, "goes_on") != true {
+            bar.finish_and_clear();
+            let [before, after] = [before, file].map(ByteSize);
+            writeln!(anstream::stdout(), "{}: {before}, now {after}", path.display())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Keeping an event as it was in another spool: its state, its counts, its attempts.
+
+use rusqlite::{Connection, params};
+
+use super::super::digest;
+use super::super::event::{EventId, Malformed, RouteName};
+use super::super::record::{Contents, Record, State, Story};
+use super::super::store::{Changed, Pending, Seq, weight};
+use super::write::{Kept, insert_malformed, keep_attempt, number_route};
+use super::{millis, state};
+
+/// At the end of the order. Whether the id is known was looked up before.
+pub(super) fn import(transaction: &Connection, story: &Story) -> rusqlite::Result<Changed> {
+    let record = &story.record;
+    let route = number_route(transaction, &record.route)?;
+    let (body, key, attempts) = match &story.contents {
+        Contents::Event { body, key, attempts } => (body, *key, attempts),
+        Contents::Malformed(malformed) => return quarantine(transaction, malformed, record, route),
+    };
+    let (state, due, settled) = match record.state {
+        State::Delivered => {
+            (state::DELIVERED, None, Some(record.settled.unwrap_or(record.accepted)))
+        }
+        State::Dead => (state::DEAD, None, Some(record.settled.unwrap_or(record.accepted))),
+        State::Pending | State::Quarantined => (state::PENDING, record.due, None),
+    };
+    let due = due.unwrap_or_default();
+    let fingerprint = digest::of_body(body);
+    let hash = key.unwrap_or_else(|| digest::of_no_key(&record.route, fingerprint));
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO events (id, route, key, ordered, fingerprint, accepted, state, attempts, due,
+                             repeats, replays, settled, status)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    let seq = Seq(insert.insert(params![
+        record.id.as_bytes(),
+        route,
+        i64::from_be_bytes(hash.0),
+        key.is_some(),
+        fingerprint.0,
+        millis(record.accepted),
+        state,
+        record.attempts,
+        millis(due),
+        record.repeats,
+        record.replays,
+        settled.map(millis),
+        record.status
+    ])?);
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
+    insert.execute(params![seq.0, &body[..]])?;
+    for (number, attempt) in attempts {
+        keep_attempt(transaction, seq, *number, attempt)?;
+    }
+    let pending = (state == state::PENDING).then(|| Pending {
+        seq,
+        route: RouteName::clone(&record.route),
+        key,
+        attempts: record.attempts,
+        due,
+    });
+    Ok(Changed::Imported(pending, record.state))
+}
+
+/// The same request is kept once, whatever its id.
+fn quarantine(
+    transaction: &Connection,
+    malformed: &Malformed,
+    record: &Record,
+    route: i64,
+) -> rusqlite::Result<Changed> {
+    let print = digest::of_malformed(malformed);
+    let known = "SELECT EXISTS (SELECT 1 FROM quarantine WHERE fingerprint = ?1)";
+    if transaction.query_row(known, [print.0], |row| row.get(0))? {
+        return Ok(Changed::Known);
+    }
+    let kept = Kept { malformed, print, route, bytes: weight(malformed) };
+    insert_malformed(transaction, &kept)?;
+    let id: &EventId = &malformed.id;
+    let sql = "UPDATE quarantine SET repeats = ?2 WHERE id = ?1";
+    transaction.execute(sql, params![id.as_bytes(), record.repeats])?;
+    Ok(Changed::Imported(None, State::Quarantined))
+}

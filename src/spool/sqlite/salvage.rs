@@ -1,0 +1,140 @@
+//! Reading what can still be read of a damaged file, row by row, by the tables alone: an index may
+//! be damaged too. What cannot be read is passed over and counted.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use rusqlite::{Connection, Row};
+
+use super::super::digest::KeyHash;
+use super::super::error::SalvageError;
+use super::super::event::{EventId, RouteName};
+use super::super::record::{Contents, Place, Record, Salvage, Story};
+use super::super::store::{Seq, StoreError};
+use super::{records, schema, state, timestamp};
+
+/// Row ids tried one by one behind a damaged place: what a page or two may have held.
+const CLOSE: i64 = 4096;
+/// Then they are tried in strides that double, up to the largest row id there can be.
+const STRIDES: u32 = 62;
+
+pub(crate) fn salvage(
+    path: &Path,
+    visit: &mut dyn FnMut(Story) -> io::Result<()>,
+) -> Result<Salvage, SalvageError> {
+    let unreadable = |error: rusqlite::Error| {
+        let source = StoreError::Read(Box::new(error));
+        SalvageError::Unreadable { path: path.to_owned(), source }
+    };
+    let connection = schema::reader(path).map_err(unreadable)?;
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('events', 'quarantine')";
+    let tables: i64 = connection.query_row(tables, [], |row| row.get(0)).map_err(unreadable)?;
+    if tables != 2 {
+        return Err(SalvageError::Foreign { path: path.to_owned() });
+    }
+    let file = File { names: names(&connection), connection };
+    let mut found = Salvage::default();
+    let tables: [(&str, Read); 2] = [("events", File::event), ("quarantine", File::malformed)];
+    for (table, read) in tables {
+        let mut after = 0;
+        loop {
+            let (next, passed) = file.next(table, after);
+            found.passed += passed;
+            let Some(seq) = next else { break };
+            after = seq;
+            match read(&file, seq) {
+                Ok(story) => {
+                    visit(story).map_err(SalvageError::Output)?;
+                    found.saved += 1;
+                }
+                Err(_) => found.passed += 1,
+            }
+        }
+    }
+    Ok(found)
+}
+
+type Read = fn(&File, i64) -> rusqlite::Result<Story>;
+
+struct File {
+    connection: Connection,
+    names: HashMap<i64, RouteName>,
+}
+
+/// As many as can be read.
+fn names(connection: &Connection) -> HashMap<i64, RouteName> {
+    let read = || -> rusqlite::Result<Vec<(i64, RouteName)>> {
+        let mut statement = connection.prepare("SELECT route, name FROM routes NOT INDEXED")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.map_while(Result::ok).collect())
+    };
+    read().unwrap_or_default().into_iter().collect()
+}
+
+impl File {
+    /// The next row id of the table, which count from 1, and whether a damaged place lies before it.
+    fn next(&self, table: &str, after: i64) -> (Option<i64>, u64) {
+        let sql = format!("SELECT min(seq) FROM {table} NOT INDEXED WHERE seq > ?1");
+        let ask = |after: i64| -> rusqlite::Result<Option<i64>> {
+            self.connection.prepare_cached(&sql)?.query_row([after], |row| row.get(0))
+        };
+        let close = (0..CLOSE).map(|step| after.saturating_add(step));
+        let start = after.saturating_add(CLOSE);
+        let far = (0..STRIDES).map(|stride| start.saturating_add(1 << stride));
+        let mut passed = 0;
+        for after in close.chain(far) {
+            match ask(after) {
+                Ok(found) => return (found, passed),
+                Err(_) => passed = 1,
+            }
+        }
+        (None, passed)
+    }
+
+    fn event(&self, seq: i64) -> rusqlite::Result<Story> {
+        let sql = "SELECT id, route, key, ordered, accepted, state, attempts, due, repeats,
+                          replays, settled, status FROM events NOT INDEXED WHERE seq = ?1";
+        let (mut record, key) = self.connection.prepare_cached(sql)?.query_row([seq], |row| {
+            let key: i64 = row.get(2)?;
+            let key = row.get::<_, bool>(3)?.then(|| KeyHash(key.to_be_bytes()));
+            let due = timestamp(row.get(7)?);
+            let record = Record {
+                place: Place::Event(seq),
+                id: EventId::from_bytes(row.get(0)?),
+                state: state::of(row.get(5)?),
+                route: self.route(row, 1)?,
+                accepted: timestamp(row.get(4)?),
+                attempts: row.get(6)?,
+                replays: row.get(9)?,
+                repeats: row.get(8)?,
+                bytes: 0,
+                due: (due != crate::clock::Timestamp::default()).then_some(due),
+                settled: row.get::<_, Option<i64>>(10)?.map(timestamp),
+                status: row.get(11)?,
+                reason: None,
+            };
+            Ok((record, key))
+        })?;
+        let sql = "SELECT body FROM bodies WHERE seq = ?1";
+        let body = self.connection.prepare_cached(sql)?.query_row([seq], |row| row.get(0));
+        let body = Bytes::from(body.map(|body: Vec<u8>| body)?);
+        record.bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        // An event without its history is worth more than none.
+        let attempts = records::attempts(&self.connection, Seq(seq)).unwrap_or_default();
+        Ok(Story { record, contents: Contents::Event { body, key, attempts } })
+    }
+
+    fn malformed(&self, seq: i64) -> rusqlite::Result<Story> {
+        let story = records::story(&self.connection, Place::Quarantine(seq))?;
+        story.ok_or(rusqlite::Error::QueryReturnedNoRows)
+    }
+
+    /// The name of a route may be lost, and its events not.
+    fn route(&self, row: &Row<'_>, column: usize) -> rusqlite::Result<RouteName> {
+        let route: i64 = row.get(column)?;
+        let name = self.names.get(&route).map(RouteName::clone);
+        Ok(name.unwrap_or_else(|| RouteName::from(format!("unknown route {route}"))))
+    }
+}

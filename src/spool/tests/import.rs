@@ -1,0 +1,97 @@
+//! From one spool to another.
+
+use super::*;
+
+/// Everything in the spool, in its order.
+async fn stories(spool: &Spool) -> Vec<Story> {
+    let page = spool.page(Filter::default(), Place::default(), 1000).await.unwrap();
+    spool.stories(page, u64::MAX).await.unwrap().stories
+}
+
+/// What is to be the same in both; places are a spool's own.
+fn told(stories: &[Story]) -> Vec<String> {
+    let told = |story: &Story| {
+        let record = Record { place: Place::default(), ..story.record.clone() };
+        format!("{:?}", Story { record, contents: story.contents.clone() })
+    };
+    stories.iter().map(told).collect()
+}
+
+/// One event in each state, two of one key that wait, one without a key, one in quarantine.
+async fn filled(spool: &Spool) {
+    for (key, body) in [("a", "1"), ("b", "2"), ("c", "3"), ("c", "4")] {
+        spool.append(event(key, body)).await.unwrap();
+    }
+    spool.append(event_at(None, "5", NOON)).await.unwrap();
+    spool.append(event("c", "4")).await.unwrap();
+    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.done(spool.next().await);
+    spool.settle(spool.next().await, attempt(404), Verdict::Dead);
+    let later = crate::clock::now().plus(HOUR);
+    spool.settle(spool.next().await, attempt(503), Verdict::RetryAt(later));
+    // Whatever is settled is in the file after a change.
+    spool.append(event("d", "6")).await.unwrap();
+}
+
+#[tokio::test]
+async fn everything_is_as_it_was_and_in_its_order() {
+    let (from, to) = (Rig::new(), Rig::new());
+    let spool = from.open();
+    filled(&spool).await;
+    spool.close().await;
+    let exported = stories(&from.open()).await;
+    let spool = to.open();
+    let done = spool.import(exported.clone()).await.unwrap();
+    assert!(done.iter().all(|done| *done == Operated::Imported) && done.len() == 7, "{done:?}");
+    assert_eq!(told(&stories(&spool).await), told(&exported));
+    let status = spool.status();
+    assert_eq!((status.pending, status.dead, status.quarantined), (4, 1, 1));
+    assert!(spool.verify().await.unwrap().problems.is_empty());
+    // The next of "c" waits for the first, whose time has not come.
+    let bodies = [spool.next().await, spool.next().await].map(|lease| lease.body);
+    assert_eq!(bodies, ["5", "6"]);
+    assert!(spool.now().is_none());
+    let again = spool.append(event("c", "4")).await.unwrap();
+    assert_eq!(again, Receipt::Repeat(exported[3].record.id), "repeats are still recognised");
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_left_alone() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    filled(&spool).await;
+    let all = stories(&spool).await;
+    let done = spool.import(all.clone()).await.unwrap();
+    assert!(done.iter().all(|done| *done == Operated::Known));
+    let other = Rig::new().open();
+    let twice = [all[0].clone(), all[0].clone(), all[6].clone()].to_vec();
+    let done = other.import(twice).await.unwrap();
+    assert_eq!(done, [Operated::Imported, Operated::Known, Operated::Imported]);
+    let mut same = all[6].clone();
+    same.record.id = EventId::new(NOON);
+    if let Contents::Malformed(malformed) = &mut same.contents {
+        malformed.id = same.record.id;
+    }
+    assert_eq!(other.import(vec![same]).await.unwrap(), [Operated::Known], "the same request");
+}
+
+#[tokio::test]
+async fn an_import_keeps_to_max_bytes_and_is_whole_or_not_at_all() {
+    let mut rig = Rig::new();
+    rig.settings.max_bytes = 400_000;
+    let spool = rig.open();
+    spool.append(event("a", &" ".repeat(1000))).await.unwrap();
+    let one = stories(&spool).await.remove(0);
+    let many: Vec<_> = (0..400)
+        .map(|_| Story {
+            record: Record { id: EventId::new(NOON), ..one.record.clone() },
+            ..one.clone()
+        })
+        .collect();
+    let refused = spool.import(many).await;
+    assert!(matches!(refused, Err(OperateError::Full)), "{refused:?}");
+    assert_eq!(rig.ask("SELECT count(*) FROM events"), 1);
+    let one = Story { record: Record { id: EventId::new(NOON), ..one.record.clone() }, ..one };
+    assert_eq!(spool.import(vec![one]).await.unwrap(), [Operated::Imported]);
+}

@@ -1,0 +1,103 @@
+//! What can be saved of a damaged file.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+use super::*;
+
+/// A file at rest with `events` events, each of its own key.
+async fn filled(rig: &Rig, events: usize) {
+    let spool = rig.open();
+    let mut appends = tokio::task::JoinSet::new();
+    for number in 0..events {
+        let event = event(&number.to_string(), &format!("{{\"n\":\"{number:0500}\"}}"));
+        let spool = spool.clone();
+        appends.spawn(async move { spool.append(event).await.unwrap() });
+    }
+    appends.join_all().await;
+    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.close().await;
+}
+
+/// Overwrites the page with what is no page.
+fn destroy(rig: &Rig, page: i64) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(&rig.settings.path).unwrap();
+    file.seek(SeekFrom::Start(u64::try_from(page - 1).unwrap() * 8192)).unwrap();
+    file.write_all(&[0xa5; 8192]).unwrap();
+}
+
+/// The first leaf of a table or an index.
+fn leaf(rig: &Rig, name: &str) -> i64 {
+    let sql = "SELECT pageno FROM dbstat WHERE pagetype = 'leaf' AND name =";
+    rig.ask(&format!("{sql} '{name}' LIMIT 1"))
+}
+
+fn salvaged(rig: &Rig) -> (Vec<Story>, Salvage) {
+    let mut stories = Vec::new();
+    let found = Spool::salvage(&rig.settings.path, &mut |story| {
+        stories.push(story);
+        Ok(())
+    });
+    let found = found.unwrap();
+    assert_eq!(u64::try_from(stories.len()), Ok(found.saved));
+    (stories, found)
+}
+
+#[tokio::test]
+async fn a_whole_file_is_read_whole() {
+    let rig = Rig::new();
+    filled(&rig, 300).await;
+    let (stories, found) = salvaged(&rig);
+    assert_eq!(found, Salvage { saved: 301, passed: 0 });
+    let spool = rig.open();
+    let page = spool.page(Filter::default(), Place::default(), 1000).await.unwrap();
+    let all = spool.stories(page, u64::MAX).await.unwrap().stories;
+    let told = |stories: &[Story]| stories.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>();
+    assert_eq!(told(&stories), told(&all));
+}
+
+#[tokio::test]
+async fn a_destroyed_page_costs_what_stood_on_it_and_no_more() {
+    for (table, least) in [("events", 150), ("bodies", 270), ("latest", 301), ("attempts", 301)] {
+        let rig = Rig::new();
+        filled(&rig, 300).await;
+        destroy(&rig, leaf(&rig, table));
+        let (stories, found) = salvaged(&rig);
+        assert!(found.saved >= least, "{table}: {found:?}");
+        assert_eq!(found.passed > 0, least < 301, "{table}: {found:?}");
+        // What was saved makes a spool.
+        let other = Rig::new();
+        let spool = other.open();
+        let done = spool.import(stories).await.unwrap();
+        assert!(done.iter().all(|done| *done == Operated::Imported));
+        assert_eq!(spool.status().pending, found.saved - 1, "{table}");
+        assert!(spool.verify().await.unwrap().problems.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn one_damaged_body_stops_no_other_event() {
+    let rig = Rig::new();
+    filled(&rig, 300).await;
+    destroy(&rig, leaf(&rig, "bodies"));
+    let spool = rig.open();
+    let mut delivered = 0;
+    while let Some(lease) = spool.lease_soon().await {
+        spool.done(lease);
+        delivered += 1;
+    }
+    assert!((250..300).contains(&delivered), "{delivered}");
+    spool.append(event("new", "body")).await.unwrap();
+    let found = spool.verify().await.unwrap();
+    assert!(!found.problems.is_empty());
+}
+
+#[test]
+fn what_is_no_spool_is_refused() {
+    let rig = Rig::new();
+    rig.tamper("CREATE TABLE theirs (id)");
+    let refused = Spool::salvage(&rig.settings.path, &mut |_| Ok(())).unwrap_err();
+    assert!(matches!(refused, SalvageError::Foreign { .. }), "{refused}");
+    std::fs::write(&rig.settings.path, "no database at all".repeat(600)).unwrap();
+    let refused = Spool::salvage(&rig.settings.path, &mut |_| Ok(())).unwrap_err();
+    assert!(matches!(refused, SalvageError::Unreadable { .. }), "{refused}");
+}

@@ -1,0 +1,100 @@
+//! From one spool to another: moving events by hand, and mending a damaged file as `verify` says.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::process::Command;
+
+use crate::spool_command::{folder, spool};
+use crate::support::client::{Client, id_in};
+use crate::support::config::{Folder, ROUTE};
+use crate::support::process::Process;
+use crate::support::upstream::Upstream;
+
+/// Has a gateway accept this many events that nobody takes; answers with their ids.
+async fn accepted(folder: &Folder, events: usize) -> Vec<String> {
+    let gateway = Process::run(&folder.config());
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    let mut ids = Vec::new();
+    for number in 0..events {
+        let body = format!(r#"{{"ActionId":"{number}","Note":"{}"}}"#, "n".repeat(500));
+        ids.push(id_in(&client.post_json(body).await));
+    }
+    assert_eq!(client.post_json("{broken").await.status(), 422);
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    ids
+}
+
+#[tokio::test]
+async fn what_is_exported_is_imported_as_it_was() {
+    let upstream = Upstream::away().await;
+    let (from, to) = (folder(&upstream, ROUTE), folder(&upstream, ROUTE));
+    let ids = accepted(&from, 5).await;
+    let (exported, _) = spool(&from, &["export"]);
+    assert_eq!(exported.lines().count(), 6);
+    let file = to.path("export.ndjson");
+    let file = file.to_str().unwrap();
+    std::fs::write(file, &exported).unwrap();
+
+    // Without a gateway, into a spool that is not there yet.
+    let told = spool(&to, &["import", file]);
+    assert_eq!(told, ("6 imported, 0 were there already, 0 unreadable\n".to_owned(), true));
+    assert_eq!(spool(&to, &["export"]).0, exported);
+
+    // With a gateway, some of it once more, and a line that was cut off.
+    let gateway = Process::run(&to.config());
+    let (kept, cut) = (exported.lines().next().unwrap(), r#"{"id":"018b"#);
+    std::fs::write(file, format!("{kept}\n\n{cut}\n")).unwrap();
+    let (told, good) = spool(&to, &["import", file]);
+    assert!(!good && told.starts_with("line 3: EOF while parsing"), "{told}");
+    assert!(told.ends_with("0 imported, 1 were there already, 1 unreadable\n"), "{told}");
+    let listed = spool(&to, &["list", "--json"]).0;
+    assert!(ids.iter().all(|id| listed.contains(id)) && listed.lines().count() == 6);
+    let (compacted, good) = spool(&to, &["compact"]);
+    assert!(good && compacted.contains("spool.db: "), "{compacted}");
+    drop(gateway);
+}
+
+/// Overwrites the page that holds some of the bodies.
+fn damage(folder: &Folder) {
+    let path = folder.path("spool.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = "SELECT pageno FROM dbstat WHERE name = 'bodies' AND pagetype = 'leaf' LIMIT 1";
+    let page: u32 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    drop(connection);
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(u64::from(page - 1) * 8192)).unwrap();
+    file.write_all(&[0xa5; 8192]).unwrap();
+}
+
+#[tokio::test]
+async fn the_mend_that_verify_prints_mends() {
+    let mut upstream = Upstream::away().await;
+    let folder = folder(&upstream, ROUTE);
+    let ids = accepted(&folder, 60).await;
+    damage(&folder);
+    let (told, good) = spool(&folder, &["verify"]);
+    assert!(!good && told.contains("is damaged. To mend it"), "{told}");
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_postgate")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let steps: Vec<_> = (1..=9)
+        .filter_map(|number| {
+            let number = format!("{number}. ");
+            told.lines().find_map(|line| line.trim_start().strip_prefix(&*number))
+        })
+        .collect();
+    assert_eq!(steps.len(), 4);
+    for step in steps {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", step]).current_dir(folder.path("")).env("PATH", &path);
+        let output = shell.output().unwrap();
+        println!("{step}\n{}", String::from_utf8_lossy(&output.stderr));
+        // Salvage ends with 1, because something was lost.
+        assert_eq!(output.status.success(), !step.contains("salvage"), "{step}");
+    }
+    let (told, good) = spool(&folder, &["verify", "--json"]);
+    assert!(good && told.contains(r#""quarantined":1"#), "{told}");
+    let _gateway = Process::run(&folder.config());
+    upstream.up();
+    let saved = upstream.received(40).await;
+    assert!(saved.iter().all(|event| ids.contains(&event.header("webhook-id").to_owned())));
+}
