@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::client::legacy::{self, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
@@ -24,6 +24,9 @@ use crate::spool::Attempt;
 /// How long a connection is kept without a request. Below the 5 s after which Node and Apache
 /// close theirs: a request that crosses the close is lost and costs an attempt.
 const POOL_IDLE: Duration = Duration::from_secs(4);
+/// How long a connection is used. Under load it is never idle, and without an end it would go on to
+/// where the upstream's name led once. A new connection a minute costs nothing.
+pub(super) const POOL_LIFE: Duration = Duration::from_mins(1);
 /// How often a request goes out again because the connection it was given was stale. A third one in
 /// a row is no coincidence: then the attempt has failed.
 const STALE_AGAIN: u32 = 2;
@@ -86,12 +89,28 @@ impl Client {
         request: impl Fn() -> Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, legacy::Error> {
         for _ in 0..STALE_AGAIN {
-            match self.request(request()).await {
+            match self.one_exchange(request()).await {
                 Err(error) if was_stale(&error) => {}
                 other => return other,
             }
         }
-        self.request(request()).await
+        self.one_exchange(request()).await
+    }
+
+    /// On one connection, which is not used again when it is old.
+    async fn one_exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        let captured = capture_connection(&mut request);
+        let response = self.request(request).await?;
+        let line = response.extensions().get::<Line>();
+        if line.is_some_and(Line::is_old)
+            && let Some(connection) = &*captured.connection_metadata()
+        {
+            connection.poison();
+        }
+        Ok(response)
     }
 
     fn request(&self, request: Request<Full<Bytes>>) -> ResponseFuture {
@@ -111,6 +130,8 @@ pub(super) struct Limits {
     pub(super) connect_time: Duration,
     /// Connections kept without a request.
     pub(super) idle: usize,
+    /// How long a connection is used.
+    pub(super) life: Duration,
 }
 
 impl Limits {
@@ -124,7 +145,7 @@ impl Limits {
             .pool_max_idle_per_host(self.idle)
             .http1_max_buf_size(HEAD_BYTES)
             .retry_canceled_requests(true)
-            .build(Bounded { connector, time: self.connect_time })
+            .build(Bounded { connector, time: self.connect_time, life: self.life })
     }
 }
 

@@ -27,11 +27,12 @@ pub(super) struct ConnectElapsed;
 /// read.
 pub(super) type Tracking<T> = TokioIo<Tracked<TokioIo<T>>>;
 
-/// A connector with a limit on its time, TLS included.
+/// A connector with a limit on its time, TLS included, and on that of what it makes.
 #[derive(Clone, Debug)]
 pub(super) struct Bounded<C> {
     pub(super) connector: C,
     pub(super) time: Duration,
+    pub(super) life: Duration,
 }
 
 impl<C> Service<Uri> for Bounded<C>
@@ -50,9 +51,10 @@ where
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connecting = timeout(self.time, self.connector.call(uri));
+        let life = self.life;
         Box::pin(async move {
             match connecting.await {
-                Ok(Ok(io)) => Ok(TokioIo::new(Tracked::new(TokioIo::new(io)))),
+                Ok(Ok(io)) => Ok(TokioIo::new(Tracked::new(TokioIo::new(io), life))),
                 Ok(Err(error)) => Err(error.into()),
                 Err(_elapsed) => Err(ConnectElapsed.into()),
             }
@@ -89,12 +91,12 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::time::Instant;
 
-    use super::super::client::{Client, Limits};
+    use super::super::client::{Client, Limits, POOL_LIFE};
     use super::super::fixture::{PATIENCE, serve_unix};
     use super::super::outcome::{FailureKind, Outcome};
     use super::*;
 
-    const LIMITS: Limits = Limits { connect_time: PATIENCE, idle: 8 };
+    const LIMITS: Limits = Limits { connect_time: PATIENCE, idle: 8, life: POOL_LIFE };
 
     async fn send(client: &Client, authority: impl std::fmt::Display) -> Outcome {
         let request = || {
@@ -144,7 +146,7 @@ mod tests {
 
     #[tokio::test]
     async fn connecting_has_a_limit_of_its_own() {
-        let mut never = Bounded { connector: Never, time: Duration::ZERO };
+        let mut never = Bounded { connector: Never, time: Duration::ZERO, life: POOL_LIFE };
         let error = never.call(Uri::from_static("http://shop/")).await;
         let error = error.expect_err("no time at all");
         assert!(error.is::<ConnectElapsed>(), "{error}");

@@ -1,14 +1,17 @@
-//! A connection that notices whether it is answered: so that one that the upstream had closed is
-//! told from one on which a request failed.
+//! A connection that notices whether it is answered, so that one that the upstream had closed is
+//! told from one on which a request failed; and that knows its age.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::clock;
 
 /// A connection and what was heard on it.
 #[derive(Debug)]
@@ -17,9 +20,14 @@ pub(super) struct Tracked<T> {
     line: Line,
 }
 
-/// What was heard on a connection. The error of a request that failed on it holds a copy.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Line(Arc<AtomicU8>);
+/// What is known of a connection. An answer that came over it has a copy among its extensions, and
+/// so has the error of a request that failed on it.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    last: Arc<AtomicU8>,
+    /// Used no longer than until then.
+    until: Instant,
+}
 
 /// Nothing was ever heard.
 const NEW: u8 = 0;
@@ -29,26 +37,32 @@ const HEARD: u8 = 1;
 const SILENT: u8 = 2;
 
 impl Line {
+    pub(super) fn is_old(&self) -> bool {
+        clock::instant() >= self.until
+    }
+
     /// It has carried an answer before, and there is not a byte of one to what was sent last: the
     /// upstream had closed it by then, or was about to.
     pub(super) fn is_stale(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == SILENT
+        self.last.load(Ordering::Relaxed) == SILENT
     }
 
     fn sent(&self) {
-        if self.0.load(Ordering::Relaxed) != NEW {
-            self.0.store(SILENT, Ordering::Relaxed);
+        if self.last.load(Ordering::Relaxed) != NEW {
+            self.last.store(SILENT, Ordering::Relaxed);
         }
     }
 
     fn heard(&self) {
-        self.0.store(HEARD, Ordering::Relaxed);
+        self.last.store(HEARD, Ordering::Relaxed);
     }
 }
 
 impl<T> Tracked<T> {
-    pub(super) fn new(io: T) -> Self {
-        Self { io, line: Line::default() }
+    /// A connection made just now, to be used for so long.
+    pub(super) fn new(io: T, life: Duration) -> Self {
+        let until = clock::instant() + life;
+        Self { io, line: Line { last: Arc::default(), until } }
     }
 }
 
@@ -114,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_stale_when_it_was_answered_before_and_is_silent_now() {
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut ours = Tracked::new(ours);
+        let mut ours = Tracked::new(ours, Duration::from_mins(1));
         let line = ours.line.clone();
         ours.write_all(b"first").await.unwrap();
         assert!(!line.is_stale(), "a new connection that fails is no stale one");

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::Breaker;
-use super::client::{Client, Limits};
+use super::client::{Client, Limits, POOL_LIFE};
 use super::health::Health;
 use super::request::{Target, reserved_header};
 use super::settings::{UpstreamSettings, UpstreamUrl};
@@ -125,7 +125,8 @@ impl Upstream {
 
 /// The client, the URI of its requests, and what to call the upstream in a log line.
 fn connect(settings: &UpstreamSettings) -> Result<(Client, Uri, String), BuildError> {
-    let limits = Limits { connect_time: settings.timeout, idle: settings.max_in_flight };
+    let limits =
+        Limits { connect_time: settings.timeout, idle: settings.max_in_flight, life: POOL_LIFE };
     let uri = match &settings.url {
         UpstreamUrl::Http(uri) => uri.clone(),
         UpstreamUrl::Unix { socket, path } => {

@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::super::fixture::{PATIENCE, SOON, Seen, serve, serve_status, status};
 use super::*;
 
-const LIMITS: Limits = Limits { connect_time: PATIENCE, idle: 8 };
+const LIMITS: Limits = Limits { connect_time: PATIENCE, idle: 8, life: POOL_LIFE };
 
 fn request(authority: impl std::fmt::Display, body: Bytes) -> Request<Full<Bytes>> {
     Request::post(format!("http://{authority}/postbacks?a=b"))
@@ -251,6 +251,40 @@ async fn a_name_that_moves_is_followed_by_the_next_connection() {
     assert_eq!(answer().await.status(), StatusCode::CREATED);
     *moving.0.lock().expect("no panic elsewhere") = after;
     assert_eq!(answer().await.status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_connection_is_not_used_past_its_life() {
+    for (life, connections) in [(POOL_LIFE, [1, 1, 1]), (Duration::ZERO, [1, 2, 3])] {
+        let (seen, mut came) = tokio::sync::mpsc::unbounded_channel();
+        let address = serve(move |request: Seen| {
+            seen.send(request.connection).ok();
+            async { status(204) }
+        })
+        .await;
+        let client = Client::http(Limits { life, ..LIMITS });
+        for connection in connections {
+            answer(&client, address).await;
+            assert_eq!(came.recv().await, Some(connection), "{life:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_broken_and_not_kept() {
+    let address = raw(|mut stream| async move {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n").await.expect("an open connection");
+        // Until we hang up, which is well before that much is read.
+        for _ in 0..1024 {
+            if stream.write_all(&[b'x'; 4096]).await.is_err() {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let outcome = send(&Client::http(LIMITS), address, PATIENCE).await;
+    assert_eq!(kind(outcome), FailureKind::Broken);
 }
 
 #[tokio::test]
