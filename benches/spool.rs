@@ -147,6 +147,7 @@ fn settings(folder: &Path) -> SpoolSettings {
     SpoolSettings {
         path: folder.join("spool.db"),
         max_bytes: 8 << 30,
+        quarantine_percent: 25,
         keep_delivered: day,
         dedup_window: day,
     }

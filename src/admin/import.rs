@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
-use crate::spool::{Attempt, Contents, EventId, Malformed, Place, Record, State, Story};
+use crate::spool::{Attempt, Contents, EventId, Header, Malformed, Place, Record, State, Story};
 
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -50,11 +50,15 @@ struct Attempted<'a> {
 
 #[derive(Deserialize)]
 struct Received<'a> {
+    #[serde(default)]
+    client: String,
     method: String,
     #[serde(borrow)]
     content_type: Option<&'a RawValue>,
     #[serde(borrow)]
     query: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    headers: Vec<(String, &'a RawValue)>,
     #[serde(borrow)]
     body: &'a RawValue,
 }
@@ -103,8 +107,14 @@ fn malformed(record: &Record, received: &Received<'_>) -> Result<Contents, Strin
         method: received.method.clone(),
         content_type: optional("received.content_type", received.content_type)?,
         query: optional("received.query", received.query)?,
+        client: received.client.clone(),
+        headers: received.headers.iter().map(header).collect::<Result<_, _>>()?,
         body: bytes("received.body", received.body)?,
     }))
+}
+
+fn header((name, value): &(String, &RawValue)) -> Result<Header, String> {
+    Ok(Header { name: name.clone(), value: bytes("received.headers", value)? })
 }
 
 fn attempt(told: &Attempted<'_>) -> Result<(u32, Attempt), String> {
@@ -156,7 +166,7 @@ mod tests {
     use super::*;
 
     const EVENT: &str = r#"{"id":"018bcfe5-6800-7000-8000-00000000000b","state":"dead","route":"actions","accepted":"2023-11-14T22:13:20.005Z","attempts":2,"replays":1,"repeats":3,"bytes":26,"settled":"2023-11-14T22:13:21Z","status":404,"reason":"answered 404 Not Found","body":{"payout":"0.10","n":1.50},"history":[{"attempt":2,"at":"2023-11-14T22:13:21Z","status":404,"outcome":"answered 404 Not Found","answer":"{\"no\":1}"}],"key_hash":"00010203040506ff"}"#;
-    const MALFORMED: &str = r#"{"id":"018bcfe5-6800-7000-8000-00000000000d","state":"quarantined","route":"actions","accepted":"2023-11-14T22:13:20Z","attempts":0,"replays":0,"repeats":3,"bytes":2,"reason":"neither","received":{"method":"POST","content_type":"a/b","query":null,"body":{"base64":"/w4="}}}"#;
+    const MALFORMED: &str = r#"{"id":"018bcfe5-6800-7000-8000-00000000000d","state":"quarantined","route":"actions","accepted":"2023-11-14T22:13:20Z","attempts":0,"replays":0,"repeats":3,"bytes":2,"reason":"neither","received":{"client":"192.0.2.1","method":"POST","content_type":"a/b","query":null,"headers":[["via","x"]],"body":{"base64":"/w4="}}}"#;
 
     #[test]
     fn what_was_exported_reads_as_it_was() {

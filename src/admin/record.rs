@@ -82,9 +82,11 @@ struct Attempted<'a> {
 
 #[derive(Serialize)]
 struct Received<'a> {
+    client: &'a str,
     method: &'a str,
     content_type: Option<Text<'a>>,
     query: Option<Text<'a>>,
+    headers: Vec<(&'a str, Text<'a>)>,
     body: Text<'a>,
 }
 
@@ -116,9 +118,15 @@ impl<'a> Told<'a> {
             },
             Contents::Malformed(received) => Holding::Malformed {
                 received: Received {
+                    client: &received.client,
                     method: &received.method,
                     content_type: received.content_type.as_ref().map(Text::new),
                     query: received.query.as_ref().map(Text::new),
+                    headers: received
+                        .headers
+                        .iter()
+                        .map(|header| (header.name.as_str(), Text::new(&header.value)))
+                        .collect(),
                     body: Text::new(&received.body),
                 },
             },

@@ -100,7 +100,7 @@ fn write(out: &mut impl Write, name: &str, findings: &[Finding]) -> io::Result<(
 fn format(word: &str) -> Result<Format, String> {
     // A template of the query is pasted as a whole URL.
     let word = if word == "url" { Format::Query.as_str() } else { word };
-    convert::format(word)
+    convert::format(word).map_err(|_| "expected json, xml, form or url".to_owned())
 }
 
 fn items(word: &str) -> Result<usize, String> {
@@ -129,6 +129,12 @@ mod tests {
              add them, each under a key of its own\n"
         );
         assert_eq!(shown("a={JobId}&b={Status}"), "t.json: nothing wrong\n");
+    }
+
+    #[test]
+    fn a_url_is_a_format() {
+        assert_eq!(format("url"), Ok(Format::Query));
+        assert_eq!(format("yaml"), Err("expected json, xml, form or url".to_owned()));
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(super) fn spool(
     let key = |name: &str| Key::top("spool").child(name);
     let engine = word(report, &key("engine"), &raw.engine, &[("sqlite", ())]);
     let max_bytes = size(report, &key("max_bytes"), &raw.max_bytes, SIZES);
+    let quarantine_percent = percent(report, &key("quarantine_share"), raw.quarantine_share);
     let keep_delivered = duration(report, &key("keep_delivered"), &raw.keep_delivered, WINDOWS);
     let window = Key::top("dedup").child("window");
     let dedup_window = duration(report, &window, &dedup.window, WINDOWS);
@@ -51,9 +52,20 @@ pub(super) fn spool(
     Some(SpoolSettings {
         path,
         max_bytes: max_bytes?,
+        quarantine_percent: quarantine_percent?,
         keep_delivered: keep_delivered?,
         dedup_window: dedup_window?,
     })
+}
+
+/// A share from a hundredth to the whole, in hundredths; what lies between two is the larger one.
+fn percent(report: &mut Report, key: &Key, share: f64) -> Option<u8> {
+    let whole = (1..=100).find(|&percent| f64::from(percent) / 100.0 >= share);
+    let percent = whole.filter(|_| share >= 0.01);
+    if percent.is_none() {
+        report.problem(key, format!("{share} is out of bounds"), "write a number from 0.01 to 1");
+    }
+    percent
 }
 
 /// Tries it out: permissions, read-only mounts and full disks all look alike only that way.
@@ -88,6 +100,8 @@ mod tests {
     fn bounds() {
         for (key, at, past) in [
             ("spool.max_bytes", "\"1MiB\"", "1048575"),
+            ("spool.quarantine_share", "0.01", "0.009"),
+            ("spool.quarantine_share", "1", "1.001"),
             ("spool.keep_delivered", "\"0s\"", "\"367d\""),
             ("dedup.window", "\"366d\"", "\"366d 1s\""),
         ] {
@@ -98,6 +112,14 @@ mod tests {
         assert_eq!(problems(&small), [""; 0]);
         let smaller = [small[0], ("limits.body_bytes", "2097153")];
         assert_eq!(problems(&smaller), ["spool.max_bytes"]);
+    }
+
+    #[test]
+    fn a_share_is_counted_in_hundredths() {
+        let percent =
+            |share| settings(&[("spool.quarantine_share", share)]).spool.quarantine_percent;
+        assert_eq!((percent("0.25"), percent("0.251"), percent("1")), (25, 26, 100));
+        assert_eq!(problems(&[("spool.quarantine_share", "nan")]), ["spool.quarantine_share"]);
     }
 
     #[test]

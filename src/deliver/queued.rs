@@ -148,6 +148,7 @@ mod tests {
         let settings = SpoolSettings {
             path: folder.path().join("spool.db"),
             max_bytes: 1 << 30,
+            quarantine_percent: 25,
             keep_delivered: Duration::from_hours(1),
             dedup_window: Duration::ZERO,
         };

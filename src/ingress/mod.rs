@@ -10,6 +10,7 @@ mod bodies;
 mod body;
 mod forwarded;
 mod head;
+mod kept;
 mod reply;
 mod route;
 mod secret;
@@ -228,7 +229,8 @@ impl Front {
         let event = match converted {
             Ok(event) => event,
             Err(malformed) => {
-                return self.keep(route, id, at, head, body, malformed).await.map_err(refused);
+                let arrived = Arrived { id, at, client };
+                return self.keep(route, arrived, head, body, malformed).await.map_err(refused);
             }
         };
         let promised = match &route.forward {
@@ -294,20 +296,21 @@ impl Front {
     async fn keep(
         &self,
         route: &Route,
-        id: EventId,
-        at: Timestamp,
+        arrived: Arrived,
         head: &Parts,
         body: Bytes,
         malformed: event::Malformed,
     ) -> Result<Reply, Refusal> {
         let kept = self.spool.quarantine(Malformed {
-            id,
+            id: arrived.id,
             route: RouteName::clone(&route.name),
-            at,
+            at: arrived.at,
             reason: malformed.to_string(),
+            client: arrived.client.to_string(),
             method: head.method.to_string(),
             content_type: head.headers.get(CONTENT_TYPE).map(|value| copy(value.as_bytes())),
             query: head.uri.query().and_then(|query| route.kept_query(query)),
+            headers: kept::headers(&head.headers, route.secret.as_ref()),
             body,
         });
         let id = kept.await.map_err(Refusal::Spool)?;
@@ -349,6 +352,13 @@ impl fmt::Debug for Forward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Forward(…)")
     }
+}
+
+/// What is known of a request before it is understood.
+struct Arrived {
+    id: EventId,
+    at: Timestamp,
+    client: IpAddr,
 }
 
 /// What is left of a converted request: nothing of it borrows the body any more.

@@ -73,6 +73,9 @@ impl Refusal {
             Self::Body(BodyError::NoRoom) => (StatusCode::SERVICE_UNAVAILABLE, "bodies_bytes"),
             Self::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "malformed"),
             Self::Spool(AppendError::Full) => (StatusCode::SERVICE_UNAVAILABLE, "spool_full"),
+            Self::Spool(AppendError::QuarantineFull) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "quarantine_full")
+            }
             Self::Spool(AppendError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "spool_busy"),
             Self::Spool(AppendError::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "spool_failed"),
             Self::Spool(AppendError::Closed) => (StatusCode::SERVICE_UNAVAILABLE, "spool_closed"),
@@ -299,6 +302,7 @@ mod tests {
             (Body(BodyError::NoRoom), 503, true),
             (Refusal::Malformed(malformed()), 422, false),
             (Spool(AppendError::Full), 503, true),
+            (Spool(AppendError::QuarantineFull), 503, true),
             (Spool(AppendError::Busy), 503, true),
             (Spool(AppendError::Failed), 503, true),
             (Spool(AppendError::Closed), 503, true),

@@ -1,6 +1,7 @@
 //! The route's secret: compared in constant time, never kept in the clear, never forwarded.
 
 use aws_lc_rs::digest::{self, Digest, SHA256};
+use http::header::HeaderName;
 use http::request::Parts;
 use secrecy::ExposeSecret as _;
 use subtle::ConstantTimeEq as _;
@@ -41,6 +42,11 @@ impl Secret {
                 }
             }
         }
+    }
+
+    /// Whether this header carries the secret.
+    pub(super) fn is_header(&self, name: &HeaderName) -> bool {
+        matches!(&self.place, SecretPlace::Header(secret) if secret == name)
     }
 
     /// The query without the secret, and otherwise as it was sent. `None`: nothing else was in it.

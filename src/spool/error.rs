@@ -11,6 +11,9 @@ pub enum AppendError {
     /// Nothing fits under `spool.max_bytes`, even without the delivered events.
     #[error("the spool has reached spool.max_bytes")]
     Full,
+    /// It was not understood, and quarantine has its share of `spool.max_bytes`.
+    #[error("quarantine has reached its share of the spool")]
+    QuarantineFull,
     /// More is waiting for the disk than is kept in memory. Short: a commit takes milliseconds.
     #[error("the spool's queue is full")]
     Busy,

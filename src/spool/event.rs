@@ -95,14 +95,34 @@ pub struct Malformed {
     pub at: Timestamp,
     /// What was wrong, in words.
     pub reason: String,
+    /// Who sent it: an address.
+    pub client: String,
     /// The request's method.
     pub method: String,
     /// The request's `Content-Type`, as received.
     pub content_type: Option<Bytes>,
     /// The request's query string, as received and without the route's secret.
     pub query: Option<Bytes>,
+    /// What else of the request's head may explain it. A repeat may differ in this.
+    pub headers: Vec<Header>,
     /// The request's body, as received.
     pub body: Bytes,
+}
+
+/// A line of a request's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// In lower case.
+    pub name: String,
+    /// As received; without a line feed.
+    pub value: Bytes,
+}
+
+impl Header {
+    /// What it takes in the file, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.name.len() + self.value.len() + 3
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ mod writer;
 
 pub use self::digest::KeyHash;
 pub use self::error::{AppendError, OpenError, SalvageError};
-pub use self::event::{Accepted, EventId, Malformed, Receipt, RouteName};
+pub use self::event::{Accepted, EventId, Header, Malformed, Receipt, RouteName};
 pub use self::lease::{Attempt, Lease, Verdict};
 pub use self::record::{
     Compaction, Contents, Convert, Filter, Inspection, NoPlace, OperateError, Operated, Page,
@@ -64,6 +64,9 @@ pub struct SpoolSettings {
     /// Size of the file at which nothing more is accepted, in bytes. The write-ahead log comes on
     /// top: usually 32 MiB, up to 64 MiB.
     pub max_bytes: u64,
+    /// Hundredths of `max_bytes` that quarantine may take, so that it never keeps events out. The
+    /// first request always fits.
+    pub quarantine_percent: u8,
     /// How long a delivered event stays listed. It stays longer when `dedup_window` is longer, and
     /// shorter when room is needed.
     pub keep_delivered: Duration,
@@ -226,6 +229,7 @@ impl Spool {
         let (alive, ended) = watch::channel(());
         let limits = Limits {
             max_bytes: settings.max_bytes,
+            quarantine_bytes: settings.max_bytes / 100 * u64::from(settings.quarantine_percent),
             keep_delivered: settings.keep_delivered.max(settings.dedup_window),
         };
         let for_writer = (Arc::clone(&board), Arc::clone(&telemetry));
@@ -258,6 +262,7 @@ impl Spool {
         if let Err(error) = kept {
             self.shared.telemetry.spool.refused(match error {
                 AppendError::Full => SpoolRefusal::Full,
+                AppendError::QuarantineFull => SpoolRefusal::QuarantineFull,
                 AppendError::Busy => SpoolRefusal::Busy,
                 AppendError::Failed => SpoolRefusal::Failed,
                 AppendError::Closed => SpoolRefusal::Closed,

@@ -18,6 +18,10 @@ pub struct SpoolStatus {
     pub dead: u64,
     /// Different requests in quarantine.
     pub quarantined: u64,
+    /// What of the file they take, about.
+    pub quarantine_bytes: u64,
+    /// There was no room in quarantine for the last that came.
+    pub quarantine_full: bool,
     /// Bytes of the file that hold something, at the last commit. The write-ahead log beside it
     /// is not counted.
     pub bytes: u64,
@@ -27,8 +31,8 @@ impl SpoolStatus {
     /// What the gauges show of it.
     #[must_use]
     pub const fn numbers(self) -> SpoolNumbers {
-        let Self { pending, dead, quarantined, bytes, .. } = self;
-        SpoolNumbers { pending, dead, quarantined, bytes }
+        let Self { pending, dead, quarantined, quarantine_bytes, bytes, .. } = self;
+        SpoolNumbers { pending, dead, quarantined, quarantine_bytes, bytes }
     }
 }
 
@@ -39,6 +43,8 @@ pub(super) struct Status {
     full: AtomicBool,
     dead: AtomicU64,
     quarantined: AtomicU64,
+    quarantine_bytes: AtomicU64,
+    quarantine_full: AtomicBool,
     bytes: AtomicU64,
 }
 
@@ -46,6 +52,7 @@ impl Status {
     pub(super) fn start(&self, census: &Census, bytes: u64) {
         self.dead.store(census.dead, Ordering::Relaxed);
         self.quarantined.store(census.quarantined, Ordering::Relaxed);
+        self.set_quarantine_bytes(census.quarantine_bytes);
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
@@ -77,8 +84,23 @@ impl Status {
         self.dead.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn add_quarantined(&self) {
+    pub(super) fn add_quarantined(&self, bytes: u64) {
         self.quarantined.fetch_add(1, Ordering::Relaxed);
+        self.quarantine_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_quarantine_bytes(&self, bytes: u64) {
+        self.quarantine_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn quarantine_bytes(&self) -> u64 {
+        self.quarantine_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether quarantine has room; answers whether that is news.
+    pub(super) fn set_quarantine_room(&self, room: Room) -> bool {
+        let full = room == Room::Full;
+        self.quarantine_full.swap(full, Ordering::Relaxed) != full
     }
 
     /// A dead letter was replayed or dropped. May come before its [`Status::add_dead`]: the number
@@ -98,6 +120,8 @@ impl Status {
             pending,
             dead: unwrapped(self.dead.load(Ordering::Relaxed)),
             quarantined: self.quarantined.load(Ordering::Relaxed),
+            quarantine_bytes: self.quarantine_bytes(),
+            quarantine_full: self.quarantine_full.load(Ordering::Relaxed),
             bytes: self.bytes(),
         }
     }

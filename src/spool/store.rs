@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::digest::{Fingerprint, KeyHash};
-use super::event::{EventId, Malformed, RouteName};
+use super::event::{EventId, Header, Malformed, RouteName};
 use super::lease::{Attempt, Verdict};
 use super::record::{Compaction, Filter, Inspection, Page, Place, State, Story};
 use crate::clock::Timestamp;
@@ -78,19 +78,30 @@ impl Arrival {
         }
     }
 
-    /// About how many bytes the file grows by: the payload and a measured overhead.
+    /// About how many bytes the file grows by.
     pub(super) fn bytes(&self) -> u64 {
-        let payload = match self {
-            Self::Event(event) => event.body.len(),
-            Self::Malformed(malformed, _) => {
-                malformed.body.len()
-                    + malformed.query.as_ref().map_or(0, Bytes::len)
-                    + malformed.content_type.as_ref().map_or(0, Bytes::len)
-                    + malformed.reason.len()
-            }
-        };
-        u64::try_from(payload).unwrap_or(u64::MAX).saturating_add(OVERHEAD_BYTES)
+        match self {
+            Self::Event(event) => with_overhead(event.body.len()),
+            Self::Malformed(malformed, _) => weight(malformed),
+        }
     }
+}
+
+/// About how many bytes of the file something takes that was not understood.
+pub(super) fn weight(malformed: &Malformed) -> u64 {
+    with_overhead(
+        malformed.body.len()
+            + malformed.query.as_ref().map_or(0, Bytes::len)
+            + malformed.content_type.as_ref().map_or(0, Bytes::len)
+            + malformed.client.len()
+            + malformed.headers.iter().map(Header::bytes).sum::<usize>()
+            + malformed.reason.len(),
+    )
+}
+
+/// The payload and a measured overhead.
+fn with_overhead(payload: usize) -> u64 {
+    u64::try_from(payload).unwrap_or(u64::MAX).saturating_add(OVERHEAD_BYTES)
 }
 
 /// What became of one attempt. Says the whole new state, so that writing it twice does no harm.
@@ -126,6 +137,23 @@ pub(super) struct Batch<'a> {
     pub(super) arrivals: &'a [Arrival],
     pub(super) expiry: Option<Expiry>,
     pub(super) history: History,
+    pub(super) quarantine: Share,
+}
+
+/// How full quarantine is, in bytes as [`Arrival::bytes`] counts them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    pub(super) used: u64,
+    pub(super) most: u64,
+}
+
+impl Share {
+    /// What is used with so much more; `None`: there is no room for it. The first always fits: what
+    /// is larger than the whole share could never be kept otherwise.
+    pub(super) fn with(self, bytes: u64) -> Option<Self> {
+        let used = self.used.saturating_add(bytes);
+        (self.used == 0 || used <= self.most).then_some(Self { used, ..self })
+    }
 }
 
 /// What became of an arrival.
@@ -139,6 +167,8 @@ pub(super) enum Written {
     Quarantined,
     /// Counted on what has this id in quarantine.
     Known(EventId),
+    /// Not kept: quarantine has no room for it.
+    Refused,
 }
 
 /// What a batch did.
@@ -176,6 +206,8 @@ pub(super) struct Census {
     pub(super) pending: u64,
     pub(super) dead: u64,
     pub(super) quarantined: u64,
+    /// As [`Arrival::bytes`] counts them.
+    pub(super) quarantine_bytes: u64,
 }
 
 /// How much free space the file keeps.
@@ -240,6 +272,9 @@ pub(super) trait Store: Send {
 
     /// Carries out all changes or none, and answers for each. Durable as `apply` is.
     fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError>;
+
+    /// What is in quarantine, in bytes as [`Arrival::bytes`] counts them.
+    fn quarantine_bytes(&mut self) -> Result<u64, StoreError>;
 
     /// Bytes of the file that hold something; free pages do not count.
     fn bytes(&mut self) -> Result<u64, StoreError>;

@@ -16,6 +16,7 @@ pub struct SpoolMetrics {
     commit_seconds: Histogram,
     batch_events: Histogram,
     bytes: Gauge,
+    quarantine_bytes: Gauge,
     events: Family<StateLabel, Gauge>,
     healthy: Gauge,
     refusals: Family<RefusalLabel, Counter>,
@@ -30,6 +31,8 @@ pub struct SpoolMetrics {
 pub enum SpoolRefusal {
     /// `spool.max_bytes` is reached.
     Full,
+    /// Quarantine has its share.
+    QuarantineFull,
     /// Too much waits for the disk.
     Busy,
     /// The commit failed.
@@ -47,6 +50,8 @@ pub struct SpoolNumbers {
     pub dead: u64,
     /// Different requests in quarantine.
     pub quarantined: u64,
+    /// What of the file they take.
+    pub quarantine_bytes: u64,
     /// Bytes of the file that hold something.
     pub bytes: u64,
 }
@@ -73,6 +78,7 @@ impl SpoolMetrics {
             commit_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 17)),
             batch_events: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             bytes: Gauge::default(),
+            quarantine_bytes: Gauge::default(),
             events: Family::default(),
             healthy: Gauge::default(),
             refusals: Family::default(),
@@ -93,6 +99,8 @@ impl SpoolMetrics {
         registry.register("batch_events", "Arrivals in a commit", batch);
         let bytes = self.bytes.clone();
         registry.register("bytes", "Bytes of the file that hold something", bytes);
+        let bytes = self.quarantine_bytes.clone();
+        registry.register("quarantine_bytes", "Bytes of the requests in quarantine", bytes);
         let events = self.events.clone();
         registry.register("events", "Events by state", events);
         let healthy = self.healthy.clone();
@@ -169,6 +177,7 @@ impl SpoolMetrics {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         };
         set(&self.bytes, numbers.bytes);
+        set(&self.quarantine_bytes, numbers.quarantine_bytes);
         let states = [
             ("pending", numbers.pending),
             ("dead", numbers.dead),
@@ -216,10 +225,26 @@ impl SpoolMetrics {
         tracing::info!(bytes, "the spool has room again");
     }
 
+    /// Quarantine has reached its share. Events that are understood are still accepted.
+    pub fn quarantine_full(&self, bytes: u64, quarantine_bytes: u64) {
+        tracing::error!(
+            bytes,
+            quarantine_bytes,
+            "quarantine is full; nothing more is kept that is not understood: mend the template or \
+             the route and replay, drop what is not needed, or raise spool.quarantine_share"
+        );
+    }
+
+    /// There is room again.
+    pub fn quarantine_has_room(&self, bytes: u64) {
+        tracing::info!(bytes, "quarantine has room again");
+    }
+
     /// Something was not accepted. Counted only: the change of state was logged.
     pub fn refused(&self, reason: SpoolRefusal) {
         let reason = match reason {
             SpoolRefusal::Full => "full",
+            SpoolRefusal::QuarantineFull => "quarantine_full",
             SpoolRefusal::Busy => "busy",
             SpoolRefusal::Failed => "failed",
             SpoolRefusal::Closed => "closed",

@@ -1,6 +1,6 @@
 //! The commands, by the real binary.
 
-use crate::support::config::Folder;
+use crate::support::config::{Folder, ROUTE};
 use crate::support::process::{Process, output};
 use crate::support::upstream::Upstream;
 
@@ -17,6 +17,38 @@ fn the_demo_shows_that_everything_arrives() {
     assert!(out.contains("7 of 7 kinds gave the same bytes in all four formats."), "{out}");
     assert!(out.contains(r#"{"event":"action","action_id":"1000.4636.158133""#), "{out}");
     assert!(!out.contains('\u{1b}'), "colours are for terminals only");
+}
+
+/// README, "Templates": in this order, and with nothing else.
+#[test]
+fn a_postback_is_set_up_with_a_template() {
+    let folder = Folder::new(
+        "127.0.0.1:1".parse().unwrap(),
+        &format!("{ROUTE}template_file = \"action.template\"\n"),
+    );
+    let only = "ActionId,Status,Payout,Currency,EventDate,SubId1";
+    let new = output(&["template", "new", "action", "--format", "json", "--only", only], b"");
+    assert!(new.status.success());
+    let own = text(&new.stdout).replace("\"payout\"", "\"was wir bekommen\"");
+    let file = folder.path("action.template");
+    std::fs::write(&file, &own).unwrap();
+    let lint = output(&["template", "lint", file.to_str().unwrap()], b"");
+    assert!(lint.status.success(), "{}", text(&lint.stdout));
+    let config = folder.config();
+    let config = ["--config", config.to_str().unwrap()];
+    let check = output(&[&["check"], &config[..]].concat(), b"");
+    assert!(check.status.success(), "{}", text(&check.stdout));
+    let sent = own.replace("{Payout}", "-0.10").replace("{SubId1}", "Bob's \"Best\"");
+    let converted =
+        output(&[&["convert", "--route", "actions"], &config[..]].concat(), sent.as_bytes());
+    let canonical = text(&converted.stdout);
+    for part in [r#""payout":"-0.10""#, r#""sub_id1":"Bob's \"Best\"""#, r#""status":null"#] {
+        assert!(canonical.contains(part), "{part} in {canonical}");
+    }
+    let wrong = output(&["template", "lint"], b"{\"a\":\"{actionid}\",\"p\":{Payout}}");
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stdout).contains("write {ActionId}"));
+    assert!(text(&wrong.stdout).contains("has no quotes"));
 }
 
 #[test]

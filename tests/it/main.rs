@@ -40,6 +40,8 @@ mod power_loss;
 #[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]
+mod quarantine;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod secrets;

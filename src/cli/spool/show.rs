@@ -52,9 +52,14 @@ pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<E
     if received.is_null() {
         writeln!(out, "\n{}", body_text(&answer.body))?;
     } else {
-        for name in ["method", "content_type", "query"] {
+        for name in ["client", "method", "content_type", "query"] {
             if !field(received, name).is_null() {
                 writeln!(out, "{name:<9} {}", cell(field(received, name)))?;
+            }
+        }
+        for header in field(received, "headers").as_array().into_iter().flatten() {
+            if let Some([name, value]) = header.as_array().map(Vec::as_slice) {
+                writeln!(out, "header    {}: {}", cell(name), cell(value))?;
             }
         }
         writeln!(out, "\n{}", readable(field(received, "body")))?;

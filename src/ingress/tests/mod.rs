@@ -83,6 +83,7 @@ impl House {
         let settings = SpoolSettings {
             path: folder.path().join("spool.db"),
             max_bytes: 1 << 30,
+            quarantine_percent: 25,
             keep_delivered: Duration::ZERO,
             dedup_window: Duration::ZERO,
         };

@@ -10,13 +10,20 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// Of format 1, 2, 3 … each makes the next. Never changed once it was released: files of every
 /// earlier format are out there.
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // 2: what the upstream said, beside what happened.
     "ALTER TABLE attempts ADD COLUMN answer BLOB;",
+    // 3: what explains a request in quarantine, and what all of them take.
+    "ALTER TABLE quarantine ADD COLUMN client TEXT NOT NULL DEFAULT '';
+     ALTER TABLE quarantine ADD COLUMN headers BLOB NOT NULL DEFAULT x'';
+     ALTER TABLE quarantine ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+     UPDATE quarantine SET bytes = 256 + length(body) + coalesce(length(query), 0)
+         + coalesce(length(content_type), 0) + length(reason);
+     CREATE INDEX weight ON quarantine (bytes);",
 ];
 
 /// The format that this version writes.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// Whether the file has a format that [`bring_up`] can start from, or needs nothing.
 pub(super) const fn is_known(format: i64) -> bool {

@@ -5,8 +5,8 @@ use rusqlite::{Connection, params};
 use super::super::digest;
 use super::super::event::{EventId, Malformed, RouteName};
 use super::super::record::{Contents, Record, State, Story};
-use super::super::store::{Changed, Pending, Seq};
-use super::write::{keep_attempt, number_route};
+use super::super::store::{Changed, Pending, Seq, weight};
+use super::write::{Kept, insert_malformed, keep_attempt, number_route};
 use super::{millis, state};
 
 /// At the end of the order. Whether the id is known was looked up before.
@@ -75,7 +75,8 @@ fn quarantine(
     if transaction.query_row(known, [print.0], |row| row.get(0))? {
         return Ok(Changed::Known);
     }
-    super::write::insert_malformed(transaction, malformed, print, route)?;
+    let kept = Kept { malformed, print, route, bytes: weight(malformed) };
+    insert_malformed(transaction, &kept)?;
     let id: &EventId = &malformed.id;
     let sql = "UPDATE quarantine SET repeats = ?2 WHERE id = ?1";
     transaction.execute(sql, params![id.as_bytes(), record.repeats])?;

@@ -5,6 +5,7 @@ mod change;
 mod fault;
 mod file;
 mod formats;
+mod headers;
 mod import;
 mod inspect;
 mod records;
@@ -94,6 +95,7 @@ impl Store for SqliteStore {
                 pending: count(COUNT_PENDING)?,
                 dead: count(COUNT_DEAD)?,
                 quarantined: count(COUNT_QUARANTINED)?,
+                quarantine_bytes: count(QUARANTINE_BYTES)?,
             })
         };
         census().map_err(read)
@@ -120,6 +122,11 @@ impl Store for SqliteStore {
 
     fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError> {
         self.alter(changes).map_err(write_error)
+    }
+
+    fn quarantine_bytes(&mut self) -> Result<u64, StoreError> {
+        let bytes = self.connection.query_row(QUARANTINE_BYTES, [], |row| row.get::<_, i64>(0));
+        bytes.map(|bytes| u64::try_from(bytes).unwrap_or_default()).map_err(read)
     }
 
     fn bytes(&mut self) -> Result<u64, StoreError> {
@@ -151,6 +158,7 @@ impl Store for SqliteStore {
 const COUNT_PENDING: &str = "SELECT count(*) FROM events WHERE state = 0";
 const COUNT_DEAD: &str = "SELECT count(*) FROM events WHERE state = 2 AND settled IS NOT NULL";
 const COUNT_QUARANTINED: &str = "SELECT count(*) FROM quarantine";
+const QUARANTINE_BYTES: &str = "SELECT coalesce(sum(bytes), 0) FROM quarantine";
 /// Answered by the index `pending` alone, already in order.
 const PENDING: &str =
     "SELECT seq, route, key, ordered, attempts, due FROM events WHERE state = 0 ORDER BY seq";

@@ -9,7 +9,7 @@ use super::super::event::{EventId, Malformed, RouteName};
 use super::super::lease::Attempt;
 use super::super::record::{Contents, Filter, Page, Place, Record, State, Story};
 use super::super::store::Seq;
-use super::{millis, state, timestamp};
+use super::{headers, millis, state, timestamp};
 
 /// Ids looked up with one statement, which reads all events; SQLite takes 32,766 parameters.
 const IDS_AT_ONCE: usize = 4000;
@@ -21,7 +21,7 @@ const EVENT: &str = "SELECT e.seq, e.id, r.name, e.accepted, e.state, e.attempts
     FROM events e JOIN routes r USING (route)";
 
 const QUARANTINED: &str = "SELECT q.seq, q.id, r.name, q.at, q.repeats, length(q.body), q.reason,
-    q.method, q.content_type, q.query FROM quarantine q JOIN routes r USING (route)";
+    q.method, q.content_type, q.query, q.client, q.headers FROM quarantine q JOIN routes r USING (route)";
 
 pub(super) fn page(
     connection: &Connection,
@@ -223,6 +223,8 @@ pub(super) fn story(connection: &Connection, place: Place) -> rusqlite::Result<O
                     method: row.get(7)?,
                     content_type: row.get::<_, Option<Vec<u8>>>(8)?.map(Bytes::from),
                     query: row.get::<_, Option<Vec<u8>>>(9)?.map(Bytes::from),
+                    client: row.get(10)?,
+                    headers: headers::read(&row.get::<_, Vec<u8>>(11)?),
                     body,
                 };
                 Ok(Story { record, contents: Contents::Malformed(received) })

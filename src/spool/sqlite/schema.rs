@@ -83,8 +83,14 @@ CREATE TABLE quarantine (
     body BLOB NOT NULL,
     fingerprint BLOB NOT NULL UNIQUE,
     repeats INTEGER NOT NULL DEFAULT 0,
-    last_at INTEGER NOT NULL
+    last_at INTEGER NOT NULL,
+    client TEXT NOT NULL DEFAULT '',
+    -- Lines of `name: value`.
+    headers BLOB NOT NULL DEFAULT x'',
+    -- What it takes, about: the sum is bounded.
+    bytes INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX weight ON quarantine (bytes);
 CREATE TABLE heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     beats INTEGER NOT NULL

@@ -7,7 +7,7 @@ use super::super::digest::Fingerprint;
 use super::super::event::EventId;
 use super::super::lease::{Attempt, Verdict};
 use super::super::store::{
-    Arrival, Bodies as _, Expiry, History, NewEvent, Order, Settlement, Written,
+    Arrival, Bodies as _, Expiry, History, NewEvent, Order, Settlement, Share, Written,
 };
 use super::*;
 
@@ -49,7 +49,8 @@ fn done(seq: i64, settled: u64) -> Settlement {
 }
 
 fn batch<'a>(settlements: &'a [Settlement], arrivals: &'a [Arrival]) -> Batch<'a> {
-    Batch { settlements, arrivals, expiry: None, history: History::Keep }
+    let quarantine = Share::default();
+    Batch { settlements, arrivals, expiry: None, history: History::Keep, quarantine }
 }
 
 /// The event numbers that are left.

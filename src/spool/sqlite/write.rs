@@ -6,9 +6,10 @@ use super::super::digest::Fingerprint;
 use super::super::event::{EventId, Malformed, RouteName};
 use super::super::lease::{Attempt, Verdict};
 use super::super::store::{
-    Applied, Arrival, Batch, Expiry, History, Latest, NewEvent, Order, Seq, Settlement, Written,
+    Applied, Arrival, Batch, Expiry, History, Latest, NewEvent, Order, Seq, Settlement, Share,
+    Written,
 };
-use super::{SqliteStore, millis, state, timestamp};
+use super::{SqliteStore, headers, millis, state, timestamp};
 
 /// Failed attempts kept of one event: the first days of trouble look all alike.
 const HISTORY_RING: u32 = 16;
@@ -22,6 +23,7 @@ impl SqliteStore {
         for settlement in batch.settlements {
             settle(&transaction, settlement, batch.history)?;
         }
+        let mut share = batch.quarantine;
         applied.written.reserve_exact(batch.arrivals.len());
         for arrival in batch.arrivals {
             let name = arrival.route();
@@ -35,7 +37,8 @@ impl SqliteStore {
             let written = match arrival {
                 Arrival::Event(event) => store(&transaction, event, route)?,
                 Arrival::Malformed(malformed, print) => {
-                    quarantine(&transaction, malformed, *print, route)?
+                    let kept = Kept { malformed, print: *print, route, bytes: arrival.bytes() };
+                    quarantine(&transaction, &kept, &mut share)?
                 }
             };
             applied.written.push(written);
@@ -100,12 +103,21 @@ fn latest(transaction: &Connection, key: i64) -> rusqlite::Result<Option<Latest>
     latest.optional()
 }
 
+/// What goes to quarantine.
+pub(super) struct Kept<'a> {
+    pub(super) malformed: &'a Malformed,
+    pub(super) print: Fingerprint,
+    pub(super) route: i64,
+    /// As the bound on all of them counts.
+    pub(super) bytes: u64,
+}
+
 fn quarantine(
     transaction: &Connection,
-    malformed: &Malformed,
-    print: Fingerprint,
-    route: i64,
+    kept: &Kept<'_>,
+    share: &mut Share,
 ) -> rusqlite::Result<Written> {
+    let Kept { malformed, print, bytes, .. } = kept;
     let mut count = transaction.prepare_cached(
         "UPDATE quarantine SET repeats = repeats + 1, last_at = ?2 WHERE fingerprint = ?1
          RETURNING id",
@@ -114,20 +126,21 @@ fn quarantine(
     if let Some(id) = known.optional()? {
         return Ok(Written::Known(EventId::from_bytes(id)));
     }
-    insert_malformed(transaction, malformed, print, route)?;
+    match share.with(*bytes) {
+        Some(grown) => *share = grown,
+        None => return Ok(Written::Refused),
+    }
+    insert_malformed(transaction, kept)?;
     Ok(Written::Quarantined)
 }
 
-pub(super) fn insert_malformed(
-    transaction: &Connection,
-    malformed: &Malformed,
-    print: Fingerprint,
-    route: i64,
-) -> rusqlite::Result<()> {
+/// Whether there is room was asked before.
+pub(super) fn insert_malformed(transaction: &Connection, kept: &Kept<'_>) -> rusqlite::Result<()> {
+    let Kept { malformed, print, route, bytes } = kept;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO quarantine (id, route, at, reason, method, content_type, query, body,
-                                 fingerprint, last_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?3)",
+                                 fingerprint, last_at, client, headers, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?3, ?10, ?11, ?12)",
     )?;
     insert.execute(params![
         malformed.id.as_bytes(),
@@ -138,7 +151,10 @@ pub(super) fn insert_malformed(
         malformed.content_type.as_deref(),
         malformed.query.as_deref(),
         &malformed.body[..],
-        print.0
+        print.0,
+        malformed.client,
+        headers::written(&malformed.headers),
+        i64::try_from(*bytes).unwrap_or(i64::MAX)
     ])?;
     Ok(())
 }

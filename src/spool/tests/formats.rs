@@ -39,6 +39,8 @@ async fn everything_in_a_file_of_the_first_version_is_still_there() {
     let spool = rig.open();
     let found = spool.verify().await.unwrap();
     assert_eq!((found.counts, found.problems), ([1, 1, 1, 1], Vec::new()));
+    // A byte of a body, a reason of 21, and what every row takes.
+    assert_eq!(spool.status().quarantine_bytes, 256 + 1 + 21);
     let listed = spool.page(Filter::default(), Place::default(), 10).await.unwrap();
     let listed = listed.records.iter().map(|record| (record.state, record.repeats));
     let states = [State::Delivered, State::Dead, State::Pending, State::Quarantined];

@@ -3,13 +3,24 @@
 use super::store::Arrival;
 use super::*;
 
+/// Holds a body of `bytes` and nothing else that counts.
+fn bare(bytes: usize) -> Malformed {
+    Malformed {
+        reason: String::new(),
+        query: None,
+        client: String::new(),
+        ..malformed(&" ".repeat(bytes))
+    }
+}
+
 /// What the spool reckons for one event with a body of `bytes`.
 fn cost(bytes: usize) -> u64 {
-    Arrival::Malformed(
-        Malformed { reason: String::new(), query: None, ..malformed(&" ".repeat(bytes)) },
-        digest::of_malformed(&malformed("")),
-    )
-    .bytes()
+    Arrival::Malformed(bare(bytes), digest::of_malformed(&malformed(""))).bytes()
+}
+
+/// One for which the spool reckons so many bytes.
+fn weighing(bytes: u64) -> Malformed {
+    bare(usize::try_from(bytes - cost(0)).unwrap())
 }
 
 #[tokio::test]
@@ -51,10 +62,7 @@ async fn the_queue_to_the_disk_is_bounded_by_bytes() {
 #[test]
 fn places_are_counted_by_the_started_16_kib() {
     let of = |bytes: u64| {
-        let body = usize::try_from(bytes - cost(0)).unwrap();
-        let arrival =
-            Malformed { reason: String::new(), query: None, ..malformed(&" ".repeat(body)) };
-        places(&Arrival::Malformed(arrival, digest::of_malformed(&malformed(""))))
+        places(&Arrival::Malformed(weighing(bytes), digest::of_malformed(&malformed(""))))
     };
     let place = u64::try_from(PLACE_BYTES).unwrap();
     assert_eq!((of(cost(0)), of(place), of(place + 1)), (1, 1, 2));
@@ -72,6 +80,49 @@ async fn the_file_may_reach_max_bytes_and_not_pass_it() {
     claim(1_000_000 - cost(4));
     spool.append(event("a", "body")).await.unwrap();
     assert!(!spool.status().full);
+}
+
+#[tokio::test]
+async fn quarantine_may_take_its_share_and_not_pass_it() {
+    let mut rig = Rig::new();
+    (rig.settings.max_bytes, rig.settings.quarantine_percent) = (1_000_000, 1);
+    let spool = rig.open();
+    let first = spool.quarantine(weighing(4000)).await.unwrap();
+    assert_eq!(spool.quarantine(weighing(6001)).await, Err(AppendError::QuarantineFull));
+    assert!(spool.status().quarantine_full && !spool.status().full);
+    let second = spool.quarantine(weighing(6000)).await.unwrap();
+    assert_eq!(spool.quarantine(weighing(300)).await, Err(AppendError::QuarantineFull));
+    assert!(spool.shows("postgate_spool_refusals_total{reason=\"quarantine_full\"} 2"));
+    assert_eq!(spool.quarantine(weighing(4000)).await, Ok(first), "what is kept is counted");
+    spool.append(event("understood", &" ".repeat(20_000))).await.unwrap();
+    spool.close().await;
+
+    let spool = rig.open();
+    let status = spool.status();
+    assert_eq!((status.quarantined, status.quarantine_bytes), (2, 10_000), "after a restart too");
+    assert_eq!(spool.quarantine(weighing(300)).await, Err(AppendError::QuarantineFull));
+    assert_eq!(spool.discard(vec![second]).await.unwrap(), [Operated::Dropped]);
+    assert!(!spool.status().quarantine_full);
+    spool.quarantine(weighing(6000)).await.unwrap();
+    assert_eq!(spool.status().quarantine_bytes, 10_000);
+}
+
+#[tokio::test]
+async fn the_first_in_quarantine_may_be_larger_than_its_share() {
+    let mut rig = Rig::new();
+    (rig.settings.max_bytes, rig.settings.quarantine_percent) = (1_000_000, 1);
+    let (spool, faults) = rig.open_faulty();
+    faults.hold();
+    let mut event = Box::pin(spool.append(event("first", "body")));
+    assert!(poll_once(event.as_mut()).is_none());
+    // Both in one batch.
+    let mut large = Box::pin(spool.quarantine(weighing(10_001)));
+    let mut next = Box::pin(spool.quarantine(weighing(300)));
+    assert!(poll_once(large.as_mut()).is_none() && poll_once(next.as_mut()).is_none());
+    faults.let_go();
+    event.await.unwrap();
+    large.await.unwrap();
+    assert_eq!(next.await, Err(AppendError::QuarantineFull));
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ impl Rig {
         let settings = SpoolSettings {
             path: folder.path().join("spool.db"),
             max_bytes: 1 << 30,
+            quarantine_percent: 25,
             keep_delivered: HOUR * 24 * 36_500,
             dedup_window: HOUR,
         };
@@ -99,9 +100,11 @@ fn malformed(body: &str) -> Malformed {
         route: route(),
         at: NOON,
         reason: "neither this nor that".to_owned(),
+        client: "192.0.2.1".to_owned(),
         method: "POST".to_owned(),
         content_type: None,
         query: Some(Bytes::from_static(b"a=b")),
+        headers: Vec::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }
@@ -227,6 +230,10 @@ impl Store for Faulty {
     fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError> {
         self.faults.check()?;
         self.inner.change(changes)
+    }
+
+    fn quarantine_bytes(&mut self) -> Result<u64, StoreError> {
+        self.inner.quarantine_bytes()
     }
 
     fn bytes(&mut self) -> Result<u64, StoreError> {

@@ -6,12 +6,14 @@
 use super::board::{Board, Taken, Turn};
 use super::queue::{Lane, Slot};
 use super::sqlite::{SqliteBodies, SqliteStore};
-use super::store::{Arrival, Expiry, History, NewEvent, Order, Seq, Settlement, Written};
+use super::store::{Arrival, Expiry, History, NewEvent, Order, Seq, Settlement, Share, Written};
 use super::*;
 
 /// Some seconds; CI plays ten times as many.
 const STEPS: u64 = 10_000;
 const WINDOW: Duration = Duration::from_millis(400);
+/// Nothing goes to quarantine in this game.
+const NO_BOUND: Share = Share { used: 0, most: u64::MAX };
 
 /// What happens to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +150,13 @@ impl Game {
     /// Writes what was settled, and these, as the writer does.
     fn save(&mut self, arrivals: &[Arrival]) -> Vec<Written> {
         let settlements = std::mem::take(&mut self.unwritten);
-        let batch =
-            Batch { settlements: &settlements, arrivals, expiry: None, history: History::Keep };
+        let batch = Batch {
+            settlements: &settlements,
+            arrivals,
+            expiry: None,
+            history: History::Keep,
+            quarantine: NO_BOUND,
+        };
         let applied = self.store().apply(&batch).unwrap();
         for known in &mut self.model {
             known.saved = known.unsaved.take().unwrap_or(known.saved);
@@ -259,7 +266,13 @@ impl Game {
         self.save(&[]);
         let by = Timestamp::from_millis(self.now.as_millis() - self.random.u64(..300));
         let expiry = Some(Expiry { delivered_by: by, at_most: u32::MAX });
-        let batch = Batch { settlements: &[], arrivals: &[], expiry, history: History::Keep };
+        let batch = Batch {
+            settlements: &[],
+            arrivals: &[],
+            expiry,
+            history: History::Keep,
+            quarantine: NO_BOUND,
+        };
         let expired = self.store().apply(&batch).unwrap().expired;
         let before = self.model.len();
         self.model.retain(|known| {

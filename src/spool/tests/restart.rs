@@ -2,7 +2,7 @@
 
 use crate::clock;
 
-use super::store::{Arrival, History, NewEvent, Order};
+use super::store::{Arrival, History, NewEvent, Order, Share};
 use super::*;
 
 #[tokio::test]
@@ -100,7 +100,12 @@ fn fill(rig: &Rig, events: i64) {
             })
         })
         .collect();
-    let batch =
-        Batch { settlements: &[], arrivals: &arrivals, expiry: None, history: History::Keep };
+    let batch = Batch {
+        settlements: &[],
+        arrivals: &arrivals,
+        expiry: None,
+        history: History::Keep,
+        quarantine: Share::default(),
+    };
     store.apply(&batch).unwrap();
 }

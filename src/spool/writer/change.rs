@@ -33,6 +33,7 @@ impl Writer {
         self.note_health(made.as_ref().err());
         let made = made.map_err(OperateError::Store)?;
         let (mut replayed, mut dropped, mut imported) = (0, 0, 0);
+        let mut is_quarantine_other = false;
         for change in &made {
             let from = match change {
                 Changed::Queued(pending, from) => {
@@ -46,6 +47,7 @@ impl Writer {
                 }
                 Changed::Imported(pending, state) => {
                     imported += 1;
+                    is_quarantine_other |= *state == State::Quarantined;
                     self.add(pending.as_ref(), *state);
                     continue;
                 }
@@ -53,20 +55,26 @@ impl Writer {
             };
             match from {
                 State::Dead => self.board.status.remove_dead(),
-                State::Quarantined => self.board.status.remove_quarantined(),
+                State::Quarantined => {
+                    self.board.status.remove_quarantined();
+                    is_quarantine_other = true;
+                }
                 State::Pending | State::Delivered => {}
             }
         }
         self.metrics().operated(replayed, dropped, imported);
         self.measure();
+        if is_quarantine_other {
+            self.measure_quarantine();
+        }
         Ok(made)
     }
 
-    /// What was imported counts, and goes when it is pending.
+    /// What was imported counts, and goes when it is pending. Its bytes in quarantine are measured.
     fn add(&self, pending: Option<&Pending>, state: State) {
         match (state, pending) {
             (State::Dead, _) => self.board.status.add_dead(),
-            (State::Quarantined, _) => self.board.status.add_quarantined(),
+            (State::Quarantined, _) => self.board.status.add_quarantined(0),
             (State::Pending, Some(pending)) => self.board.requeue(pending),
             (State::Pending | State::Delivered, _) => {}
         }

@@ -18,7 +18,7 @@ use super::board::Board;
 use super::error::AppendError;
 use super::event::Receipt;
 use super::record::{Compaction, OperateError};
-use super::status::Health;
+use super::status::{Health, Room};
 use super::store::{
     Applied, Arrival, Batch, Change, Changed, Expiry, History, Order, Pending, Settlement, Spare,
     Store, StoreError, Stored, Written,
@@ -61,6 +61,7 @@ pub(super) struct Ticket {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) max_bytes: u64,
+    pub(super) quarantine_bytes: u64,
     /// How long a delivered event is kept: for the list, and to recognise repeats.
     pub(super) keep_delivered: Duration,
 }
@@ -231,6 +232,7 @@ impl Writer {
             arrivals: &self.arrivals,
             expiry,
             history: self.history(),
+            quarantine: self.quarantine(),
         });
         self.note_health(applied.as_ref().err());
         match applied {
@@ -266,18 +268,22 @@ impl Writer {
         for (arrival, written) in self.arrivals.drain(..).zip(&applied.written) {
             let id = arrival.id();
             receipts.push(match *written {
-                Written::Stored(_) => Receipt::Stored(id),
-                Written::Repeat(first) | Written::Known(first) => Receipt::Repeat(first),
+                Written::Stored(_) => Ok(Receipt::Stored(id)),
+                Written::Repeat(first) | Written::Known(first) => Ok(Receipt::Repeat(first)),
                 Written::Quarantined => {
-                    self.board.status.add_quarantined();
-                    Receipt::Stored(id)
+                    self.board.status.add_quarantined(arrival.bytes());
+                    Ok(Receipt::Stored(id))
                 }
+                Written::Refused => Err(AppendError::QuarantineFull),
             });
             stored.extend(queued(arrival, *written));
         }
+        if receipts.contains(&Err(AppendError::QuarantineFull)) {
+            self.note_quarantine(Room::Full);
+        }
         self.board.push(stored.into_iter());
         for (ticket, receipt) in self.tickets.drain(..).zip(receipts) {
-            answer(ticket, Ok(receipt));
+            answer(ticket, receipt);
         }
     }
 

@@ -1,8 +1,9 @@
-//! `spool.max_bytes`: making room for a batch, and refusing what does not fit.
+//! `spool.max_bytes` and the share of it for quarantine: making room for a batch, and refusing what
+//! does not fit.
 
 use super::super::error::AppendError;
 use super::super::status::Room;
-use super::super::store::{Arrival, Batch, Expiry, History};
+use super::super::store::{Arrival, Batch, Expiry, History, Share};
 use super::{Writer, answer};
 use crate::clock::Timestamp;
 
@@ -45,6 +46,7 @@ impl Writer {
                 at_most: ROOM_AT_ONCE,
             }),
             history: History::Skip,
+            quarantine: self.quarantine(),
         });
         self.note_health(applied.as_ref().err());
         let Ok(applied) = applied else {
@@ -76,6 +78,33 @@ impl Writer {
         let free = self.limits.max_bytes.saturating_sub(self.board.status.bytes());
         if free >= self.limits.max_bytes / ROOM_PART {
             self.note_room(Room::Enough);
+        }
+    }
+
+    pub(super) fn quarantine(&self) -> Share {
+        let used = self.board.status.quarantine_bytes();
+        Share { used, most: self.limits.quarantine_bytes }
+    }
+
+    /// After the operator took something out of quarantine, or brought something in.
+    pub(super) fn measure_quarantine(&mut self) {
+        match self.store.quarantine_bytes() {
+            Ok(bytes) => self.board.status.set_quarantine_bytes(bytes),
+            Err(error) => self.note_health(Some(&error)),
+        }
+        let Share { used, most } = self.quarantine();
+        if most.saturating_sub(used) >= most / ROOM_PART {
+            self.note_quarantine(Room::Enough);
+        }
+    }
+
+    pub(super) fn note_quarantine(&self, room: Room) {
+        if self.board.status.set_quarantine_room(room) {
+            let bytes = self.board.status.quarantine_bytes();
+            match room {
+                Room::Full => self.metrics().quarantine_full(bytes, self.limits.quarantine_bytes),
+                Room::Enough => self.metrics().quarantine_has_room(bytes),
+            }
         }
     }
 
