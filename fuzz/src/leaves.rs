@@ -50,9 +50,10 @@ impl Leaves {
         let document = roxmltree::Document::parse(text)?;
         let mut leaves = Self::default();
         for element in document.descendants().filter(roxmltree::Node::is_element) {
+            // What is markup and no field is known by its prefix.
             let attributes = element.attributes().filter(|one| {
-                let space = one.namespace().unwrap_or_default();
-                !space.ends_with("/XML/1998/namespace")
+                let name = text.get(one.range_qname()).unwrap_or_default();
+                !name.starts_with("xml:") && !name.starts_with("xsi:")
             });
             leaves.texts.extend(attributes.map(|one| one.value().to_owned()));
             let pieces = element.children().filter(roxmltree::Node::is_text);
