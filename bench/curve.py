@@ -13,7 +13,7 @@ MEMORY = 4
 
 
 def draw(rows, marks):
-    """`rows` are (seconds, accepted, delivered, backlog, memory in MB), `marks` (seconds, text)."""
+    """`rows` are (seconds, accepted, delivered, backlog, memory in MiB), `marks` (seconds, text)."""
     seconds = rows[-1][0]
     events = rounded(max(row[1] for row in rows))
     memory = rounded(max(row[MEMORY] for row in rows))
@@ -31,7 +31,7 @@ def draw(rows, marks):
                      'stroke-width="2" stroke-linejoin="round"/>')
         at = LEFT + 155 * number
         parts.append(f'<rect x="{at}" y="18" width="14" height="4" fill="{colour}"/>')
-        unit = "MB, right" if column == MEMORY else "events"
+        unit = "MiB, right" if column == MEMORY else "events"
         parts.append(label(at + 20, 25, f"{name} ({unit})", "start", "#111827"))
     body = "\n".join(parts)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '

@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use crate::support::client::{Client, id_in, metric, post};
 use crate::support::config::Folder;
 use crate::support::process::{Process, output};
+use crate::support::senders::Promises;
 use crate::support::upstream::{Answer, Received, Upstream};
 use crate::support::within;
 
@@ -40,9 +41,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the gateway is now; `None`: the senders shall stop.
 type Place = watch::Receiver<Option<SocketAddr>>;
-
-/// What was promised: the body, by the id of the answer.
-type Promises = HashMap<String, String>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
@@ -99,19 +97,24 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
     );
 }
 
-/// Starts the gateway for its next life, which every delivery names.
+/// Starts the gateway for its next life.
 fn live(folder: &Folder, config: &str, life: usize) -> Process {
+    name_life(folder, config, life);
+    Process::run(&folder.config())
+}
+
+/// Lets every delivery name the life of the gateway that is to begin.
+pub(crate) fn name_life(folder: &Folder, config: &str, life: usize) {
     let upstream = format!(
         "[upstream]\nheaders = {{ x-life = \"{life}\" }}\ntimeout = \"{}ms\"",
         TIMEOUT.as_millis()
     );
     folder.write(&config.replace("[upstream]", &upstream).replace("timeout = \"5s\"\n", ""));
-    Process::run(&folder.config())
 }
 
 /// Lets the upstream fail in every way that is not its absence. The ids that it has refused for
 /// good.
-fn misbehave(upstream: &Upstream, seed: u64) -> Arc<Mutex<HashSet<String>>> {
+pub(crate) fn misbehave(upstream: &Upstream, seed: u64) -> Arc<Mutex<HashSet<String>>> {
     let refused: Arc<Mutex<HashSet<String>>> = Arc::default();
     let noted = Arc::clone(&refused);
     let mut rng = Rng::with_seed(seed);
@@ -178,7 +181,7 @@ async fn send(
 }
 
 /// The ids of the dead letters, as an operator lists them.
-fn dead_letters(folder: &Folder) -> HashSet<String> {
+pub(crate) fn dead_letters(folder: &Folder) -> HashSet<String> {
     let config = folder.config();
     let listed = output(&["spool", "export", "--dead", "--config", config.to_str().unwrap()], b"");
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
@@ -191,7 +194,7 @@ fn dead_letters(folder: &Folder) -> HashSet<String> {
 }
 
 /// The first rule.
-fn check_promises(promised: &Promises, received: &[Received], dead: &HashSet<String>) {
+pub(crate) fn check_promises(promised: &Promises, received: &[Received], dead: &HashSet<String>) {
     assert!(promised.len() > 100, "{} promises are too few to judge by", promised.len());
     let mut settled: HashSet<&str> = dead.iter().map(String::as_str).collect();
     for one in received {
@@ -209,7 +212,7 @@ fn check_promises(promised: &Promises, received: &[Received], dead: &HashSet<Str
 }
 
 /// The second rule.
-fn check_order(received: &[Received]) {
+pub(crate) fn check_order(received: &[Received]) {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut first: HashMap<String, u64> = HashMap::new();
     let mut of_life: HashMap<(String, &str), u64> = HashMap::new();
@@ -228,7 +231,7 @@ fn check_order(received: &[Received]) {
 }
 
 /// The third rule. Answers with how many came again.
-fn check_repeats(received: &[Received]) -> usize {
+pub(crate) fn check_repeats(received: &[Received]) -> usize {
     let mut over: HashSet<(&str, &str)> = HashSet::new();
     let mut seen: HashSet<&str> = HashSet::new();
     let mut again = 0;
