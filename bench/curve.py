@@ -1,7 +1,7 @@
 """The picture of an outage: events and memory over time, as SVG."""
 
 WIDTH, HEIGHT = 860, 380
-LEFT, RIGHT, TOP, BOTTOM = 70, 60, 50, 45
+LEFT, RIGHT, TOP, BOTTOM = 80, 60, 50, 45
 SERIES = (
     # Column, name, colour. The three counts share the left axis.
     (1, "accepted", "#2563eb"),
