@@ -14,7 +14,7 @@ use crate::config::{RangeError, parse_range};
 const LEAST_PREFIX_V4: u8 = 8;
 const LEAST_PREFIX_V6: u8 = 16;
 /// No sender on the internet has one of these.
-const SPECIAL: [(&str, &str); 14] = [
+const SPECIAL: [(&str, &str); 15] = [
     ("0.0.0.0/8", "this network"),
     ("10.0.0.0/8", "private"),
     ("100.64.0.0/10", "shared by carriers"),
@@ -29,6 +29,8 @@ const SPECIAL: [(&str, &str); 14] = [
     ("fc00::/7", "private"),
     ("fe80::/10", "link-local"),
     ("ff00::/8", "multicast"),
+    // IPv4 in IPv6 clothes is in it (RFC 4291, 2.4).
+    ("::/8", "reserved"),
 ];
 /// Elements whose text is not meant for people.
 const HIDDEN: [&str; 2] = ["script", "style"];
@@ -165,7 +167,7 @@ fn single(word: &str, force: bool) -> Option<Result<Vec<IpNet>, String>> {
     let is_v4 = address.bytes().filter(|byte| *byte == b'.').count() >= 3
         && address.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let is_v6 = address.contains(':')
-        && address.bytes().any(|byte| byte.is_ascii_digit())
+        && word.bytes().any(|byte| byte.is_ascii_digit())
         && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
         && (address.contains("::") || address.matches(':').count() >= 6);
     if !is_v4 && !is_v6 {
@@ -227,6 +229,8 @@ mod tests {
                 "Ours: 192.0.2.0/24, 198.51.100.7; and 2001:db8::/32.",
                 "192.0.2.0/24 198.51.100.7/32 2001:db8::/32",
             ),
+            // Without a digit in the address itself, as it is printed.
+            ("abcd::0 and abcd::/128", "abcd::/128 abcd::/128"),
             ("192.0.2.4-192.0.2.7", "192.0.2.4/30"),
             ("192.0.2.4 – 192.0.2.8", "192.0.2.4/30 192.0.2.8/32"),
             ("2001:db8::-2001:db8::1", "2001:db8::/127"),
@@ -250,6 +254,7 @@ mod tests {
             ("192.168.1.0-192.168.1.255", true),
             ("fd00::1", true),
             ("::1", true),
+            ("::8000:0:0/81", true),
             ("16.0.0.0/7", true),
             ("2000::/15", true),
             ("192.0.2.7/24", true),
