@@ -31,7 +31,7 @@ use crate::support::config::Folder;
 use crate::support::process::{Process, output};
 use crate::support::senders::Promises;
 use crate::support::upstream::{Answer, Received, Upstream};
-use crate::support::within;
+use crate::support::{number, within};
 
 const SENDERS: usize = 6;
 const ACTIONS_PER_SENDER: usize = 5;
@@ -44,7 +44,6 @@ type Place = watch::Receiver<Option<SocketAddr>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seed = number("POSTGATE_SEED").unwrap_or_else(|| fastrand::u64(..));
     let kills = number("POSTGATE_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap());
     eprintln!("POSTGATE_SEED={seed} POSTGATE_KILLS={kills}");
@@ -79,13 +78,24 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
     moved.send(None).unwrap();
     let promised: Promises =
         within("the senders", senders.join_all()).await.into_iter().flatten().collect();
+    judge(gateway, &folder, &upstream, &promised, &refused).await;
+}
+
+/// Lets the upstream take what is left, stops the gateway, and holds it to all three rules.
+pub(crate) async fn judge(
+    gateway: Process,
+    folder: &Folder,
+    upstream: &Upstream,
+    promised: &Promises,
+    refused: &Mutex<HashSet<String>>,
+) {
     upstream.always(|_| Answer::Status(Response::builder().status(204)));
     metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
     gateway.signal("TERM");
     assert!(gateway.wait().success());
-    let dead = dead_letters(&folder);
+    let dead = dead_letters(folder);
     let received = upstream.so_far();
-    check_promises(&promised, &received, &dead);
+    check_promises(promised, &received, &dead);
     check_order(&received);
     let again = check_repeats(&received);
     assert!(dead.is_subset(&refused.lock().unwrap()), "a dead letter that was never refused");
@@ -97,19 +107,14 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
     );
 }
 
-/// Starts the gateway for its next life.
-fn live(folder: &Folder, config: &str, life: usize) -> Process {
-    name_life(folder, config, life);
-    Process::run(&folder.config())
-}
-
-/// Lets every delivery name the life of the gateway that is to begin.
-pub(crate) fn name_life(folder: &Folder, config: &str, life: usize) {
+/// Starts the gateway for its next life, which every delivery names.
+pub(crate) fn live(folder: &Folder, config: &str, life: usize) -> Process {
     let upstream = format!(
         "[upstream]\nheaders = {{ x-life = \"{life}\" }}\ntimeout = \"{}ms\"",
         TIMEOUT.as_millis()
     );
     folder.write(&config.replace("[upstream]", &upstream).replace("timeout = \"5s\"\n", ""));
+    Process::run(&folder.config())
 }
 
 /// Lets the upstream fail in every way that is not its absence. The ids that it has refused for
@@ -181,7 +186,7 @@ async fn send(
 }
 
 /// The ids of the dead letters, as an operator lists them.
-pub(crate) fn dead_letters(folder: &Folder) -> HashSet<String> {
+fn dead_letters(folder: &Folder) -> HashSet<String> {
     let config = folder.config();
     let listed = output(&["spool", "export", "--dead", "--config", config.to_str().unwrap()], b"");
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
@@ -194,7 +199,7 @@ pub(crate) fn dead_letters(folder: &Folder) -> HashSet<String> {
 }
 
 /// The first rule.
-pub(crate) fn check_promises(promised: &Promises, received: &[Received], dead: &HashSet<String>) {
+fn check_promises(promised: &Promises, received: &[Received], dead: &HashSet<String>) {
     assert!(promised.len() > 100, "{} promises are too few to judge by", promised.len());
     let mut settled: HashSet<&str> = dead.iter().map(String::as_str).collect();
     for one in received {
@@ -212,7 +217,7 @@ pub(crate) fn check_promises(promised: &Promises, received: &[Received], dead: &
 }
 
 /// The second rule.
-pub(crate) fn check_order(received: &[Received]) {
+fn check_order(received: &[Received]) {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut first: HashMap<String, u64> = HashMap::new();
     let mut of_life: HashMap<(String, &str), u64> = HashMap::new();
@@ -231,7 +236,7 @@ pub(crate) fn check_order(received: &[Received]) {
 }
 
 /// The third rule. Answers with how many came again.
-pub(crate) fn check_repeats(received: &[Received]) -> usize {
+fn check_repeats(received: &[Received]) -> usize {
     let mut over: HashSet<(&str, &str)> = HashSet::new();
     let mut seen: HashSet<&str> = HashSet::new();
     let mut again = 0;

@@ -13,18 +13,15 @@
 use std::process::Command;
 
 use fastrand::Rng;
-use http::Response;
 
-use crate::conservation::{
-    check_order, check_promises, check_repeats, dead_letters, misbehave, name_life,
-};
+use crate::conservation::{judge, live, misbehave};
 use crate::support::client::metric;
 use crate::support::config::Folder;
 use crate::support::disk::Disk;
 use crate::support::number;
 use crate::support::process::Process;
 use crate::support::senders::{Senders, lost};
-use crate::support::upstream::{Answer, Upstream};
+use crate::support::upstream::Upstream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_event_survives_the_loss_of_power() {
@@ -38,8 +35,7 @@ async fn every_acknowledged_event_survives_the_loss_of_power() {
     let folder = Folder::with_route(upstream.address);
     let disk = Disk::xfs();
     let config = on(&disk, &folder);
-    name_life(&folder, &config, 0);
-    let mut gateway = Process::run(&folder.config());
+    let mut gateway = live(&folder, &config, 0);
     let mut senders = Senders::start(gateway.address, &folder.certificate);
     for life in 1..=rounds {
         // In every second round, what was delivered and settled is at stake, too.
@@ -54,29 +50,13 @@ async fn every_acknowledged_event_survives_the_loss_of_power() {
         gateway.kill();
         upstream.down().await;
         disk.come_back();
-        name_life(&folder, &config, life);
-        gateway = Process::run(&folder.config());
+        gateway = live(&folder, &config, life);
         senders.moved(gateway.address);
     }
 
     let promised = senders.stop().await;
-    upstream.always(|_| Answer::Status(Response::builder().status(204)));
     upstream.up();
-    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
-    gateway.signal("TERM");
-    assert!(gateway.wait().success());
-    let dead = dead_letters(&folder);
-    let received = upstream.so_far();
-    check_promises(&promised, &received, &dead);
-    check_order(&received);
-    let again = check_repeats(&received);
-    assert!(dead.is_subset(&refused.lock().unwrap()), "a dead letter that was never refused");
-    eprintln!(
-        "{} promised, {} received, {again} of them again, {} dead letters",
-        promised.len(),
-        received.len(),
-        dead.len()
-    );
+    judge(gateway, &folder, &upstream, &promised, &refused).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
