@@ -207,7 +207,9 @@ async fn ctrl_c_ends_it_with_the_sum_of_what_was_done() {
 #[tokio::test]
 async fn nobody_there_and_wrong_usage_are_told() {
     let away = Upstream::away().await;
-    let nobody = send(&[&format!("http://{}/p", away.address), "--count", "5"]).await;
+    // One after the other, so that the first to fail is the first.
+    let url = format!("http://{}/p", away.address);
+    let nobody = send(&[&url, "--count", "5", "--concurrency", "1"]).await;
     assert_eq!(nobody.status.code(), Some(1));
     let out = text(&nobody.stdout);
     assert!(out.contains("5 × no connection"), "{out}");
