@@ -8,9 +8,11 @@ mod admit;
 mod allowlist;
 mod bodies;
 mod body;
+mod direct;
 mod forwarded;
 mod head;
 mod kept;
+mod promise;
 mod reply;
 mod route;
 mod secret;
@@ -20,6 +22,7 @@ mod strict;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
 pub use allowlist::Ranges;
+pub use direct::{Forward, Forwarded, ForwardedEvent, Forwarding};
 pub use forwarded::Unreadable;
 pub use serve::serve;
 pub use settings::{
@@ -28,11 +31,8 @@ pub use settings::{
 };
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -45,42 +45,14 @@ use tokio_util::task::TaskTracker;
 use self::admit::HeadRefusal;
 use self::bodies::Bodies;
 use self::head::HeadRules;
+use self::promise::{Arrived, Converted};
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Asked, Route, Routes};
-use crate::clock::{self, Timestamp};
-use crate::event::{self, Event, Format, Input, Rules};
+use crate::clock;
+use crate::event::{self, Input, Rules};
 use crate::net::{Conn, Origin};
-use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
+use crate::spool::{EventId, RouteName, Spool};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
-
-/// Forwards an event of a `direct` route at once. Made by whoever wires the front door to delivery.
-#[derive(Clone)]
-pub struct Forward(Arc<dyn Fn(ForwardedEvent) -> Forwarding + Send + Sync>);
-
-/// A forward under way.
-pub type Forwarding = Pin<Box<dyn Future<Output = Forwarded> + Send>>;
-
-/// An event to be forwarded at once.
-#[derive(Clone, Debug)]
-pub struct ForwardedEvent {
-    /// Made at acceptance.
-    pub id: EventId,
-    /// When it was received.
-    pub accepted: Timestamp,
-    /// The canonical body.
-    pub body: Bytes,
-}
-
-/// What the upstream made of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forwarded {
-    /// It took it.
-    Delivered,
-    /// It refused it: another try would not help.
-    Refused,
-    /// It is away or failing.
-    Unavailable,
-}
 
 /// The front door: everything that a request meets.
 #[derive(Debug)]
@@ -223,102 +195,20 @@ impl Front {
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
         let at = clock::now();
-        let id = EventId::new(at);
+        let arrived = Arrived { id: EventId::new(at), at, client, began };
         let converted =
             event::convert(&input(head, &body), &route.rules).map(|event| Converted::new(&event));
         let event = match converted {
             Ok(event) => event,
             Err(malformed) => {
-                let arrived = Arrived { id, at, client };
-                return self.keep(route, arrived, head, body, malformed).await.map_err(refused);
+                return self.keep(route, &arrived, head, body, malformed).await.map_err(refused);
             }
         };
         let promised = match &route.forward {
-            None => self.store(route, id, at, event, began).await,
-            Some(forward) => self.forward(route, forward, id, at, event, began).await,
+            None => self.store(route, &arrived, event).await,
+            Some(forward) => self.forward(route, forward, &arrived, event).await,
         };
         promised.map(|id| route.replies.success(id)).map_err(refused)
-    }
-
-    /// Makes an event durable; the id that the sender is promised.
-    async fn store(
-        &self,
-        route: &Route,
-        id: EventId,
-        at: Timestamp,
-        event: Converted,
-        began: Instant,
-    ) -> Result<EventId, Refusal> {
-        let accepted = Accepted {
-            id,
-            route: RouteName::clone(&route.name),
-            key: event.key,
-            at,
-            body: event.body,
-        };
-        match self.spool.append(accepted).await.map_err(Refusal::Spool)? {
-            Receipt::Stored(id) => {
-                route.metrics.accepted(&id, event.format, began.elapsed());
-                Ok(id)
-            }
-            Receipt::Repeat(first) => {
-                route.metrics.repeated(&first, began.elapsed());
-                Ok(first)
-            }
-        }
-    }
-
-    /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream
-    /// never sees half of one.
-    async fn forward(
-        &self,
-        route: &Route,
-        forward: &Forward,
-        id: EventId,
-        at: Timestamp,
-        event: Converted,
-        began: Instant,
-    ) -> Result<EventId, Refusal> {
-        let forwarding = forward.start(ForwardedEvent { id, accepted: at, body: event.body });
-        // It ends without an outcome only by a panic of ours: the sender has to try again.
-        let outcome = self.forwards.spawn(forwarding).await.unwrap_or(Forwarded::Unavailable);
-        match outcome {
-            Forwarded::Delivered => {
-                route.metrics.forwarded(&id, began.elapsed());
-                Ok(id)
-            }
-            Forwarded::Refused => Err(Refusal::UpstreamRefused),
-            Forwarded::Unavailable => Err(Refusal::UpstreamUnavailable),
-        }
-    }
-
-    /// Keeps what was not understood, raw.
-    async fn keep(
-        &self,
-        route: &Route,
-        arrived: Arrived,
-        head: &Parts,
-        body: Bytes,
-        malformed: event::Malformed,
-    ) -> Result<Reply, Refusal> {
-        let kept = self.spool.quarantine(Malformed {
-            id: arrived.id,
-            route: RouteName::clone(&route.name),
-            at: arrived.at,
-            reason: malformed.to_string(),
-            client: arrived.client.to_string(),
-            method: head.method.to_string(),
-            content_type: head.headers.get(CONTENT_TYPE).map(|value| copy(value.as_bytes())),
-            query: head.uri.query().and_then(|query| route.kept_query(query)),
-            headers: kept::headers(&head.headers, route.secret.as_ref()),
-            body,
-        });
-        let id = kept.await.map_err(Refusal::Spool)?;
-        route.metrics.quarantined(&id, &malformed);
-        match route.on_malformed {
-            OnMalformed::Quarantine => Err(Refusal::Malformed(malformed)),
-            OnMalformed::Accept => Ok(route.replies.success(id)),
-        }
     }
 }
 
@@ -334,49 +224,6 @@ impl HouseRules {
             routes.add(&route.path, Route::new(route, forward, &telemetry.front));
         }
         Self { gate: Gate::new(&settings.allowlist), routes }
-    }
-}
-
-impl Forward {
-    /// Wraps the function that forwards.
-    pub fn new(forward: impl Fn(ForwardedEvent) -> Forwarding + Send + Sync + 'static) -> Self {
-        Self(Arc::new(forward))
-    }
-
-    fn start(&self, event: ForwardedEvent) -> Forwarding {
-        (self.0)(event)
-    }
-}
-
-impl fmt::Debug for Forward {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Forward(…)")
-    }
-}
-
-/// What is known of a request before it is understood.
-struct Arrived {
-    id: EventId,
-    at: Timestamp,
-    client: IpAddr,
-}
-
-/// What is left of a converted request: nothing of it borrows the body any more.
-struct Converted {
-    key: Option<String>,
-    body: Bytes,
-    /// Its place in [`Format::ALL`].
-    format: usize,
-}
-
-impl Converted {
-    fn new(event: &Event<'_>) -> Self {
-        let format = Format::ALL.iter().position(|&format| format == event.format());
-        Self {
-            key: event.key().map(str::to_owned),
-            body: Bytes::from(event.to_canonical()),
-            format: format.unwrap_or_default(),
-        }
     }
 }
 
@@ -405,10 +252,6 @@ fn input<'a>(head: &'a Parts, body: &'a Bytes) -> Input<'a> {
         query: head.uri.query().map(str::as_bytes),
         body,
     }
-}
-
-fn copy(bytes: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(bytes)
 }
 
 #[cfg(test)]
