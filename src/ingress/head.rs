@@ -5,8 +5,8 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Version};
 
-use super::FrontSettings;
 use super::reply::Refusal;
+use super::{FrontSettings, strict};
 
 /// The rules for heads.
 #[derive(Debug)]
@@ -32,7 +32,8 @@ impl HeadRules {
         if head.headers.len() > self.headers {
             return Err(Refusal::TooManyHeaders);
         }
-        if head.uri.path_and_query().is_some_and(|it| it.as_str().len() > self.target_bytes) {
+        let query = strict::received(head).map_or(0, |query| 1 + query.len());
+        if head.uri.path().len() + query > self.target_bytes {
             return Err(Refusal::TargetTooLong);
         }
         let host = host(head)?;

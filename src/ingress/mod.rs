@@ -50,7 +50,7 @@ use self::reply::{Refusal, Reply, refuse};
 use self::route::{Asked, Route, Routes};
 use crate::clock;
 use crate::event::{self, Input, Rules};
-use crate::net::{Conn, Origin};
+use crate::net::Origin;
 use crate::spool::{EventId, RouteName, Spool};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
 
@@ -119,10 +119,9 @@ impl Front {
         self.rules.load().gate.trusts(peer)
     }
 
-    /// Admits a connection, or drops it.
-    fn admit(&self, conn: Conn) -> Option<Admitted<Conn>> {
-        let origin = conn.origin;
-        let admitted = self.rules.load().gate.admit(&origin, conn);
+    /// Admits what came from there, or drops it.
+    fn admit<T>(&self, origin: &Origin, inner: T) -> Option<Admitted<T>> {
+        let admitted = self.rules.load().gate.admit(origin, inner);
         if admitted.is_none() {
             let (peer, client) = (origin.peer, origin.address());
             self.telemetry.front.connection_refused(peer, client, ConnectionRefusal::Address);
@@ -249,7 +248,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 fn input<'a>(head: &'a Parts, body: &'a Bytes) -> Input<'a> {
     Input {
         content_type: head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
-        query: head.uri.query().map(str::as_bytes),
+        query: strict::received(head),
         body,
     }
 }

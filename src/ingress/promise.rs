@@ -11,7 +11,7 @@ use http::request::Parts;
 use super::direct::{Forward, Forwarded, ForwardedEvent};
 use super::reply::{Refusal, Reply};
 use super::route::Route;
-use super::{Front, OnMalformed, kept};
+use super::{Front, OnMalformed, kept, strict};
 use crate::clock::Timestamp;
 use crate::event::{self, Event, Format};
 use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName};
@@ -84,7 +84,7 @@ impl Front {
             client: arrived.client.to_string(),
             method: head.method.to_string(),
             content_type: head.headers.get(CONTENT_TYPE).map(|value| copy(value.as_bytes())),
-            query: head.uri.query().and_then(|query| route.kept_query(query)),
+            query: strict::received(head).and_then(|query| route.kept_query(query)),
             headers: kept::headers(&head.headers, route.secret.as_ref()),
             body,
         });

@@ -75,10 +75,10 @@ impl Route {
     }
 
     /// A query as it may be kept: without the secret.
-    pub(super) fn kept_query(&self, query: &str) -> Option<Bytes> {
+    pub(super) fn kept_query(&self, query: &[u8]) -> Option<Bytes> {
         match &self.secret {
             Some(secret) => secret.taken_out(query).map(Bytes::from),
-            None => Some(Bytes::copy_from_slice(query.as_bytes())),
+            None => Some(Bytes::copy_from_slice(query)),
         }
     }
 }

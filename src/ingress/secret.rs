@@ -50,16 +50,17 @@ impl Secret {
     }
 
     /// The query without the secret, and otherwise as it was sent. `None`: nothing else was in it.
-    pub(super) fn taken_out(&self, query: &str) -> Option<String> {
+    pub(super) fn taken_out(&self, query: &[u8]) -> Option<Vec<u8>> {
         let SecretPlace::Query(name) = &self.place else {
             return Some(query.to_owned());
         };
-        let is_secret = |pair: &&str| {
-            let mut decoded = form_urlencoded::parse(pair.as_bytes());
+        let is_secret = |pair: &&[u8]| {
+            let mut decoded = form_urlencoded::parse(pair);
             decoded.next().is_some_and(|(key, _)| key == name.as_str())
         };
-        let rest: Vec<&str> = query.split('&').filter(|pair| !is_secret(pair)).collect();
-        (!rest.is_empty()).then(|| rest.join("&"))
+        let pairs = query.split(|&byte| byte == b'&');
+        let rest: Vec<&[u8]> = pairs.filter(|pair| !is_secret(pair)).collect();
+        (!rest.is_empty()).then(|| rest.join(&b'&'))
     }
 
     fn is(&self, given: &[u8]) -> bool {
@@ -129,9 +130,10 @@ mod tests {
             ("Token=1&a=token", Some("Token=1&a=token")),
             ("", Some("")),
         ] {
-            assert_eq!(in_query.taken_out(query).as_deref(), kept, "{query}");
+            let found = in_query.taken_out(query.as_bytes());
+            assert_eq!(found.as_deref(), kept.map(str::as_bytes), "{query}");
         }
         let in_header = secret(SecretPlace::Header(HeaderName::from_static("token")));
-        assert_eq!(in_header.taken_out("token=1&a").as_deref(), Some("token=1&a"));
+        assert_eq!(in_header.taken_out(b"token=1&a").as_deref(), Some(&b"token=1&a"[..]));
     }
 }

@@ -11,6 +11,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +19,9 @@ use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
 use super::reply::Reply;
-use super::strict::Strict;
+use super::strict::{Strict, Unescaped};
 use super::{Front, RequestLimits};
-use crate::net::{Arrival, Conn, Listener, Protocol, Stream, Tls};
+use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Tls};
 use crate::telemetry::BrokenConnection;
 
 /// Streams that the sender has reset and we still work on, before the connection is closed
@@ -52,7 +53,7 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     while let Some(arrival) = door.stop.run_until_cancelled(listener.accept()).await {
         if listener.speaks_proxy_protocol() && front.trusts(arrival.peer()) {
             tasks.spawn(Arc::clone(&door).announced(arrival));
-        } else if let Some(admitted) = arrival.direct().and_then(|conn| front.admit(conn)) {
+        } else if let Some(admitted) = arrival.direct().and_then(|conn| admit(front, conn)) {
             // Decided without a task: a stranger costs next to nothing.
             let deadline = door.tls.deadline();
             tasks.spawn(Arc::clone(&door).connection(admitted, deadline));
@@ -65,12 +66,17 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     front.forwards.wait().await;
 }
 
+fn admit(front: &Front, conn: Conn) -> Option<Admitted<Conn>> {
+    let origin = conn.origin;
+    front.admit(&origin, conn)
+}
+
 /// What every connection goes through.
-struct Door {
-    http: Http,
-    tls: Tls,
-    front: Arc<Front>,
-    stop: CancellationToken,
+pub(super) struct Door {
+    pub(super) http: Http,
+    pub(super) tls: Tls,
+    pub(super) front: Arc<Front>,
+    pub(super) stop: CancellationToken,
 }
 
 impl Door {
@@ -78,7 +84,7 @@ impl Door {
     async fn announced(self: Arc<Self>, arrival: Arrival) {
         let deadline = self.tls.deadline();
         let conn = self.stop.run_until_cancelled(arrival.announced(deadline)).await.flatten();
-        if let Some(admitted) = conn.and_then(|conn| self.front.admit(conn)) {
+        if let Some(admitted) = conn.and_then(|conn| admit(&self.front, conn)) {
             self.connection(admitted, deadline).await;
         }
     }
@@ -95,13 +101,24 @@ impl Door {
             Some(Err(error)) => return telemetry.handshake_failed(client, &error),
             None => return,
         };
+        let protocol = stream.protocol();
+        Arc::clone(&self).converse(origin, stream, protocol).await;
+    }
+
+    /// Answers what is asked on an admitted stream, until it ends.
+    pub(super) async fn converse<S>(self: Arc<Self>, origin: Origin, stream: S, protocol: Protocol)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let telemetry = &self.front.telemetry.front;
+        let client = origin.address();
         let handle = |request| {
             let door = Arc::clone(&self);
             async move { door.front.answer(origin, request).await }
         };
         let door = Arc::clone(&self);
         let refused = move |what| door.front.telemetry.front.head_refused(client, what);
-        match self.http.serve(stream, handle, refused, &self.stop).await {
+        match self.http.serve(stream, protocol, handle, refused, &self.stop).await {
             End::Closed => {}
             End::Silent => telemetry.connection_broken(client, BrokenConnection::Silent, None),
             End::NotHttp(error) => {
@@ -115,7 +132,7 @@ impl Door {
 }
 
 /// hyper, set up for each protocol.
-struct Http {
+pub(super) struct Http {
     one: http1::Builder,
     two: http2::Builder<Tasks>,
     /// As much as hyper takes of a head of HTTP/1.
@@ -128,7 +145,7 @@ struct Http {
 
 impl Http {
     /// `tasks`: where the requests of HTTP/2 run.
-    fn new(limits: &RequestLimits, tasks: TaskTracker) -> Self {
+    pub(super) fn new(limits: &RequestLimits, tasks: TaskTracker) -> Self {
         let head_bytes = limits.header_bytes.max(LEAST_BUFFER);
         let mut one = http1::Builder::new();
         // Without a timer the time-out never fires.
@@ -155,21 +172,24 @@ impl Http {
     /// Answers the requests of one connection until either end closes it, it falls silent, or
     /// `stop`. ALPN has chosen the protocol: to guess it from the first bytes would be a read that
     /// no time-out covers.
-    async fn serve<F, A>(
+    async fn serve<S, F, A>(
         &self,
-        stream: Stream,
+        stream: S,
+        protocol: Protocol,
         handle: F,
         refused: impl FnMut(&'static str) + Unpin + 'static,
         stop: &CancellationToken,
     ) -> End
     where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
         F: Fn(Request<Incoming>) -> A,
         A: Future<Output = Reply> + Send + 'static,
     {
         let activity = Arc::new(Activity::default());
-        let protocol = stream.protocol();
-        let service = service_fn(|request| {
+        let unescaped = Unescaped::default();
+        let service = service_fn(|mut request| {
             let active = activity.begin();
+            unescaped.restore(active.number, &mut request);
             let is_last = active.number >= self.requests;
             if is_last {
                 activity.spent.notify_one();
@@ -186,7 +206,8 @@ impl Http {
         });
         match protocol {
             Protocol::Http1 => {
-                let io = TokioIo::new(Strict::new(stream, self.head_bytes, refused));
+                let io =
+                    TokioIo::new(Strict::new(stream, self.head_bytes, unescaped.clone(), refused));
                 self.drive(self.one.serve_connection(io, service), &activity, stop).await
             }
             Protocol::Http2 => {

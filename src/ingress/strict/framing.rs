@@ -1,6 +1,7 @@
 //! Where in a connection's requests the reader is, and what it may meet there.
 
 use super::line::{self, Chunk, Field};
+use super::query::{self, Part, Unescaped};
 
 /// A line of a chunked body holds a number, and extensions that nobody uses.
 const CHUNK_LINE_BYTES: usize = 1024;
@@ -12,6 +13,13 @@ pub(super) struct Framing {
     /// The beginning of a line whose end has not come.
     line: Vec<u8>,
     head_bytes: usize,
+    /// In a request line, where in it.
+    part: Part,
+    /// Which of the bytes just looked at must be escaped.
+    unescaped_at: Vec<usize>,
+    /// Request lines so far.
+    requests: u64,
+    unescaped: Unescaped,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,23 +79,38 @@ pub(super) enum Place {
 }
 
 impl Framing {
-    pub(super) fn new(head_bytes: usize) -> Self {
-        Self { state: State::Start, line: Vec::new(), head_bytes }
+    /// Notes in `unescaped` the queries that hold what must be escaped.
+    pub(super) fn new(head_bytes: usize, unescaped: Unescaped) -> Self {
+        Self {
+            state: State::Start,
+            line: Vec::new(),
+            head_bytes,
+            part: Part::default(),
+            unescaped_at: Vec::new(),
+            requests: 0,
+            unescaped,
+        }
     }
 
     /// Looks at the next bytes.
     pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.unescaped_at.clear();
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = bytes.len() - rest.len();
             let place = self.place();
-            rest = self.step(rest).map_err(|what| Fault { at, place, what })?;
+            rest = self.step(rest, at).map_err(|what| Fault { at, place, what })?;
         }
         Ok(())
     }
 
-    /// Looks at the next line, or at bytes of a body; what is left.
-    fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], &'static str> {
+    /// Which of the bytes just looked at must be escaped, in order.
+    pub(super) fn unescaped_at(&self) -> &[usize] {
+        &self.unescaped_at
+    }
+
+    /// Looks at the next line, or at bytes of a body, which stand at `at`; what is left.
+    fn step<'a>(&mut self, bytes: &'a [u8], at: usize) -> Result<&'a [u8], &'static str> {
         if let State::Bytes { left, then } = self.state {
             let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
             let left = left - u64::try_from(here).unwrap_or(left);
@@ -104,17 +127,40 @@ impl Framing {
                 return Err("a line is too long");
             }
             self.line.extend_from_slice(bytes);
+            self.look_at_query(bytes, at);
             return Ok(&[]);
         };
         let (now, rest) = bytes.split_at(end + 1);
+        self.look_at_query(now, at);
         if self.line.is_empty() {
-            self.state = self.state.after(line::ended(now)?)?;
+            self.end_line(now)?;
         } else {
             let mut whole = std::mem::take(&mut self.line);
             whole.extend_from_slice(now);
-            self.state = self.state.after(line::ended(&whole)?)?;
+            self.end_line(&whole)?;
         }
         Ok(rest)
+    }
+
+    fn end_line(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        let after = self.state.after(line::ended(line)?)?;
+        if matches!((self.state, after), (State::Start, State::Head(_))) {
+            self.requests += 1;
+            if let Some(query) = query::of_line(line).filter(|query| query::has_unescaped(query)) {
+                self.unescaped.note(self.requests, query);
+            }
+        }
+        self.state = after;
+        Ok(())
+    }
+
+    /// Goes on in a request line with these bytes, which stand at `at`.
+    fn look_at_query(&mut self, bytes: &[u8], at: usize) {
+        if matches!(self.state, State::Start) {
+            let part = &mut self.part;
+            let unescaped = (at..).zip(bytes).filter(|(_, byte)| part.pass(**byte));
+            self.unescaped_at.extend(unescaped.map(|(at, _)| at));
+        }
     }
 
     fn place(&self) -> Place {
@@ -191,7 +237,11 @@ mod tests {
     use super::*;
 
     fn follow(text: &str) -> Result<(), &'static str> {
-        Framing::new(8192).follow(text.as_bytes()).map_err(|fault| fault.what)
+        follower().follow(text.as_bytes()).map_err(|fault| fault.what)
+    }
+
+    fn follower() -> Framing {
+        Framing::new(8192, Unescaped::default())
     }
 
     #[test]
@@ -206,7 +256,7 @@ mod tests {
         ] {
             let request = format!("POST / HTTP/1.1\r\nHost: a\r\n{body}");
             assert_eq!(follow(&request.repeat(2)), Ok(()), "{body:?}");
-            let mut framing = Framing::new(8192);
+            let mut framing = follower();
             framing.follow(request.as_bytes()).unwrap();
             assert!(matches!(framing.state, State::Start), "{body:?}");
             assert!(follow(&format!("{request}{next}\r\n")).is_err(), "{body:?}");
@@ -234,11 +284,11 @@ mod tests {
 
     #[test]
     fn a_fault_is_where_its_line_begins() {
-        let mut framing = Framing::new(8192);
+        let mut framing = follower();
         let fault = framing.follow(b"GET / HTTP/1.1\r\nA:b\r\n c\r\n\r\n").unwrap_err();
         assert_eq!((fault.at, fault.place), (21, Place::Head));
 
-        let mut framing = Framing::new(8192);
+        let mut framing = follower();
         framing.follow(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r").unwrap();
         let fault = framing.follow(b"b\n").unwrap_err();
         assert_eq!((fault.at, fault.place), (0, Place::Body));
@@ -247,12 +297,12 @@ mod tests {
     #[test]
     fn a_line_without_an_end_is_kept_to_a_limit() {
         let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;";
-        let mut framing = Framing::new(8192);
+        let mut framing = follower();
         framing.follow(head).unwrap();
         framing.follow(&[b'a'; CHUNK_LINE_BYTES - 2]).unwrap();
         assert!(framing.follow(b"a").is_err());
 
-        let mut framing = Framing::new(8192);
+        let mut framing = follower();
         framing.follow(&[b'A'; 16384]).unwrap();
         assert!(framing.follow(b"A").is_err());
     }
@@ -269,8 +319,8 @@ mod tests {
             cuts in prop::collection::vec(1_usize..20, 0..40),
         ) {
             let text = parts.concat();
-            let whole = Framing::new(8192).follow(text.as_bytes()).map_err(|fault| fault.what);
-            let mut framing = Framing::new(8192);
+            let whole = follower().follow(text.as_bytes()).map_err(|fault| fault.what);
+            let mut framing = follower();
             let mut rest = text.as_bytes();
             let mut found = Ok(());
             for cut in cuts {

@@ -3,19 +3,25 @@
 //! past the first of them, and the handler cannot see it any more: a line that ends with a bare LF,
 //! a fragment, a chunk extension that is none, two lengths.
 //!
-//! Bytes pass as they are. hyper never gets the end of a line that was not checked; from the first
-//! line on that breaks a rule it gets something it answers with 400, and then the end.
+//! Bytes pass as they are, but for the [`query`] of a target. hyper never gets the end of a line
+//! that was not checked; from the first line on that breaks a rule it gets something it answers
+//! with 400, and then the end.
 
 mod framing;
 mod line;
+mod query;
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+pub(super) use self::query::{Unescaped, received};
+
 use self::framing::{Framing, Place};
+use self::query::escaped_at;
 
 /// In a head: no part of one may hold NUL, and hyper looks at a head when an empty line has come.
 const NO_HEAD: &[u8] = b"\0\r\n\r\n";
@@ -27,6 +33,8 @@ pub(super) struct Strict<S, F> {
     /// Told which rule a head has broken: no handler sees it. A broken body is the handler's to tell.
     refused: F,
     framing: Framing,
+    /// What was made longer than there was room for, to be read first.
+    late: Bytes,
     /// Set for good where the peer has broken a rule.
     broken: Option<Broken>,
 }
@@ -41,17 +49,28 @@ enum Broken {
 }
 
 impl<S, F: FnMut(&'static str)> Strict<S, F> {
-    /// `head_bytes`: as much as hyper takes of a head.
-    pub(super) fn new(stream: S, head_bytes: usize, refused: F) -> Self {
-        Self { stream, refused, framing: Framing::new(head_bytes), broken: None }
+    /// `head_bytes`: as much as hyper takes of a head. `unescaped`: where queries go that hyper
+    /// sees in another spelling.
+    pub(super) fn new(stream: S, head_bytes: usize, unescaped: Unescaped, refused: F) -> Self {
+        let framing = Framing::new(head_bytes, unescaped);
+        Self { stream, refused, framing, late: Bytes::new(), broken: None }
     }
 
     /// Looks at what has come into `buffer` after its first `before` bytes, and takes out what
     /// breaks a rule.
     fn check(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         let new = buffer.filled().get(before..).unwrap_or_default();
-        if let Err(fault) = self.framing.follow(new) {
-            buffer.set_filled(before + fault.at);
+        let followed = self.framing.follow(new);
+        let good = followed.map_or_else(|fault| fault.at, |()| new.len());
+        if self.framing.unescaped_at().is_empty() {
+            buffer.set_filled(before + good);
+        } else {
+            let good = new.get(..good).unwrap_or_default();
+            self.late = escaped_at(good, self.framing.unescaped_at()).into();
+            buffer.set_filled(before);
+            self.read_late(buffer);
+        }
+        if let Err(fault) = followed {
             self.broken = Some(match fault.place {
                 Place::Head => {
                     (self.refused)(fault.what);
@@ -63,6 +82,10 @@ impl<S, F: FnMut(&'static str)> Strict<S, F> {
                 }
             });
         }
+    }
+
+    fn read_late(&mut self, buffer: &mut ReadBuf<'_>) {
+        buffer.put_slice(&self.late.split_to(self.late.len().min(buffer.remaining())));
     }
 
     /// What is read from a broken request: `Ready` where there is no need to ask the stream.
@@ -85,6 +108,10 @@ impl<S: AsyncRead + Unpin, F: FnMut(&'static str) + Unpin> AsyncRead for Strict<
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.late.is_empty() {
+            self.read_late(buffer);
+            return Poll::Ready(Ok(()));
+        }
         if let Some(answer) = self.answer_broken(buffer) {
             return Poll::Ready(answer);
         }
@@ -141,7 +168,7 @@ mod tests {
     /// What comes out of `bytes`, written `step` bytes at a time.
     async fn read(bytes: &[u8], step: usize) -> (Vec<u8>, io::Result<usize>) {
         let (mut peer, stream) = tokio::io::duplex(step);
-        let mut strict = Strict::new(stream, 8192, |_| {});
+        let mut strict = Strict::new(stream, 8192, Unescaped::default(), |_| {});
         let mut out = Vec::new();
         let write = async move {
             // A reader that has seen enough leaves.
@@ -165,6 +192,36 @@ mod tests {
             assert!(ended.is_ok());
             assert_eq!(String::from_utf8(out).unwrap(), GOOD, "{step} bytes at a time");
         }
+    }
+
+    #[tokio::test]
+    async fn a_query_passes_escaped_in_pieces_of_every_size() {
+        let raw = GOOD.replace("/in", "/in?a=\"\u{e9}<>&b").replace("GET /", "GET /?>\u{e9}");
+        let expected =
+            GOOD.replace("/in", "/in?a=%22%C3%A9%3C%3E&b").replace("GET /", "GET /?%3E%C3%A9");
+        for step in 1..=raw.len() {
+            let (out, ended) = read(raw.as_bytes(), step).await;
+            assert!(ended.is_ok());
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{step} bytes at a time");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_becomes_longer_than_there_is_room_for_is_read_later() {
+        let head = format!("GET /?{} HTTP/1.1\r\nHost: a\r\n", "\"".repeat(20));
+        let bad = format!("{head}X : y\r\n\r\n");
+        let mut strict = Strict::new(bad.as_bytes(), 8192, Unescaped::default(), |_| {});
+        let (mut out, mut piece) = (Vec::new(), [0; 30]);
+        loop {
+            let bytes = strict.read(&mut piece).await.unwrap();
+            if bytes == 0 {
+                break;
+            }
+            out.extend_from_slice(&piece[..bytes]);
+        }
+        let out = String::from_utf8(out).unwrap();
+        let rest = out.strip_prefix(&head.replace('"', "%22")).unwrap();
+        assert!("X : y\r".starts_with(rest.strip_suffix("\0\r\n\r\n").unwrap()), "{rest:?}");
     }
 
     #[tokio::test]

@@ -13,6 +13,13 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         request("origin form", b"/", Answered(200)),
         request("a query", b"/?a=b&c", Answered(200)),
+        request("a query that was not escaped", b"/?a=\"<b>\\{c}|\xc3\xa9&d", Answered(200)),
+        request("a query that is not UTF-8", b"/?a=\xe9", Answered(200)),
+        request("absolute form with such a query", b"http://a/?a=\"\xe9", Answered(200)),
+        request("a space in a query", b"/?a=b c", Refused),
+        request("NUL in a query", b"/?a=\0", Refused),
+        request("a control character in a query", b"/?a=\x7f\"", Refused),
+        request("a tab in a query", b"/?a=\"\t", Refused),
         request("another path", b"/nowhere", Answered(404)),
         request("two slashes", b"//", Answered(404)),
         request("a dot", b"/.", Answered(404)),
