@@ -21,8 +21,12 @@ const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 async fn gateway(limits: &str) -> TestGateway {
+    gateway_with(limits, ROUTE).await
+}
+
+async fn gateway_with(limits: &str, route: &str) -> TestGateway {
     let upstream = Upstream::away().await;
-    let more = format!("[limits]\n{limits}\n{ROUTE}");
+    let more = format!("[limits]\n{limits}\n{route}");
     TestGateway::start(Folder::new(upstream.address, &more)).await
 }
 
@@ -117,7 +121,10 @@ async fn frames_without_a_byte_do_not_make_a_body_last() {
 
 #[tokio::test]
 async fn replies_that_are_not_read_do_not_keep_a_connection_open() {
-    let gateway = gateway("header_time = \"300ms\"").await;
+    // Large ones, so that few of them fill what the kernel holds for a peer.
+    let reply = "x".repeat(16 << 10);
+    let route = format!("{ROUTE}[routes.reply]\nsuccess_body = \"{reply}\"\n");
+    let gateway = gateway_with("header_time = \"300ms\"", &route).await;
     // SETTINGS_INITIAL_WINDOW_SIZE = 0: no reply may have a body.
     let mut narrow = open(&gateway, &[0, 4, 0, 0, 0, 0]).await;
     let block = request("GET", PATH, &[]);
