@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io::Read as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 use super::key::Key;
 use super::raw::{RawAllowlist, RawRouteAllowlist};
@@ -60,13 +60,16 @@ pub enum RangeError {
         /// The range of that prefix around the address.
         meant: IpNet,
     },
-    /// An IPv4 address in IPv6 clothes: clients are compared as IPv4.
-    #[error("{0} is an IPv4 address written as IPv6")]
+    /// IPv4 addresses in IPv6 clothes: clients are compared as IPv4.
+    #[error("{0} holds IPv4 addresses written as IPv6")]
     Mapped(String),
     /// The whole internet.
     #[error("{0} is every address there is")]
     Everybody(String),
 }
+
+/// IPv4 as IPv6 (RFC 4291, 2.5.5.2).
+const MAPPED: IpNet = IpNet::V6(Ipv6Net::new_assert(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), 96));
 
 /// Reads one range or single address, strictly: a list that decides who comes in is not guessed at.
 ///
@@ -80,12 +83,10 @@ pub fn parse_range(text: &str) -> Result<IpNet, RangeError> {
     if range.trunc() != range {
         return Err(RangeError::HostBits { text: text.to_owned(), meant: range.trunc() });
     }
-    match range.addr() {
-        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => {
-            Err(RangeError::Mapped(text.to_owned()))
-        }
-        _ => Ok(range),
+    if MAPPED.contains(&range) || range.contains(&MAPPED) {
+        return Err(RangeError::Mapped(text.to_owned()));
     }
+    Ok(range)
 }
 
 /// The address is read by the standard library: the parser of `ipnet` takes `192.0.02.0`, which is
@@ -281,7 +282,12 @@ mod tests {
         assert!(mend(&error).contains("192.0.2.0/24"), "{error}");
         assert!(matches!(parse_range("0.0.0.0/0"), Err(RangeError::Everybody(_))));
         assert!(matches!(parse_range("::/0"), Err(RangeError::Everybody(_))));
-        assert!(matches!(parse_range("::ffff:192.0.2.1"), Err(RangeError::Mapped(_))));
+        for mapped in ["::ffff:192.0.2.1", "::ffff:0:0/96", "::fffe:0:0/95", "::/1"] {
+            assert!(matches!(parse_range(mapped), Err(RangeError::Mapped(_))), "{mapped}");
+        }
+        for beside in ["::fffe:0:0/96", "::1:0:0:0/80", "8000::/1"] {
+            assert!(parse_range(beside).is_ok(), "{beside}");
+        }
     }
 
     #[test]

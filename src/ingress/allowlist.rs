@@ -19,12 +19,16 @@ impl Ranges {
     pub fn new(ranges: &[IpNet]) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for range in ranges {
-            // Both ends of a range inside `::ffff:0:0/96` are IPv4; a wider one is not a range of
-            // IPv4.
-            match (range.network().to_canonical(), range.broadcast().to_canonical()) {
-                (IpAddr::V4(first), IpAddr::V4(last)) => v4.push((first, last)),
-                (IpAddr::V6(first), IpAddr::V6(last)) => v6.push((first, last)),
-                _ => {}
+            // Both ends of a range inside `::ffff:0:0/96` are IPv4; a wider one is a range of IPv6.
+            match range {
+                IpNet::V4(net) => v4.push((net.network(), net.broadcast())),
+                IpNet::V6(net) => {
+                    let (first, last) = (net.network(), net.broadcast());
+                    match (first.to_ipv4_mapped(), last.to_ipv4_mapped()) {
+                        (Some(first), Some(last)) => v4.push((first, last)),
+                        _ => v6.push((first, last)),
+                    }
+                }
             }
         }
         Self { v4: joined(v4), v6: joined(v6) }
@@ -100,6 +104,9 @@ mod tests {
         assert!(holds(&ranges("::ffff:192.0.2.0/120"), "192.0.2.9"));
         assert!(!holds(&ranges("::ffff:192.0.2.0/120"), "192.0.3.9"));
         assert!(!holds(&ranges("::/0"), "192.0.2.9"), "all of IPv6 is not IPv4");
+        let wider = ranges("::8000:0:0/81");
+        assert!(holds(&wider, "::8000:0:1"), "its end is IPv4, and it is not");
+        assert!(!holds(&wider, "255.255.255.255"));
         assert!(!holds(&ranges("0.0.0.0/0"), "2001:db8::1"), "all of IPv4 is not IPv6");
     }
 

@@ -1,9 +1,12 @@
-//! How many bytes of bodies are held at once, in all and for each address: what is too much is
+//! How many bytes of requests are held at once, in all and for each address: what is too much is
 //! refused before it is read.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a request takes beside its head and its body, about: a task, its timers, a reply.
+pub const REQUEST_BYTES: usize = 4 << 10;
 
 /// The ledger.
 #[derive(Debug)]
@@ -35,9 +38,12 @@ impl Bodies {
         Arc::new(Self { at_most, held: Mutex::default() })
     }
 
-    /// For a request of this address, of which nothing is held yet.
-    pub(super) fn hold(self: &Arc<Self>, address: IpAddr) -> Hold {
-        Hold { bodies: Arc::clone(self), address, bytes: 0 }
+    /// For a request of this address with a head of so many bytes, of whose body nothing is held
+    /// yet.
+    pub(super) fn hold(self: &Arc<Self>, address: IpAddr, head: usize) -> Result<Hold, NoRoom> {
+        let mut hold = Hold { bodies: Arc::clone(self), address, bytes: 0 };
+        hold.grow(REQUEST_BYTES.saturating_add(head))?;
+        Ok(hold)
     }
 }
 
@@ -84,28 +90,36 @@ mod tests {
         IpAddr::from([192, 0, 2, last])
     }
 
+    /// Room for the requests themselves, and for 10 bytes of them.
+    fn room(requests: usize) -> Arc<Bodies> {
+        Bodies::new(requests * REQUEST_BYTES + 10)
+    }
+
     #[test]
     fn at_the_limit_and_one_past_it() {
-        let bodies = Bodies::new(10);
-        let (mut one, mut other) = (bodies.hold(address(1)), bodies.hold(address(2)));
-        assert_eq!(one.grow(5), Ok(()));
-        assert_eq!(other.grow(6), Err(NoRoom), "no more than half is for one address");
-        assert_eq!(other.grow(5), Ok(()));
-        let mut third = bodies.hold(address(3));
-        assert_eq!(third.grow(1), Err(NoRoom));
+        let bodies = room(4);
+        let mut one = bodies.hold(address(1), 2).unwrap();
+        let mut other = bodies.hold(address(2), 0).unwrap();
+        assert_eq!(one.grow(REQUEST_BYTES + 3), Ok(()));
+        assert_eq!(other.grow(REQUEST_BYTES + 6), Err(NoRoom), "one address gets half");
+        assert_eq!(other.grow(REQUEST_BYTES + 5), Ok(()));
+        assert_eq!(bodies.hold(address(3), 0).err(), Some(NoRoom));
         drop(one);
+        let mut third = bodies.hold(address(3), 0).unwrap();
         assert_eq!(third.grow(5), Ok(()));
         assert_eq!(third.grow(usize::MAX), Err(NoRoom));
     }
 
     #[test]
     fn requests_of_one_address_share_its_half() {
-        let bodies = Bodies::new(10);
-        let (mut one, mut other) = (bodies.hold(address(1)), bodies.hold(address(1)));
-        assert_eq!((one.grow(2), other.grow(3)), (Ok(()), Ok(())));
+        let bodies = room(4);
+        let mut one = bodies.hold(address(1), 0).unwrap();
+        let mut other = bodies.hold(address(1), 2).unwrap();
+        assert_eq!(bodies.hold(address(1), 0).err(), Some(NoRoom), "a request without a body too");
+        assert_eq!(other.grow(3), Ok(()));
         assert_eq!((one.grow(1), other.grow(1)), (Err(NoRoom), Err(NoRoom)));
         drop(other);
-        assert_eq!(one.grow(3), Ok(()));
+        assert_eq!(one.grow(5), Ok(()));
         drop(one);
         let held = bodies.held.lock().unwrap();
         assert_eq!((held.total, held.by_address.len()), (0, 0), "nothing is kept of who has left");

@@ -118,7 +118,7 @@ mod tests {
 
     use hyper::body::{Frame, SizeHint};
 
-    use super::super::bodies::Bodies;
+    use super::super::bodies::{Bodies, REQUEST_BYTES};
     use super::*;
 
     const LIMITS: RequestLimits = RequestLimits {
@@ -133,7 +133,7 @@ mod tests {
 
     async fn read(body: &mut Frames, limits: &RequestLimits) -> Result<Bytes, BodyError> {
         let bodies = Bodies::new(1 << 20);
-        super::read(body, limits, &mut bodies.hold([127, 0, 0, 1].into())).await
+        super::read(body, limits, &mut bodies.hold([127, 0, 0, 1].into(), 0).unwrap()).await
     }
 
     /// Frames one by one, then an end of its own kind.
@@ -243,9 +243,9 @@ mod tests {
     #[tokio::test]
     async fn what_there_is_no_room_for_is_not_taken() {
         for (at_most, expected) in [(8, Ok(())), (6, Err(BodyError::NoRoom))] {
-            let bodies = Bodies::new(at_most);
             // Half of it is for one address.
-            let mut hold = bodies.hold([127, 0, 0, 1].into());
+            let bodies = Bodies::new(2 * REQUEST_BYTES + at_most);
+            let mut hold = bodies.hold([127, 0, 0, 1].into(), 0).unwrap();
             let mut body = frames(&[b"12", b"34"], End::Whole);
             let read = super::read(&mut body, &LIMITS, &mut hold).await;
             assert_eq!(read.map(drop), expected, "{at_most}");

@@ -22,6 +22,7 @@ mod strict;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
 pub use allowlist::Ranges;
+pub use bodies::REQUEST_BYTES;
 pub use direct::{Forward, Forwarded, ForwardedEvent, Forwarding};
 pub use forwarded::Unreadable;
 pub use serve::serve;
@@ -43,7 +44,8 @@ use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
 use self::admit::HeadRefusal;
-use self::bodies::Bodies;
+use self::bodies::{Bodies, NoRoom};
+use self::body::BodyError;
 use self::head::HeadRules;
 use self::promise::{Arrived, Converted};
 use self::reply::{Refusal, Reply, refuse};
@@ -189,7 +191,8 @@ impl Front {
             return Err(refused(Refusal::Encoded));
         }
 
-        let mut hold = self.bodies.hold(client);
+        let hold = self.bodies.hold(client, head::bytes(head));
+        let mut hold = hold.map_err(|NoRoom| refused(Refusal::Body(BodyError::NoRoom)))?;
         let body = body::read(body, &self.limits, &mut hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use http::StatusCode;
 
-use crate::support::client::{Client, ask, get, metric, post};
+use crate::support::client::{Client, ask, ask_as, get, metric, post};
 use crate::support::config::Folder;
 use crate::support::process::{Process, output};
 use crate::support::upstream::Upstream;
@@ -126,6 +126,9 @@ async fn no_secret_is_in_anything_that_is_said() {
     upstream.received(3).await;
 
     said.push(("refused metrics", ask(gateway.admin, "/metrics").await.1));
+    let metrics = ask_as(gateway.admin, "/metrics", SECRETS[0].1).await.1;
+    assert!(metrics.contains("postgate_requests_refused"), "{metrics}");
+    said.push(("metrics", metrics));
     for command in [
         &["check"][..],
         &["check", "--json"],

@@ -140,10 +140,21 @@ async fn handshake_on(
 
 /// A plain request to the admin listener: the status and the body.
 pub(crate) async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
+    told(address, get(path)).await
+}
+
+/// The same from an operator who knows the token.
+pub(crate) async fn ask_as(address: SocketAddr, path: &str, token: &str) -> (u16, String) {
+    let mut request = get(path);
+    let bearer = format!("Bearer {token}").parse().unwrap();
+    request.headers_mut().insert("authorization", bearer);
+    told(address, request).await
+}
+
+async fn told(address: SocketAddr, mut request: Request<Full<Bytes>>) -> (u16, String) {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     TaskTracker::new().spawn(connection);
-    let mut request = get(path);
     request.headers_mut().insert("host", address.to_string().parse().unwrap());
     let (head, body) = client.send_request(request).await.unwrap().into_parts();
     let body = whole(body).await.unwrap();
