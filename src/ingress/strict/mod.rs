@@ -7,6 +7,7 @@
 //! that was not checked; from the first line on that breaks a rule it gets something it answers
 //! with 400, and then the end.
 
+mod chunk;
 mod framing;
 mod line;
 mod query;
