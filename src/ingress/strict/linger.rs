@@ -72,7 +72,7 @@ mod tests {
     async fn what_comes_is_thrown_away_until_its_end_or_the_limit() {
         for (sent, taken) in [(BYTES - 1, BYTES - 1), (BYTES, BYTES), (2 * BYTES, BYTES)] {
             let (mut peer, mut stream) = tokio::io::duplex(8 << 10);
-            let sending = tokio::spawn(async move {
+            let sending = async move {
                 for at in (0..sent).step_by(1 << 10) {
                     let piece = vec![0; (sent - at).min(1 << 10)];
                     if peer.write_all(&piece).await.is_err() {
@@ -80,11 +80,10 @@ mod tests {
                     }
                 }
                 sent
-            });
+            };
             let began = Instant::now();
-            linger(&mut stream).await;
-            drop(stream);
-            let found = sending.await.unwrap();
+            let lingering = async move { linger(&mut stream).await };
+            let (found, ()) = tokio::join!(sending, lingering);
             // What was on its way when the limit came.
             assert!((taken..=taken + (16 << 10)).contains(&found), "{sent}: {found}");
             assert!(began.elapsed() < TIME, "{sent}");
