@@ -10,6 +10,7 @@
 mod chunk;
 mod framing;
 mod line;
+mod linger;
 mod query;
 
 use std::io;
@@ -22,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) use self::query::{Unescaped, received};
 
 use self::framing::{Framing, Place};
+use self::linger::Linger;
 use self::query::escaped_at;
 
 /// In a head: no part of one may hold NUL, and hyper looks at a head when an empty line has come.
@@ -38,6 +40,8 @@ pub(super) struct Strict<S, F> {
     late: Bytes,
     /// Set for good where the peer has broken a rule.
     broken: Option<Broken>,
+    /// Set when the peer is in the midst of something at the end.
+    linger: Option<Linger>,
 }
 
 /// What is read after the last good line.
@@ -54,7 +58,7 @@ impl<S, F: FnMut(&'static str)> Strict<S, F> {
     /// sees in another spelling.
     pub(super) fn new(stream: S, head_bytes: usize, unescaped: Unescaped, refused: F) -> Self {
         let framing = Framing::new(head_bytes, unescaped);
-        Self { stream, refused, framing, late: Bytes::new(), broken: None }
+        Self { stream, refused, framing, late: Bytes::new(), broken: None, linger: None }
     }
 
     /// Looks at what has come into `buffer` after its first `before` bytes, and takes out what
@@ -127,7 +131,7 @@ impl<S: AsyncRead + Unpin, F: FnMut(&'static str) + Unpin> AsyncRead for Strict<
     }
 }
 
-impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
+impl<S: AsyncRead + AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -152,8 +156,15 @@ impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, framing, broken, linger, .. } = self.get_mut();
+        if linger.is_none() {
+            std::task::ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+            if broken.is_none() && framing.is_between_requests() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        linger.get_or_insert_with(Linger::new).poll(stream, context).map(Ok)
     }
 }
 
