@@ -8,7 +8,7 @@ use super::quantity::{amount, count, duration, size};
 use super::raw::{RawLimits, RawSize};
 use super::report::Report;
 use crate::event;
-use crate::ingress::{REQUEST_BYTES, RequestLimits};
+use crate::ingress::RequestLimits;
 
 /// Shorter ones break honest senders on a slow line; longer ones let idle connections pile up.
 const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
@@ -50,12 +50,12 @@ fn requests(raw: &RawLimits, report: &mut Report) -> Option<RequestLimits> {
     let target_bytes = bytes(report, "target_bytes", &raw.target_bytes, 1 << 10..=64 << 10);
     let body_bytes = bytes(report, "body_bytes", &raw.body_bytes, 1..=64 << 20);
     let body_rate = bytes(report, "body_rate", &raw.body_rate, 1..=1 << 30);
-    let bodies_bytes = bytes(report, "bodies_bytes", &raw.bodies_bytes, 1..=1 << 40);
-    if let (Some(head), Some(body), Some(all)) = (header_bytes, body_bytes, bodies_bytes)
-        && all / 2 < head + body + REQUEST_BYTES
+    // Twice what `ingress/bodies.rs` counts for a request without a body: one address gets half.
+    let bodies_bytes = bytes(report, "bodies_bytes", &raw.bodies_bytes, 16 << 10..=1 << 40);
+    if let (Some(one), Some(all)) = (body_bytes, bodies_bytes)
+        && all / 2 < one
     {
-        let what = "is less than two requests of limits.header_bytes and limits.body_bytes with \
-                    4KiB more, and one address gets half";
+        let what = "is less than two bodies of limits.body_bytes, and one address gets half";
         let mend = "make it larger, or limits.body_bytes smaller";
         report.problem(&key("bodies_bytes"), what, mend);
     }
@@ -97,6 +97,14 @@ mod tests {
     use super::super::tests::problems;
 
     #[test]
+    fn one_request_of_one_address_always_fits() {
+        for (bodies, expected) in [("16384", &[][..]), ("16383", &["limits.bodies_bytes"])] {
+            let keys = [("limits.body_bytes", "1"), ("limits.bodies_bytes", bodies)];
+            assert_eq!(problems(&keys), expected, "{bodies}");
+        }
+    }
+
+    #[test]
     fn limits_at_and_past_their_bounds() {
         for (key, at, past) in [
             ("limits.connections", "1", "0"),
@@ -111,7 +119,8 @@ mod tests {
             ("limits.body_time", "\"10m\"", "\"10m 1ms\""),
             ("limits.body_grace", "\"10ms\"", "\"9ms\""),
             ("limits.body_rate", "1", "0"),
-            ("limits.bodies_bytes", "\"2120KiB\"", "2170879"),
+            ("limits.bodies_bytes", "\"2MiB\"", "2097151"),
+            ("limits.bodies_bytes", "1099511627776", "1099511627777"),
             ("limits.requests_per_connection", "1", "0"),
             ("limits.http2_streams", "10000", "10001"),
             ("limits.shutdown_time", "\"10m\"", "\"601s\""),

@@ -51,13 +51,6 @@ impl HeadRules {
     }
 }
 
-/// What a head takes while its request is held, about.
-pub(super) fn bytes(head: &Parts) -> usize {
-    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    target + lines.sum::<usize>()
-}
-
 /// The host that is asked for: named once, and the same wherever it is named (RFC 9112, 3.2 and
 /// 3.2.2; RFC 9113, 8.3.1).
 fn host(head: &Parts) -> Result<Option<Authority>, Refusal> {

@@ -8,7 +8,7 @@ mod admit;
 mod allowlist;
 mod bodies;
 mod body;
-mod direct;
+mod forward;
 mod forwarded;
 mod head;
 mod kept;
@@ -22,8 +22,7 @@ mod strict;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
 pub use allowlist::Ranges;
-pub use bodies::REQUEST_BYTES;
-pub use direct::{Forward, Forwarded, ForwardedEvent, Forwarding};
+pub use forward::{Forward, Forwarded, ForwardedEvent, Forwarding};
 pub use forwarded::Unreadable;
 pub use serve::serve;
 pub use settings::{
@@ -44,7 +43,7 @@ use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
 use self::admit::HeadRefusal;
-use self::bodies::{Bodies, NoRoom};
+use self::bodies::Bodies;
 use self::body::BodyError;
 use self::head::HeadRules;
 use self::promise::{Arrived, Converted};
@@ -191,8 +190,8 @@ impl Front {
             return Err(refused(Refusal::Encoded));
         }
 
-        let hold = self.bodies.hold(client, head::bytes(head));
-        let mut hold = hold.map_err(|NoRoom| refused(Refusal::Body(BodyError::NoRoom)))?;
+        let hold = self.bodies.hold(client).map_err(BodyError::from);
+        let mut hold = hold.map_err(|full| refused(Refusal::Body(full)))?;
         let body = body::read(body, &self.limits, &mut hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
-use super::direct::{Forward, Forwarded, ForwardedEvent};
+use super::forward::{Forward, Forwarded, ForwardedEvent};
 use super::reply::{Refusal, Reply};
 use super::route::Route;
 use super::{Front, OnMalformed, kept, strict};

@@ -52,7 +52,7 @@ pub struct RequestLimits {
     pub body_grace: Duration,
     /// Bytes of a body that buy another second.
     pub body_rate: usize,
-    /// Bytes of all requests that are held at once, heads and bodies; half of them for one address.
+    /// Bytes of all bodies that are held at once; half of them for one address.
     pub bodies_bytes: usize,
     /// Requests on one connection.
     pub requests_per_connection: u64,

@@ -54,8 +54,7 @@ async fn running_out_of_file_descriptors_is_waited_out() {
 #[tokio::test]
 async fn bodies_beyond_the_limit_are_refused_early_and_the_admin_listener_answers() {
     let upstream = Upstream::away().await;
-    let limits =
-        "[limits]\nheader_bytes = \"8KiB\"\nbody_bytes = \"64KiB\"\nbodies_bytes = \"152KiB\"\n";
+    let limits = "[limits]\nbody_bytes = \"64KiB\"\nbodies_bytes = \"128KiB\"\n";
     let folder = Folder::new(upstream.address, &format!("{limits}{ROUTE}"));
     let gateway = TestGateway::start(folder).await;
 

@@ -1,5 +1,5 @@
-//! Forwarding at once, for `direct` routes. The front door knows no delivery: whoever wires the two
-//! hands the way in.
+//! The way of a `direct` route to the upstream: a function that whoever wires the front door puts
+//! in, so that the front door knows nothing of delivery.
 
 use std::fmt;
 use std::pin::Pin;
