@@ -1,6 +1,8 @@
 //! What must hold of every conversion, whatever came in: the targets bring the input, and another
 //! reader of its format that says what was in it.
 
+pub mod forwarded;
+pub mod http1;
 mod leaves;
 
 use std::collections::BTreeMap;

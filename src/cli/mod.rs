@@ -14,6 +14,9 @@ mod sender;
 mod spool;
 mod template;
 
+#[cfg(fuzzing)]
+pub use allowlist::fuzzing;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

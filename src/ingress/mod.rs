@@ -10,6 +10,8 @@ mod bodies;
 mod body;
 mod forward;
 mod forwarded;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head;
 mod kept;
 mod promise;

@@ -12,6 +12,8 @@ mod cache;
 mod digest;
 mod error;
 mod event;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lease;
 mod lending;
 mod operate;

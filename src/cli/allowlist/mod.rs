@@ -1,6 +1,8 @@
 //! `postgate allowlist`: who would be let in and why, and ranges out of pasted text.
 
 mod check;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod import;
 mod paste;
 
