@@ -256,9 +256,10 @@ pub(super) fn without_pairs<'t>(text: &'t str, name: &str) -> Option<Cow<'t, str
     }
     let Some(pair) = found else { return Some(Cow::Borrowed(text)) };
     // With the `&` behind it, or before it where it is the last.
-    let (from, to) = match pair.end < text.len() {
-        true => (pair.start, pair.end + 1),
-        false => (pair.start.saturating_sub(1), pair.end),
+    let (from, to) = if pair.end < text.len() {
+        (pair.start, pair.end + 1)
+    } else {
+        (pair.start.saturating_sub(1), pair.end)
     };
     let [before, behind] = [text.get(..from), text.get(to..)].map(Option::unwrap_or_default);
     Some(Cow::Owned([before, behind].concat()))
