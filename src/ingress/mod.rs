@@ -8,6 +8,7 @@ mod admit;
 mod allowlist;
 mod bodies;
 mod body;
+mod forward;
 mod forwarded;
 mod head;
 mod kept;
@@ -20,6 +21,7 @@ mod strict;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
 pub use allowlist::Ranges;
+pub use forward::{Forward, Forwarded, ForwardedEvent, Forwarding};
 pub use forwarded::Unreadable;
 pub use serve::serve;
 pub use settings::{
@@ -28,9 +30,7 @@ pub use settings::{
 };
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,6 +44,7 @@ use tokio_util::task::TaskTracker;
 
 use self::admit::HeadRefusal;
 use self::bodies::Bodies;
+use self::body::BodyError;
 use self::head::HeadRules;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Asked, Route, Routes};
@@ -52,35 +53,6 @@ use crate::event::{self, Event, Format, Input, Rules};
 use crate::net::{Conn, Origin};
 use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
-
-/// Forwards an event of a `direct` route at once. Made by whoever wires the front door to delivery.
-#[derive(Clone)]
-pub struct Forward(Arc<dyn Fn(ForwardedEvent) -> Forwarding + Send + Sync>);
-
-/// A forward under way.
-pub type Forwarding = Pin<Box<dyn Future<Output = Forwarded> + Send>>;
-
-/// An event to be forwarded at once.
-#[derive(Clone, Debug)]
-pub struct ForwardedEvent {
-    /// Made at acceptance.
-    pub id: EventId,
-    /// When it was received.
-    pub accepted: Timestamp,
-    /// The canonical body.
-    pub body: Bytes,
-}
-
-/// What the upstream made of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forwarded {
-    /// It took it.
-    Delivered,
-    /// It refused it: another try would not help.
-    Refused,
-    /// It is away or failing.
-    Unavailable,
-}
 
 /// The front door: everything that a request meets.
 #[derive(Debug)]
@@ -218,7 +190,8 @@ impl Front {
             return Err(refused(Refusal::Encoded));
         }
 
-        let mut hold = self.bodies.hold(client);
+        let hold = self.bodies.hold(client).map_err(BodyError::from);
+        let mut hold = hold.map_err(|full| refused(Refusal::Body(full)))?;
         let body = body::read(body, &self.limits, &mut hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
@@ -334,23 +307,6 @@ impl HouseRules {
             routes.add(&route.path, Route::new(route, forward, &telemetry.front));
         }
         Self { gate: Gate::new(&settings.allowlist), routes }
-    }
-}
-
-impl Forward {
-    /// Wraps the function that forwards.
-    pub fn new(forward: impl Fn(ForwardedEvent) -> Forwarding + Send + Sync + 'static) -> Self {
-        Self(Arc::new(forward))
-    }
-
-    fn start(&self, event: ForwardedEvent) -> Forwarding {
-        (self.0)(event)
-    }
-}
-
-impl fmt::Debug for Forward {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Forward(…)")
     }
 }
 
