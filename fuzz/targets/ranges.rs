@@ -27,15 +27,14 @@ fuzz_target!(|data: &[u8]| {
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_multicast())
-                && !v4.is_unspecified()
-                && !v4.is_broadcast()
+            let is_local = v4.is_private() || v4.is_loopback() || v4.is_link_local();
+            let is_special = v4.is_multicast() || v4.is_unspecified() || v4.is_broadcast();
+            !is_local && !is_special
         }
         IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unspecified() || v6.is_multicast())
-                && !v6.is_unique_local()
-                && !v6.is_unicast_link_local()
-                && v6.to_ipv4_mapped().is_none()
+            let is_local = v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local();
+            let is_special = v6.is_multicast() || v6.is_unspecified();
+            !is_local && !is_special && v6.to_ipv4_mapped().is_none()
         }
     }
 }
