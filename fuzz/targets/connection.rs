@@ -186,12 +186,11 @@ impl House {
 
     /// A disk that is slower each time that nothing came, so that an idle hour is soon over.
     async fn commit(&self, disk: Disk, kept: &mut Vec<Kept>) {
-        let journal = self.journal.lock().unwrap();
         let mut pause = FIRST_PAUSE;
         loop {
             tokio::time::sleep(pause).await;
             let before = kept.len();
-            kept.extend(journal.commit(disk));
+            kept.extend(self.journal.lock().unwrap().commit(disk));
             pause = if kept.len() > before { FIRST_PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
         }
     }
