@@ -8,7 +8,7 @@ use super::super::event::{EventId, RouteName};
 use super::super::record::{Place, State};
 use super::super::store::{Change, Changed, NewEvent, Order, Pending, Seq};
 use super::write::number_route;
-use super::{SqliteStore, import, millis, pending, state};
+use super::{SqliteStore, import, millis, pending, received, state};
 
 impl SqliteStore {
     /// The transaction of a request; dropped half-way, it is rolled back.
@@ -92,9 +92,7 @@ fn admit(transaction: &Connection, seq: Seq, event: &NewEvent) -> rusqlite::Resu
         millis(event.at),
         repeats
     ])?;
-    let mut insert =
-        transaction.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
-    insert.execute(params![stored, &event.body[..]])?;
+    received::insert(transaction, Seq(stored), &event.body, event.received.as_deref())?;
     let pending = Pending {
         seq: Seq(stored),
         route: RouteName::clone(&event.route),

@@ -8,10 +8,12 @@ mod formats;
 mod headers;
 mod import;
 mod inspect;
+mod received;
 mod records;
 mod salvage;
 mod schema;
 mod shrink;
+mod stories;
 mod write;
 
 use std::collections::HashMap;

@@ -58,7 +58,15 @@ CREATE INDEX latest ON events (key);
 CREATE INDEX settled ON events (state, settled) WHERE settled IS NOT NULL;
 CREATE TABLE bodies (
     seq INTEGER PRIMARY KEY,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    -- What it was made of, in the same row: all null where that is not kept.
+    client TEXT,
+    method TEXT,
+    content_type BLOB,
+    query BLOB,
+    headers BLOB,
+    format TEXT,
+    received BLOB
 );
 -- The last failed attempts of an event, in a ring: `place` is the attempt's number modulo its size.
 CREATE TABLE attempts (
@@ -88,7 +96,8 @@ CREATE TABLE quarantine (
     -- Lines of `name: value`.
     headers BLOB NOT NULL DEFAULT x'',
     -- What it takes, about: the sum is bounded.
-    bytes INTEGER NOT NULL DEFAULT 0
+    bytes INTEGER NOT NULL DEFAULT 0,
+    format TEXT
 );
 CREATE INDEX weight ON quarantine (bytes);
 CREATE TABLE heartbeat (

@@ -31,6 +31,7 @@ fn event(key: u8, accepted: u64) -> Arrival {
         at: at(accepted),
         window: Duration::ZERO,
         body: Bytes::from(vec![key; 10]),
+        received: None,
     })
 }
 

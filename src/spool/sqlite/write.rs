@@ -9,7 +9,7 @@ use super::super::store::{
     Applied, Arrival, Batch, Expiry, History, Latest, NewEvent, Order, Seq, Settlement, Share,
     Written,
 };
-use super::{SqliteStore, headers, millis, state, timestamp};
+use super::{SqliteStore, headers, millis, received, state, timestamp};
 
 /// Failed attempts kept of one event: the first days of trouble look all alike.
 const HISTORY_RING: u32 = 16;
@@ -80,9 +80,7 @@ fn store(transaction: &Connection, event: &NewEvent, route: i64) -> rusqlite::Re
         event.fingerprint.0,
         millis(event.at)
     ])?;
-    let mut insert =
-        transaction.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
-    insert.execute(params![seq, &event.body[..]])?;
+    received::insert(transaction, Seq(seq), &event.body, event.received.as_deref())?;
     Ok(Written::Stored(Seq(seq)))
 }
 
@@ -137,24 +135,26 @@ fn quarantine(
 /// Whether there is room was asked before.
 pub(super) fn insert_malformed(transaction: &Connection, kept: &Kept<'_>) -> rusqlite::Result<()> {
     let Kept { malformed, print, route, bytes } = kept;
+    let received = &malformed.received;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO quarantine (id, route, at, reason, method, content_type, query, body,
-                                 fingerprint, last_at, client, headers, bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?3, ?10, ?11, ?12)",
+                                 fingerprint, last_at, client, headers, bytes, format)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?3, ?10, ?11, ?12, ?13)",
     )?;
     insert.execute(params![
         malformed.id.as_bytes(),
         route,
         millis(malformed.at),
         malformed.reason,
-        malformed.method,
-        malformed.content_type.as_deref(),
-        malformed.query.as_deref(),
-        &malformed.body[..],
+        received.method,
+        received.content_type.as_deref(),
+        received.query.as_deref(),
+        &received.body[..],
         print.0,
-        malformed.client,
-        headers::written(&malformed.headers),
-        i64::try_from(*bytes).unwrap_or(i64::MAX)
+        received.client,
+        headers::written(&received.headers),
+        i64::try_from(*bytes).unwrap_or(i64::MAX),
+        received.format
     ])?;
     Ok(())
 }

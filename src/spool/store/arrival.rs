@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Seq;
 use crate::clock::Timestamp;
 use crate::spool::digest::{Fingerprint, KeyHash};
-use crate::spool::event::{EventId, Header, Malformed, RouteName};
+use crate::spool::event::{EventId, Malformed, Received, RouteName};
 
 /// An event to be inserted, unless it is a repeat.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(in crate::spool) struct NewEvent {
     /// How far back an equal event makes this one a repeat.
     pub(in crate::spool) window: Duration,
     pub(in crate::spool) body: Bytes,
+    /// What it was made of, where that is kept.
+    pub(in crate::spool) received: Option<Box<Received>>,
 }
 
 impl NewEvent {
@@ -75,7 +77,10 @@ impl Arrival {
     /// About how many bytes the file grows by.
     pub(in crate::spool) fn bytes(&self) -> u64 {
         match self {
-            Self::Event(event) => with_overhead(event.body.len()),
+            Self::Event(event) => {
+                let received = event.received.as_deref().map_or(0, Received::bytes);
+                with_overhead(event.body.len() + received)
+            }
             Self::Malformed(malformed, _) => weight(malformed),
         }
     }
@@ -83,14 +88,7 @@ impl Arrival {
 
 /// About how many bytes of the file something takes that was not understood.
 pub(in crate::spool) fn weight(malformed: &Malformed) -> u64 {
-    with_overhead(
-        malformed.body.len()
-            + malformed.query.as_ref().map_or(0, Bytes::len)
-            + malformed.content_type.as_ref().map_or(0, Bytes::len)
-            + malformed.client.len()
-            + malformed.headers.iter().map(Header::bytes).sum::<usize>()
-            + malformed.reason.len(),
-    )
+    with_overhead(malformed.bytes())
 }
 
 /// The payload and a measured overhead.
@@ -115,6 +113,7 @@ mod tests {
             at,
             window,
             body: Bytes::new(),
+            received: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::arrival::OVERHEAD_BYTES;
 use super::{NewEvent, Pending, Seq};
 use crate::spool::event::EventId;
-use crate::spool::record::{Place, State, Story};
+use crate::spool::record::{Contents, Place, State, Story};
 
 /// What the operator wants changed. The id says which event was meant, in case it is another by
 /// now.
@@ -21,10 +21,23 @@ pub(in crate::spool) enum Change {
 
 impl Change {
     /// About how many bytes the file grows by.
-    pub(in crate::spool) const fn bytes(&self) -> u64 {
+    pub(in crate::spool) fn bytes(&self) -> u64 {
         match self {
-            Self::Import(story) => story.record.bytes.saturating_add(OVERHEAD_BYTES),
+            Self::Import(story) => story.bytes().saturating_add(OVERHEAD_BYTES),
             Self::Revive(..) | Self::Admit(..) | Self::Discard(..) => 0,
+        }
+    }
+
+    /// Brings nothing in of what an event was made of.
+    pub(in crate::spool) fn leave_received(&mut self) {
+        match self {
+            Self::Admit(_, event) => event.received = None,
+            Self::Import(story) => {
+                if let Contents::Event { received, .. } = &mut story.contents {
+                    *received = None;
+                }
+            }
+            Self::Revive(..) | Self::Discard(..) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ mod limits;
 mod model;
 mod opening;
 mod operate;
+mod received;
 mod repeats;
 mod restart;
 mod salvage;
@@ -46,6 +47,7 @@ impl Rig {
             path: folder.path().join("spool.db"),
             max_bytes: 1 << 30,
             quarantine_percent: 25,
+            keep_received: true,
             keep_delivered: HOUR * 24 * 36_500,
             dedup_window: HOUR,
         };
@@ -87,6 +89,7 @@ fn event_at(key: Option<&str>, body: &str, at: Timestamp) -> Accepted {
         key: key.map(str::to_owned),
         at,
         body: Bytes::copy_from_slice(body.as_bytes()),
+        received: Some(received("as it came")),
     }
 }
 
@@ -100,11 +103,18 @@ fn malformed(body: &str) -> Malformed {
         route: route(),
         at: NOON,
         reason: "neither this nor that".to_owned(),
+        received: received(body),
+    }
+}
+
+fn received(body: &str) -> Received {
+    Received {
         client: "192.0.2.1".to_owned(),
         method: "POST".to_owned(),
         content_type: None,
         query: Some(Bytes::from_static(b"a=b")),
-        headers: Vec::new(),
+        headers: vec![Header { name: "via".to_owned(), value: Bytes::from_static(b"\xff") }],
+        format: Some("form".to_owned()),
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }

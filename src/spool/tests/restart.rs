@@ -97,6 +97,7 @@ fn fill(rig: &Rig, events: i64) {
                 at: event.at,
                 window: HOUR,
                 body: event.body,
+                received: None,
             })
         })
         .collect();
