@@ -118,12 +118,12 @@ impl Store for SqliteStore {
         self.write(batch).map_err(|error| {
             // Numbers given out inside of what was rolled back mean nothing.
             self.routes.clear();
-            write_error(error)
+            self.write_error(error)
         })
     }
 
     fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError> {
-        self.alter(changes).map_err(write_error)
+        self.alter(changes).map_err(|error| self.write_error(error))
     }
 
     fn quarantine_bytes(&mut self) -> Result<u64, StoreError> {
@@ -143,12 +143,12 @@ impl Store for SqliteStore {
     fn probe(&mut self) -> Result<(), StoreError> {
         let beat = "UPDATE heartbeat SET beats = beats + 1";
         let beaten = self.connection.execute(beat, []).and_then(|_| self.look_at_log());
-        beaten.map_err(write_error)
+        beaten.map_err(|error| self.write_error(error))
     }
 
     fn shrink(&mut self, spare: Spare) -> Result<Compaction, StoreError> {
         let shrunk = self.look_at_log().and_then(|()| self.give_back(spare));
-        shrunk.map_err(write_error)
+        shrunk.map_err(|error| self.write_error(error))
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
@@ -184,6 +184,10 @@ fn pending(row: &rusqlite::Row<'_>, names: &HashMap<i64, RouteName>) -> rusqlite
 }
 
 impl SqliteStore {
+    fn write_error(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::Write(fault::cause(error, &self.log))
+    }
+
     fn number(&self, sql: &str) -> rusqlite::Result<u64> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let number: i64 = statement.query_row([], |row| row.get(0))?;
@@ -195,10 +199,6 @@ impl SqliteStore {
         let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         names.collect()
     }
-}
-
-fn write_error(error: rusqlite::Error) -> StoreError {
-    StoreError::Write(Box::new(error))
 }
 
 fn read(error: rusqlite::Error) -> StoreError {

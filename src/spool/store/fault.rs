@@ -55,4 +55,4 @@ impl Fault {
 }
 
 /// An engine's own error.
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(in crate::spool) type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 pub(super) use self::arrival::{Arrival, Latest, NewEvent, Order, weight};
 pub(super) use self::batch::{Applied, Batch, Expiry, History, Settlement, Share, Written};
 pub(super) use self::change::{Change, Changed};
+pub(super) use self::fault::Cause;
 pub use self::fault::{Fault, StoreError};
 use super::digest::KeyHash;
 use super::event::{EventId, RouteName};

@@ -176,6 +176,8 @@ async fn until(so: impl Fn() -> bool) {
 struct Faults {
     writes_fail: AtomicBool,
     reads_fail: AtomicBool,
+    /// Commits succeed, and the log is never copied into the file.
+    copying_fails: AtomicBool,
     panics: AtomicBool,
     /// Claimed instead of the real size when it is not zero.
     bytes: AtomicU64,
@@ -205,6 +207,13 @@ impl Faults {
     fn wait(&self) {
         let held = self.held.lock().unwrap();
         drop(self.let_go.wait_while(held, |held| *held).unwrap());
+    }
+
+    fn check_copying(&self) -> Result<(), StoreError> {
+        if self.copying_fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Write("the log is too large".into()));
+        }
+        self.check()
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -254,12 +263,12 @@ impl Store for Faulty {
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {
-        self.faults.check()?;
+        self.faults.check_copying()?;
         self.inner.probe()
     }
 
     fn shrink(&mut self, spare: Spare) -> Result<Compaction, StoreError> {
-        self.faults.check()?;
+        self.faults.check_copying()?;
         self.inner.shrink(spare)
     }
 
