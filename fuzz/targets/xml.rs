@@ -22,7 +22,9 @@ fuzz_target!(|body: &[u8]| {
         .collect();
     let wide = converted(&Input { body: &wide, ..Input::default() }, &rules);
     if let Ok(body) = read {
-        let said = Leaves::of_xml(text).expect("what we accept is well-formed");
+        // XML 1.0, 2.11. roxmltree forgets a carriage return between a reference and a tag.
+        let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+        let said = Leaves::of_xml(&lines).expect("what we accept is well-formed");
         body.says_the_same(&said);
         assert_eq!(wide.expect("UTF-16 is accepted like UTF-8").value, body.value);
     }

@@ -2,18 +2,13 @@
 //! answer out.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE,
-};
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use secrecy::{ExposeSecret as _, SecretString};
-use subtle::ConstantTimeEq as _;
 
+use super::access::{Token, is_local};
 use super::{AdminState, Desk, Phase};
 use crate::telemetry::AdminRefusal;
 
@@ -53,14 +48,13 @@ impl Endpoint {
 
 /// Answers requests out of the state.
 pub(super) struct Api {
-    token: Option<Token>,
+    token: Token,
     state: AdminState,
 }
 
 impl Api {
     pub(super) fn new(token: Option<&str>, state: AdminState) -> Self {
-        let token = token.map(|text| Token(text.into()));
-        Self { token, state }
+        Self { token: Token::new(token), state }
     }
 
     /// The answer to one request. The body of the request, if any, is never read.
@@ -74,7 +68,7 @@ impl Api {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
-        if endpoint.wants_token() && !self.admits(request.headers()) {
+        if endpoint.wants_token() && !self.token.admits(request.headers()) {
             return self.ask_for_token();
         }
         match endpoint {
@@ -94,10 +88,10 @@ impl Api {
         if !request.uri().path().starts_with("/spool/") {
             return None;
         }
-        if !self.admits(request.headers()) {
+        if !self.token.admits(request.headers()) {
             return Some(Err(Box::new(self.ask_for_token())));
         }
-        if self.token.is_none() && !is_local(request.headers()) {
+        if self.token.is_open() && !is_local(request.headers()) {
             let refused = self.refuse(AdminRefusal::ForeignPage, StatusCode::FORBIDDEN);
             return Some(Err(Box::new(refused)));
         }
@@ -151,19 +145,6 @@ impl Api {
         }
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else {
-            return true;
-        };
-        // More than one `Authorization` is not valid (RFC 9110, 5.3); choosing one would be
-        // guessing.
-        let mut given = headers.get_all(AUTHORIZATION).iter();
-        match (given.next(), given.next()) {
-            (Some(value), None) => bearer(value.as_bytes()).is_some_and(|text| token.is(text)),
-            _ => false,
-        }
-    }
-
     fn ask_for_token(&self) -> Response<Full<Bytes>> {
         let mut answer = self.refuse(AdminRefusal::WrongToken, StatusCode::UNAUTHORIZED);
         answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -184,39 +165,6 @@ impl fmt::Debug for Api {
     }
 }
 
-/// Whether no web page of somebody else can be behind this request. A browser on the operator's
-/// machine reaches loopback too: it tells the page in `Origin`, or, when a foreign name was made
-/// to mean loopback, that name in `Host`.
-fn is_local(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    let named = host.is_some_and(|host| {
-        let name = host.host().trim_start_matches('[').trim_end_matches(']');
-        name == "localhost" || name.parse::<IpAddr>().is_ok()
-    });
-    named && !headers.contains_key(ORIGIN)
-}
-
-struct Token(SecretString);
-
-impl Token {
-    /// In a time that depends on the lengths alone.
-    fn is(&self, given: &[u8]) -> bool {
-        self.0.expose_secret().as_bytes().ct_eq(given).into()
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
-/// The token of `Bearer TOKEN`; the scheme in any letter case (RFC 9110, 11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
-}
-
 fn reply(
     status: StatusCode,
     content_type: HeaderValue,
@@ -233,6 +181,8 @@ fn reply(
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
+
+    use http::header::AUTHORIZATION;
 
     use super::*;
     use crate::admin::Readiness;
@@ -368,25 +318,6 @@ mod tests {
         assert!(text.ends_with("# EOF\n"), "{text}");
         let counted = r#"postgate_admin_refusals_total{reason="unknown_path"} 1"#;
         assert!(text.contains(counted), "{text}");
-    }
-
-    #[test]
-    fn a_web_page_of_somebody_else_is_not_local() {
-        let local = |fields: &[(&str, &str)]| {
-            let mut request = Request::builder();
-            for (name, value) in fields {
-                request = request.header(*name, *value);
-            }
-            is_local(request.body(()).unwrap().headers())
-        };
-        for host in ["127.0.0.1:9900", "localhost", "[::1]:9900"] {
-            assert!(local(&[("host", host)]), "{host}");
-        }
-        for host in ["evil.example:9900", "localhost.evil.example", ""] {
-            assert!(!local(&[("host", host)]), "{host}");
-        }
-        assert!(!local(&[]));
-        assert!(!local(&[("host", "127.0.0.1:9900"), ("origin", "https://evil.example")]));
     }
 
     #[test]

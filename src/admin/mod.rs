@@ -2,6 +2,7 @@
 //! `/readyz`, `/metrics` and `/spool/…`. Out: answers, even when the data path is full. Never: a
 //! postback.
 
+mod access;
 mod api;
 mod desk;
 mod import;

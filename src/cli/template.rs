@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use serde_json::json;
 
 use super::convert;
 use crate::event::{self, Finding, Format, Kind, Template, Weight};
@@ -53,6 +54,9 @@ struct Lint {
     /// The canonical field that keeps events in order; without it, that of the kind.
     #[arg(long, value_name = "FIELD")]
     key: Option<String>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
 }
 
 /// No order needs more slots, and each is three macros.
@@ -80,8 +84,14 @@ fn lint(arguments: &Lint) -> anyhow::Result<ExitCode> {
     let template = Template::parse(text, arguments.kind, arguments.format)
         .with_context(|| format!("{name} is no template"))?;
     let findings = template.lint(arguments.key.as_deref());
-    write(&mut anstream::stdout().lock(), &name, &findings)?;
     let is_broken = findings.iter().any(|finding| finding.weight == Weight::Fault);
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        let findings: Vec<_> = findings.iter().map(object).collect();
+        writeln!(out, "{}", json!({ "file": name, "ok": !is_broken, "findings": findings }))?;
+    } else {
+        write(&mut out, &name, &findings)?;
+    }
     Ok(if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -95,6 +105,15 @@ fn write(out: &mut impl Write, name: &str, findings: &[Finding]) -> io::Result<(
         writeln!(out, "{name}{place}: {advice}{what}\n    {mend}")?;
     }
     Ok(())
+}
+
+fn object(Finding { weight, at, what, mend }: &Finding) -> serde_json::Value {
+    let weight = match weight {
+        Weight::Fault => "fault",
+        Weight::Advice => "advice",
+    };
+    let [line, column] = [at.map(|at| at.line), at.map(|at| at.column)];
+    json!({ "weight": weight, "line": line, "column": column, "what": what, "mend": mend })
 }
 
 fn format(word: &str) -> Result<Format, String> {

@@ -49,6 +49,11 @@ fn a_postback_is_set_up_with_a_template() {
     assert_eq!(wrong.status.code(), Some(1));
     assert!(text(&wrong.stdout).contains("write {ActionId}"));
     assert!(text(&wrong.stdout).contains("has no quotes"));
+    let wrong = output(&["template", "lint", "--json"], b"{\"a\":\"{actionid}\"}");
+    let found: serde_json::Value = serde_json::from_slice(&wrong.stdout).unwrap();
+    assert_eq!((&found["file"], &found["ok"]), (&"stdin".into(), &false.into()));
+    let first = &found["findings"][0];
+    assert_eq!((&first["weight"], &first["column"]), (&"fault".into(), &7.into()));
 }
 
 #[test]

@@ -51,6 +51,9 @@ async fn what_is_exported_is_imported_as_it_was() {
     assert!(ids.iter().all(|id| listed.contains(id)) && listed.lines().count() == 6);
     let (compacted, good) = spool(&to, &["compact"]);
     assert!(good && compacted.contains("spool.db: "), "{compacted}");
+    let (compacted, good) = spool(&to, &["compact", "--json"]);
+    let facts: serde_json::Value = serde_json::from_str(&compacted).unwrap();
+    assert!(good && facts["bytes"].as_u64() > Some(0) && facts["bytes_before"] == facts["bytes"]);
     drop(gateway);
 }
 

@@ -5,13 +5,24 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use bytesize::ByteSize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::desk::Asked;
 use super::{field, progress};
 
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Gives all free space of the file back, step by step, beside a gateway's work.
-pub(super) async fn run(desk: &Asked, path: &Path) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    desk: &Asked,
+    arguments: Arguments,
+    path: &Path,
+) -> anyhow::Result<ExitCode> {
     let mut before = None;
     let mut bar = None;
     loop {
@@ -24,8 +35,16 @@ pub(super) async fn run(desk: &Asked, path: &Path) -> anyhow::Result<ExitCode> {
         bar.set_position(bar.length().unwrap_or_default().saturating_sub(left));
         if field(&step, "goes_on") != true {
             bar.finish_and_clear();
-            let [before, after] = [before, file].map(ByteSize);
-            writeln!(anstream::stdout(), "{}: {before}, now {after}", path.display())?;
+            let mut out = anstream::stdout();
+            let name = path.display();
+            if arguments.json {
+                let facts =
+                    json!({ "file": name.to_string(), "bytes_before": before, "bytes": file });
+                writeln!(out, "{facts}")?;
+            } else {
+                let [before, after] = [before, file].map(ByteSize);
+                writeln!(out, "{name}: {before}, now {after}")?;
+            }
             return Ok(ExitCode::SUCCESS);
         }
     }

@@ -47,7 +47,7 @@ enum Command {
     /// Read the whole file, look for damage, count.
     Verify(verify::Arguments),
     /// Give the file's free space back to the disk; a gateway goes on working.
-    Compact,
+    Compact(compact::Arguments),
     /// Write what can be read of a damaged file on stdout, as export does.
     Salvage(salvage::Arguments),
 }
@@ -80,7 +80,7 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
             Command::Drop(arguments) => several::discard(&desk, arguments).await,
             Command::Verify(arguments) => verify::run(&desk, arguments, path).await,
             Command::Import(arguments) => import::run(&desk, arguments).await,
-            Command::Compact => compact::run(&desk, path).await,
+            Command::Compact(arguments) => compact::run(&desk, arguments, path).await,
             Command::Salvage(arguments) => salvage::run(&arguments),
         };
         desk.close().await;

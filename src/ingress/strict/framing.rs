@@ -1,6 +1,7 @@
 //! Where in a connection's requests the reader is, and what it may meet there.
 
-use super::line::{self, Chunk, Field};
+use super::chunk::{self, Chunk};
+use super::line::{self, Field};
 
 /// A line of a chunked body holds a number, and extensions that nobody uses.
 const CHUNK_LINE_BYTES: usize = 1024;
@@ -104,6 +105,9 @@ impl Framing {
                 return Err("a line is too long");
             }
             self.line.extend_from_slice(bytes);
+            if matches!(self.state, State::Start) {
+                line::begun(&self.line)?;
+            }
             return Ok(&[]);
         };
         let (now, rest) = bytes.split_at(end + 1);
@@ -151,7 +155,7 @@ impl State {
             Self::Head(length) => Ok(Self::Head(length.with(line::field(line)?)?)),
             Self::ChunkEnd if line.is_empty() => Ok(Self::ChunkSize),
             Self::ChunkEnd => Err("a chunk is longer than it says"),
-            Self::ChunkSize => Ok(match line::chunk(line)? {
+            Self::ChunkSize => Ok(match chunk::size(line)? {
                 Chunk::Last => Self::Trailers,
                 Chunk::Of(left) => Self::Bytes { left, then: Next::ChunkEnd },
             }),
@@ -245,6 +249,14 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_method_is_not_waited_for() {
+        let mut framing = Framing::new(8192);
+        framing.follow(&[b'M'; 32]).unwrap();
+        let fault = framing.follow(b"M").unwrap_err();
+        assert_eq!((fault.at, fault.place), (0, Place::Head));
+    }
+
+    #[test]
     fn a_line_without_an_end_is_kept_to_a_limit() {
         let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;";
         let mut framing = Framing::new(8192);
@@ -253,7 +265,7 @@ mod tests {
         assert!(framing.follow(b"a").is_err());
 
         let mut framing = Framing::new(8192);
-        framing.follow(&[b'A'; 16384]).unwrap();
+        framing.follow(&[b"GET /", &[b'A'; 16384 - 5][..]].concat()).unwrap();
         assert!(framing.follow(b"A").is_err());
     }
 

@@ -1,4 +1,4 @@
-//! The grammar of single lines: RFC 9112 for heads and chunks, RFC 9110 for fields, RFC 3986 for
+//! The grammar of single lines in a head: RFC 9112, with RFC 9110 for fields and RFC 3986 for
 //! targets.
 
 /// The version of a request.
@@ -16,14 +16,10 @@ pub(super) enum Field {
     Other,
 }
 
-/// What a chunk's first line says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunk {
-    Last,
-    Of(u64),
-}
+/// The longest that is registered at IANA has 17.
+const METHOD_BYTES: usize = 32;
 
-type Checked<T> = Result<T, &'static str>;
+pub(super) type Checked<T> = Result<T, &'static str>;
 
 /// The line without its end, which is CR LF and nothing else (RFC 9112, 2.2).
 pub(super) fn ended(line: &[u8]) -> Checked<&[u8]> {
@@ -34,8 +30,15 @@ pub(super) fn ended(line: &[u8]) -> Checked<&[u8]> {
     Ok(line)
 }
 
+/// The beginning of a request line: a method ends somewhere, and is not waited for longer.
+pub(super) fn begun(line: &[u8]) -> Checked<()> {
+    let method = memchr::memchr(b' ', line).unwrap_or(line.len());
+    if method > METHOD_BYTES { Err("the method is too long") } else { Ok(()) }
+}
+
 /// A request line (RFC 9112, 3).
 pub(super) fn request(line: &[u8]) -> Checked<Version> {
+    begun(line)?;
     let mut parts = line.split(|&byte| byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -137,62 +140,7 @@ fn length(digits: &[u8]) -> Checked<u64> {
     number.and_then(|digits| digits.parse().ok()).ok_or("Content-Length is no number")
 }
 
-/// `1a;name=value` (RFC 9112, 7.1).
-pub(super) fn chunk(line: &[u8]) -> Checked<Chunk> {
-    let end = line.iter().position(|&byte| digit(byte).is_none()).unwrap_or(line.len());
-    let (digits, extensions) = line.split_at(end);
-    let mut size: u64 = 0;
-    for &byte in digits {
-        let digit = digit(byte).unwrap_or_default();
-        size = size.checked_mul(16).ok_or("a chunk is too long")? + u64::from(digit);
-    }
-    if digits.is_empty() {
-        return Err("the length of a chunk is no number");
-    }
-    check_extensions(extensions)?;
-    Ok(if size == 0 { Chunk::Last } else { Chunk::Of(size) })
-}
-
-/// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112, 7.1.1).
-fn check_extensions(extensions: &[u8]) -> Checked<()> {
-    const FAULT: &str = "a chunk extension is not well formed";
-    let mut rest = extensions;
-    while !rest.is_empty() {
-        rest = rest.trim_ascii_start().strip_prefix(b";").ok_or(FAULT)?;
-        rest = after_token(rest.trim_ascii_start()).ok_or(FAULT)?;
-        if let Some(value) = rest.trim_ascii_start().strip_prefix(b"=") {
-            let value = value.trim_ascii_start();
-            rest = match value.strip_prefix(b"\"") {
-                Some(quoted) => after_quoted(quoted).ok_or(FAULT)?,
-                None => after_token(value).ok_or(FAULT)?,
-            };
-        }
-    }
-    Ok(())
-}
-
-fn after_token(text: &[u8]) -> Option<&[u8]> {
-    let end = text.iter().position(|&byte| !is_tchar(byte)).unwrap_or(text.len());
-    if end == 0 { None } else { text.get(end..) }
-}
-
-/// What follows the closing quote.
-fn after_quoted(text: &[u8]) -> Option<&[u8]> {
-    let mut rest = text;
-    loop {
-        let (&byte, after) = rest.split_first()?;
-        rest = after;
-        let printable = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
-        match byte {
-            b'"' => return Some(rest),
-            b'\\' => rest = rest.split_first().filter(|(byte, _)| printable(**byte))?.1,
-            byte if printable(byte) => {}
-            _ => return None,
-        }
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
+pub(super) fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
@@ -201,7 +149,7 @@ fn is_token(text: &[u8]) -> bool {
 }
 
 /// RFC 9110, 5.6.2.
-const fn is_tchar(byte: u8) -> bool {
+pub(super) const fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -306,6 +254,16 @@ mod tests {
     }
 
     #[test]
+    fn a_method_ends_at_its_limit() {
+        let line = |bytes| format!("{} / HTTP/1.1", "M".repeat(bytes));
+        assert!(request(line(METHOD_BYTES).as_bytes()).is_ok());
+        assert!(request(line(METHOD_BYTES + 1).as_bytes()).is_err());
+        // Nor is the end of one waited for.
+        assert!(begun(&[b'M'; METHOD_BYTES]).is_ok());
+        assert!(begun(&[b'M'; METHOD_BYTES + 1]).is_err());
+    }
+
+    #[test]
     fn a_field_has_one_form_and_a_length_one_spelling() {
         for (line, expected) in [
             ("A:", Field::Other),
@@ -348,45 +306,6 @@ mod tests {
             "Transfer-Encoding: identity",
         ] {
             assert!(field(line.as_bytes()).is_err(), "{line:?}");
-        }
-    }
-
-    #[test]
-    fn a_chunk_has_hexadecimal_digits_and_extensions() {
-        for (line, expected) in [
-            ("0", Chunk::Last),
-            ("000", Chunk::Last),
-            ("a", Chunk::Of(10)),
-            ("A", Chunk::Of(10)),
-            ("ffffffffffffffff", Chunk::Of(u64::MAX)),
-            ("5;a", Chunk::Of(5)),
-            ("5 ; a = b;c=\"d \\\" ;\"", Chunk::Of(5)),
-        ] {
-            assert_eq!(chunk(line.as_bytes()), Ok(expected), "{line:?}");
-        }
-        for line in [
-            "",
-            " 5",
-            "5 ",
-            "+5",
-            "-5",
-            "0x5",
-            "1_0",
-            "5;",
-            "5;;a",
-            "5;a=",
-            "5;a b",
-            "5;a[=b",
-            "5;\0a",
-            "5;a=\"b",
-            "5;a=\"b\\\"",
-            "5;a=\"\0\"",
-            "5,a",
-            "5;a=b ",
-            "10000000000000000",
-            "FFFFFFFFFFFFFFFF0",
-        ] {
-            assert!(chunk(line.as_bytes()).is_err(), "{line:?}");
         }
     }
 }

@@ -6,6 +6,7 @@
 //! Bytes pass as they are. hyper never gets the end of a line that was not checked; from the first
 //! line on that breaks a rule it gets something it answers with 400, and then the end.
 
+mod chunk;
 mod framing;
 mod line;
 

@@ -89,8 +89,12 @@ fn fields() -> Vec<Case> {
 fn large() -> Vec<Case> {
     let long = "A".repeat(100_000);
     let many = "X-H: value\r\n".repeat(10_000);
+    let method = |bytes: usize| format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "M".repeat(bytes));
     vec![
-        case("a method of 100 kB", format!("{long} / HTTP/1.1\r\nHost: a\r\n\r\n"), Cut),
+        case("a method of 32 bytes", method(32), Answered(405)),
+        case("a method of 33 bytes", method(33), Refused),
+        case("a method without its end", "M".repeat(33), Refused),
+        case("a method of 100 kB", method(100_000), Cut),
         case("a target of 100 kB", format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), Cut),
         get("a name of 100 kB", format!("{long}: y\r\n"), Cut),
         get("a value of 100 kB", format!("X: {long}\r\n"), Cut),

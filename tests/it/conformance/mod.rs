@@ -3,6 +3,7 @@
 //! taken a second one follows on the same connection, and must be understood: no byte of the first
 //! was left over, and none was missing.
 
+mod answers;
 mod chunks;
 mod hosts;
 mod lengths;
