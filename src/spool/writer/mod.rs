@@ -210,7 +210,8 @@ impl Writer {
     /// would let it grow without end.
     fn writes_again(&mut self, tick: bool) -> bool {
         let failing = self.board.status.health() == Health::Failing;
-        if failing && (tick || !self.arrivals.is_empty()) {
+        let wanted = tick || !self.arrivals.is_empty() || !self.changes.is_empty();
+        if failing && wanted {
             let probed = self.store.probe();
             self.note_health(probed.as_ref().err());
         }
