@@ -9,6 +9,7 @@
 mod chunk;
 mod framing;
 mod line;
+mod linger;
 
 use std::io;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::framing::{Framing, Place};
+use self::linger::Linger;
 
 /// In a head: no part of one may hold NUL, and hyper looks at a head when an empty line has come.
 const NO_HEAD: &[u8] = b"\0\r\n\r\n";
@@ -30,6 +32,8 @@ pub(super) struct Strict<S, F> {
     framing: Framing,
     /// Set for good where the peer has broken a rule.
     broken: Option<Broken>,
+    /// Set when the peer is in the midst of something at the end.
+    linger: Option<Linger>,
 }
 
 /// What is read after the last good line.
@@ -44,7 +48,7 @@ enum Broken {
 impl<S, F: FnMut(&'static str)> Strict<S, F> {
     /// `head_bytes`: as much as hyper takes of a head.
     pub(super) fn new(stream: S, head_bytes: usize, refused: F) -> Self {
-        Self { stream, refused, framing: Framing::new(head_bytes), broken: None }
+        Self { stream, refused, framing: Framing::new(head_bytes), broken: None, linger: None }
     }
 
     /// Looks at what has come into `buffer` after its first `before` bytes, and takes out what
@@ -100,7 +104,7 @@ impl<S: AsyncRead + Unpin, F: FnMut(&'static str) + Unpin> AsyncRead for Strict<
     }
 }
 
-impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
+impl<S: AsyncRead + AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -125,8 +129,15 @@ impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, framing, broken, linger, .. } = self.get_mut();
+        if linger.is_none() {
+            std::task::ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+            if broken.is_none() && framing.is_between_requests() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        linger.get_or_insert_with(Linger::new).poll(stream, context).map(Ok)
     }
 }
 

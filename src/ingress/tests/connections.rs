@@ -135,3 +135,26 @@ async fn stopping_answers_what_is_under_way_and_waits_for_nobody_else() {
     assert_eq!(status(&said(&mut busy).await), 200);
     house.close().await;
 }
+
+#[tokio::test]
+async fn whoever_is_still_sending_can_read_the_answer() {
+    let mut plan = plan();
+    plan.front.limits.body_bytes = 8;
+    let house = House::build(plan);
+    for (head, status) in [
+        ("POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", "413"),
+        ("POST /in HTTP/1.1\r\nHost : a\r\n", "400"),
+    ] {
+        let mut sender = house.connect().await;
+        sender.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        within("an answer", sender.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        // A socket that was closed for reading as well would be reset by the first of them.
+        for _ in 0..4 {
+            sender.write_all(&[b'x'; 16 << 10]).await.unwrap();
+        }
+        drop(sender);
+    }
+    house.close().await;
+}
