@@ -108,7 +108,10 @@ struct Writer {
 impl Writer {
     fn record(&mut self, record: &Record<'_>) {
         for (name, value) in &record.fields {
-            self.name(name);
+            match name {
+                Cow::Borrowed(known) => self.known_name(known),
+                Cow::Owned(own) => self.name(own),
+            }
             match value {
                 Some(text) => self.text(text),
                 None => self.null(),
@@ -168,6 +171,13 @@ impl Writer {
         self.out.push(b':');
     }
 
+    /// A name of the dictionary: none needs escapes.
+    fn known_name(&mut self, name: &str) {
+        self.separate();
+        self.plain(name);
+        self.out.push(b':');
+    }
+
     /// A comma, but not before the first.
     fn separate(&mut self) {
         if !matches!(self.out.last(), Some(b'{' | b'[') | None) {
@@ -175,9 +185,8 @@ impl Writer {
         }
     }
 
-    /// What needs no escapes, as the names of known fields.
+    /// What needs no escapes.
     fn plain(&mut self, text: &str) {
-        self.out.reserve(text.len() + 2);
         self.out.push(b'"');
         self.out.extend_from_slice(text.as_bytes());
         self.out.push(b'"');

@@ -21,7 +21,8 @@ pub(super) struct Table {
     pub(super) rows: Option<&'static Spec>,
     /// Normal name → place in `fields`; sorted.
     pub(super) names: Vec<(String, usize)>,
-    /// The same, to be looked up. The names are known, so nobody can choose them to collide.
+    /// The same, to be looked up, and the usual spellings of each field. The names are known, so
+    /// nobody can choose them to collide.
     places: HashMap<Box<[u8]>, usize, FixedState>,
 }
 
@@ -38,15 +39,38 @@ impl Table {
         }
         names.extend(money(fields, &names));
         names.sort_unstable();
+        let spelled = fields.iter().enumerate().flat_map(|(index, field)| {
+            spellings(field.name).map(|name| (name.into_bytes().into(), index))
+        });
         let place = |(name, index): &(String, usize)| (Box::from(name.as_bytes()), *index);
-        let places = names.iter().map(place).collect();
+        let places = names.iter().map(place).chain(spelled).collect();
         Self { fields, wrappers, rows, names, places }
     }
 
-    /// The field that a normal name means.
-    pub(super) fn lookup(&self, normal: &[u8]) -> Option<usize> {
-        self.places.get(normal).copied()
+    /// The field that a name means, which is in normal form or, to save making one of it, as it
+    /// came: most are spelled in a usual way.
+    pub(super) fn lookup(&self, name: &[u8]) -> Option<usize> {
+        self.places.get(name).copied()
     }
+
+    #[cfg(test)]
+    pub(super) fn spellings(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().filter_map(|name| str::from_utf8(name).ok())
+    }
+}
+
+/// `sub_id1`, `subId1`, `SubId1`.
+fn spellings(name: &str) -> [String; 3] {
+    let pascal: String = name
+        .split('_')
+        .flat_map(|word| {
+            let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+            [first.to_ascii_uppercase(), rest.to_owned()]
+        })
+        .collect();
+    let (first, rest) = pascal.split_at_checked(1).unwrap_or_default();
+    let camel = first.to_ascii_lowercase() + rest;
+    [name.to_owned(), camel, pascal]
 }
 
 /// What stands inside a money value: `{"payout":{"amount":"1.00","currency":"USD"}}` is a payout,
@@ -199,6 +223,16 @@ mod tests {
         assert_eq!(found("click_id"), Some("ref_click_id"));
         assert_eq!(found("EventTypeId"), Some("action_tracker_id"));
         assert_eq!(found("user_id"), None);
+    }
+
+    #[test]
+    fn usual_spellings_are_known_as_they_come() {
+        assert_eq!(spellings("sub_id1"), ["sub_id1", "subId1", "SubId1"]);
+        let table = table(Kind::Action).unwrap();
+        for name in ["action_id", "actionId", "ActionId", "oid"] {
+            assert!(table.lookup(name.as_bytes()).is_some(), "{name}");
+        }
+        assert_eq!(table.lookup(b"ACTION_ID"), None);
     }
 
     #[test]

@@ -97,6 +97,17 @@ impl<'r> Names<'r> {
         }
     }
 
+    /// What [`Names::find`] gives for a name with none around it, where that is seen at once. `None`:
+    /// it has to be looked for.
+    pub(super) fn find_alone(&self, name: &str) -> Option<(usize, By)> {
+        match &self.known {
+            Known::Table(table) if self.template.is_none() && self.route.is_none() => {
+                table.lookup(name.as_bytes()).map(|index| (index, By::Dictionary))
+            }
+            Known::Table(_) | Known::Own(_) => None,
+        }
+    }
+
     fn by_template(&self, path: &Path<'_>) -> Option<usize> {
         match self.template?.target(path)? {
             Target::Field(index) => Some(*index),
@@ -153,4 +164,34 @@ fn own(fields: &BTreeMap<String, String>) -> Vec<&str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_seen_at_once_means_what_it_means_when_looked_for() {
+        for kind in Kind::ALL {
+            let rules = Rules::of(kind);
+            let names = Names::of_route(&rules);
+            for index in 0..names.len() {
+                let name = names.name(index);
+                assert_eq!(names.find_alone(&name), Some((index, By::Dictionary)), "{name}");
+            }
+            let Known::Table(table) = &names.known else { continue };
+            for spelling in table.spellings() {
+                let mut path = Path::default();
+                path.push(Cow::Borrowed(spelling));
+                assert_eq!(names.find_alone(spelling), names.find(&path), "{spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_route_that_says_something_of_names_is_asked_first() {
+        let fields = [("payout".to_owned(), "amount".to_owned())].into();
+        let rules = Rules { fields, ..Rules::of(Kind::Action) };
+        assert_eq!(Names::of_route(&rules).find_alone("payout"), None);
+    }
 }

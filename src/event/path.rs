@@ -127,6 +127,11 @@ impl<'a> Path<'a> {
         self.base = self.segments.len();
     }
 
+    /// Nothing stands around a name pushed now, nor do messages say anything else than it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.segments.is_empty() && self.mark.is_empty() && self.called.is_none()
+    }
+
     /// The name, where it is the only one below the wrappers.
     pub(super) fn top_name(&self) -> Option<&str> {
         (self.segments.len() == self.base + 1).then(|| self.last_name()).flatten()

@@ -102,7 +102,7 @@ impl<'a, 'r> Section<'a, 'r> {
         prefix: &str,
         remarks: &mut Remarks,
     ) -> Result<Record<'a>, Malformed> {
-        let mut fields = Vec::with_capacity(self.slots.len());
+        let mut fields = Vec::with_capacity(self.slots.iter().flatten().count());
         for (index, slot) in self.slots.into_iter().enumerate() {
             let Some(slot) = slot else { continue };
             let name = self.names.name(index);
@@ -188,8 +188,15 @@ impl<'a, 'r> Section<'a, 'r> {
         name: Cow<'a, str>,
         node: Node<'a>,
     ) -> Result<Option<Member<'a>>, Malformed> {
-        if name == OWN_TEXT && node.is_scalar() {
-            return Ok(self.leaf(node)?.map(|rest| (name, rest)));
+        if node.is_scalar() {
+            if self.path.is_blank()
+                && let Some(found) = self.names.find_alone(&name)
+            {
+                return self.place(found, node, |_| name).map(|()| None);
+            }
+            if name == OWN_TEXT {
+                return Ok(self.leaf(node)?.map(|rest| (name, rest)));
+            }
         }
         self.path.push(name);
         let rest = self.value(node)?;
@@ -278,7 +285,7 @@ impl<'a, 'r> Section<'a, 'r> {
                 return Ok(Some(Node::List(entries)));
             };
             for entry in entries {
-                self.place(found, entry)?;
+                self.place(found, entry, Path::origin)?;
             }
             return Ok(None);
         }
@@ -297,14 +304,14 @@ impl<'a, 'r> Section<'a, 'r> {
             return rows.take_numbered(name, node, || self.path.origin());
         }
         if let Some(found) = self.names.find(&self.path) {
-            self.place(found, node)?;
+            self.place(found, node, Path::origin)?;
             return Ok(None);
         }
         let Some(node) = self.row(node)? else {
             return Ok(None);
         };
         match self.find_by_parts() {
-            Some(found) => self.place(found, node).map(|()| None),
+            Some(found) => self.place(found, node, Path::origin).map(|()| None),
             None => Ok(Some(node)),
         }
     }
@@ -345,33 +352,41 @@ impl<'a, 'r> Section<'a, 'r> {
         found
     }
 
-    /// Puts a scalar into its field. What says nothing gives way to what says something.
-    fn place(&mut self, (index, by): (usize, By), node: Node<'a>) -> Result<(), Malformed> {
+    /// Puts a scalar into its field. What says nothing gives way to what says something. `origin`
+    /// is the name that it came under.
+    fn place(
+        &mut self,
+        (index, by): (usize, By),
+        node: Node<'a>,
+        origin: impl FnOnce(&Path<'a>) -> Cow<'a, str>,
+    ) -> Result<(), Malformed> {
         let (Some(mut value), Some(slot)) = (Scalar::of(node), self.slots.get_mut(index)) else {
             return Ok(());
         };
         value.settle(self.names.check(index));
         match slot {
             Some(known) if known.value == value => Ok(()),
-            Some(Slot { value: Scalar::Text(_), origin, .. })
+            Some(Slot { value: Scalar::Text(_), origin: first, .. })
                 if matches!(value, Scalar::Text(_)) =>
             {
-                let (name, second) = (self.names.name(index), self.path.dotted());
-                let first = shown(origin);
-                let reason = if first == second {
-                    format!("two different values for `{name}`: `{first}` came twice")
-                } else {
-                    format!("two different values for `{name}`: `{first}` and `{second}`")
-                };
-                Err(Malformed::new(reason))
+                Err(contradiction(&self.names.name(index), first, &origin(&self.path)))
             }
             Some(Slot { value: Scalar::Text(_), .. }) => Ok(()),
             Some(Slot { value: Scalar::Macro, .. }) if value == Scalar::Empty => Ok(()),
             _ => {
-                let origin = self.path.origin();
-                *slot = Some(Slot { value, origin, by });
+                *slot = Some(Slot { value, origin: origin(&self.path), by });
                 Ok(())
             }
         }
     }
+}
+
+#[cold]
+fn contradiction(name: &str, first: &str, second: &str) -> Malformed {
+    let (first, second) = (shown(first), shown(second));
+    Malformed::new(if first == second {
+        format!("two different values for `{name}`: `{first}` came twice")
+    } else {
+        format!("two different values for `{name}`: `{first}` and `{second}`")
+    })
 }

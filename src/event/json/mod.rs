@@ -133,31 +133,32 @@ impl<'a> Reader<'a, '_> {
 
     /// Past a string, from its opening quote on. Borrowed where it has no escapes.
     fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        let bytes = self.text.as_bytes();
-        let start = self.at;
-        let mut has_escapes = false;
+        let start = self.at + 1;
+        self.at = start + plain_length(self.text.as_bytes().get(start..).unwrap_or_default());
+        if self.peek() != Some(b'"') {
+            return self.escaped(start);
+        }
+        let inside = self.text.get(start..self.at).unwrap_or_default();
         self.at += 1;
+        Ok(Cow::Borrowed(inside))
+    }
+
+    /// Past the rest of a string that began at `start` and is plain up to here.
+    fn escaped(&mut self, start: usize) -> Result<Cow<'a, str>, Malformed> {
         loop {
-            self.at += plain_length(bytes.get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => {
-                    has_escapes = true;
-                    // What is escaped is looked at below; a quote would not be the end.
-                    self.at += 2;
-                }
+                // What is escaped is looked at below; a quote would not be the end.
+                Some(b'\\') => self.at += 2,
                 Some(_) => return Err(self.fault(CONTROL)),
                 None => return Err(self.cut_off("a string")),
             }
+            self.at += plain_length(self.text.as_bytes().get(self.at..).unwrap_or_default());
         }
-        let inside = start + 1..self.at;
         self.at += 1;
-        if has_escapes {
-            let quoted = self.text.get(start..self.at).unwrap_or_default();
-            let unescaped: Result<String, _> = serde_json::from_str(quoted);
-            return unescaped.map(Cow::Owned).map_err(|error| self.escape(start, &error));
-        }
-        Ok(Cow::Borrowed(self.text.get(inside).unwrap_or_default()))
+        let quoted = self.text.get(start - 1..self.at).unwrap_or_default();
+        let unescaped: Result<String, _> = serde_json::from_str(quoted);
+        unescaped.map(Cow::Owned).map_err(|error| self.escape(start - 1, &error))
     }
 
     /// Past a number, which stays as it is written.
