@@ -50,7 +50,8 @@ fn requests(raw: &RawLimits, report: &mut Report) -> Option<RequestLimits> {
     let target_bytes = bytes(report, "target_bytes", &raw.target_bytes, 1 << 10..=64 << 10);
     let body_bytes = bytes(report, "body_bytes", &raw.body_bytes, 1..=64 << 20);
     let body_rate = bytes(report, "body_rate", &raw.body_rate, 1..=1 << 30);
-    let bodies_bytes = bytes(report, "bodies_bytes", &raw.bodies_bytes, 1..=1 << 40);
+    // Twice what `ingress/bodies.rs` counts for a request without a body: one address gets half.
+    let bodies_bytes = bytes(report, "bodies_bytes", &raw.bodies_bytes, 16 << 10..=1 << 40);
     if let (Some(one), Some(all)) = (body_bytes, bodies_bytes)
         && all / 2 < one
     {
@@ -96,6 +97,14 @@ mod tests {
     use super::super::tests::problems;
 
     #[test]
+    fn one_request_of_one_address_always_fits() {
+        for (bodies, expected) in [("16384", &[][..]), ("16383", &["limits.bodies_bytes"])] {
+            let keys = [("limits.body_bytes", "1"), ("limits.bodies_bytes", bodies)];
+            assert_eq!(problems(&keys), expected, "{bodies}");
+        }
+    }
+
+    #[test]
     fn limits_at_and_past_their_bounds() {
         for (key, at, past) in [
             ("limits.connections", "1", "0"),
@@ -111,6 +120,7 @@ mod tests {
             ("limits.body_grace", "\"10ms\"", "\"9ms\""),
             ("limits.body_rate", "1", "0"),
             ("limits.bodies_bytes", "\"2MiB\"", "2097151"),
+            ("limits.bodies_bytes", "1099511627776", "1099511627777"),
             ("limits.requests_per_connection", "1", "0"),
             ("limits.http2_streams", "10000", "10001"),
             ("limits.shutdown_time", "\"10m\"", "\"601s\""),

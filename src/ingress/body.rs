@@ -23,6 +23,12 @@ pub(super) enum BodyError {
     NoRoom,
 }
 
+impl From<NoRoom> for BodyError {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
 /// Reads the body within its limits, and notes in `hold` what is held of it. A body that announces
 /// too much is not read at all.
 pub(super) async fn read<B>(
@@ -81,7 +87,7 @@ impl Meter<'_> {
         if self.read > self.limits.body_bytes {
             return Err(BodyError::TooLarge);
         }
-        self.hold.grow(bytes.len()).map_err(|NoRoom| BodyError::NoRoom)?;
+        self.hold.grow(bytes.len())?;
         Ok(Some(bytes))
     }
 }
@@ -118,7 +124,7 @@ mod tests {
 
     use hyper::body::{Frame, SizeHint};
 
-    use super::super::bodies::Bodies;
+    use super::super::bodies::{Bodies, LEAST};
     use super::*;
 
     const LIMITS: RequestLimits = RequestLimits {
@@ -133,7 +139,7 @@ mod tests {
 
     async fn read(body: &mut Frames, limits: &RequestLimits) -> Result<Bytes, BodyError> {
         let bodies = Bodies::new(1 << 20);
-        super::read(body, limits, &mut bodies.hold([127, 0, 0, 1].into())).await
+        super::read(body, limits, &mut bodies.hold([127, 0, 0, 1].into()).unwrap()).await
     }
 
     /// Frames one by one, then an end of its own kind.
@@ -242,13 +248,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_there_is_no_room_for_is_not_taken() {
-        for (at_most, expected) in [(8, Ok(())), (6, Err(BodyError::NoRoom))] {
-            let bodies = Bodies::new(at_most);
+        let limits = RequestLimits { body_bytes: 3 * LEAST, ..LIMITS };
+        for (last, expected) in
+            [(&[0; LEAST][..], Ok(())), (&[0; LEAST + 1], Err(BodyError::NoRoom))]
+        {
             // Half of it is for one address.
-            let mut hold = bodies.hold([127, 0, 0, 1].into());
-            let mut body = frames(&[b"12", b"34"], End::Whole);
-            let read = super::read(&mut body, &LIMITS, &mut hold).await;
-            assert_eq!(read.map(drop), expected, "{at_most}");
+            let bodies = Bodies::new(4 * LEAST);
+            let mut hold = bodies.hold([127, 0, 0, 1].into()).unwrap();
+            let mut body = frames(&[&[0; LEAST], last], End::Whole);
+            let read = super::read(&mut body, &limits, &mut hold).await;
+            assert_eq!(read.map(drop), expected, "{}", last.len());
         }
     }
 }

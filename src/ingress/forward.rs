@@ -1,4 +1,5 @@
-//! How a `direct` route hands its events on, without the front door knowing to whom.
+//! The way of a `direct` route to the upstream: a function that whoever wires the front door puts
+//! in, so that the front door knows nothing of delivery.
 
 use std::fmt;
 use std::pin::Pin;

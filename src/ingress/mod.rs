@@ -44,6 +44,7 @@ use tokio_util::task::TaskTracker;
 
 use self::admit::HeadRefusal;
 use self::bodies::Bodies;
+use self::body::BodyError;
 use self::head::HeadRules;
 use self::kept::Arrived;
 use self::reply::{Refusal, Reply, refuse};
@@ -190,7 +191,8 @@ impl Front {
             return Err(refused(Refusal::Encoded));
         }
 
-        let mut hold = self.bodies.hold(client);
+        let hold = self.bodies.hold(client).map_err(BodyError::from);
+        let mut hold = hold.map_err(|full| refused(Refusal::Body(full)))?;
         let body = body::read(body, &self.limits, &mut hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 

@@ -97,7 +97,9 @@ impl Door {
         };
         let handle = |request| {
             let door = Arc::clone(&self);
-            async move { door.front.answer(origin, request).await }
+            // Boxed: a connection that is idle has no room for a request, and a reply that waits
+            // to be read keeps none.
+            Box::pin(async move { door.front.answer(origin, request).await })
         };
         let door = Arc::clone(&self);
         let refused = move |what| door.front.telemetry.front.head_refused(client, what);

@@ -32,6 +32,8 @@ mod golden;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod overload;

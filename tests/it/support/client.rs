@@ -120,7 +120,7 @@ pub(crate) async fn handshake(
 }
 
 /// The same on a connection that is open.
-async fn handshake_on(
+pub(crate) async fn handshake_on(
     stream: TcpStream,
     trusted: &CertificateDer<'static>,
     protocol: &[u8],

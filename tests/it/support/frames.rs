@@ -2,21 +2,35 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::client::handshake;
+use super::gateway::TestGateway;
 
 /// What every connection of a client begins with.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PUSH_PROMISE: u8 = 5;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
+pub(crate) const PADDED: u8 = 8;
+pub(crate) const WITH_PRIORITY: u8 = 0x20;
+
+/// RFC 9113, 7.
+pub(crate) const REFUSED_STREAM: u32 = 7;
+pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// A frame that was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +77,15 @@ pub(crate) fn request(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8
         }
     }
     block
+}
+
+/// A connection that has said what HTTP/2 begins with.
+pub(crate) async fn open(gateway: &TestGateway, settings: &[u8]) -> TlsStream<TcpStream> {
+    let trusted = &gateway.folder.certificate;
+    let mut stream = handshake(gateway.gateway.address(), trusted, b"h2").await.unwrap();
+    stream.write_all(PREFACE).await.unwrap();
+    stream.write_all(&frame(SETTINGS, 0, 0, settings)).await.unwrap();
+    stream
 }
 
 /// The next frame; `None` at the end of the connection, however it ends.

@@ -1,0 +1,167 @@
+//! What RFC 9113 and RFC 7541 say a server must refuse in HTTP/2, how, and what it must take: a
+//! table of raw frames and what comes of them.
+
+mod connection;
+mod fields;
+mod streams;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::client::{ask, handshake};
+use crate::support::config::Folder;
+use crate::support::frames::{
+    END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, RST_STREAM, frame, next, open, request,
+};
+use crate::support::gateway::TestGateway;
+use crate::support::upstream::Upstream;
+use crate::support::within;
+
+/// One line of the table.
+pub(super) struct Case {
+    /// What it is about.
+    name: &'static str,
+    /// What is sent behind the preface and empty settings.
+    bytes: Vec<u8>,
+    /// What must come of it.
+    expected: Expected,
+}
+
+/// What must come of frames.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Expected {
+    /// Nothing: a ping is answered afterwards.
+    Taken,
+    /// A reply on stream 1.
+    Answered,
+    /// An error of the stream, or of the connection (RFC 9113, 5.4.2). Which one it is, is not looked
+    /// at: the code is a hint for people.
+    StreamError,
+    /// An error of the connection, and its end.
+    ConnectionError,
+}
+
+use Expected::{Answered, ConnectionError, StreamError, Taken};
+
+/// What a ping carries that is sent behind a case.
+const AFTERWARDS: &[u8] = b"after it";
+
+fn case<B: AsRef<[u8]>>(
+    name: &'static str,
+    frames: impl IntoIterator<Item = B>,
+    expected: Expected,
+) -> Case {
+    let bytes = frames.into_iter().flat_map(|frame| frame.as_ref().to_vec()).collect();
+    Case { name, bytes, expected }
+}
+
+/// A GET on this stream, whole.
+fn get(stream: u32) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", "/?action_id=1", &[]))
+}
+
+/// The head of a POST on stream 1.
+fn post(more: &[(&str, &str)]) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS, 1, &request("POST", "/", more))
+}
+
+/// A gateway whose one route is `/`.
+async fn gateway() -> TestGateway {
+    let upstream = Upstream::away().await;
+    let route = "[[routes]]\nname = \"root\"\npath = \"/\"\nkind = \"action\"\n";
+    TestGateway::start(Folder::new(upstream.address, route)).await
+}
+
+/// Sends a case, and says what came back until it is decided.
+async fn said(case: &Case, gateway: &TestGateway) -> Vec<Frame> {
+    let mut stream = open(gateway, b"").await;
+    let ping = frame(PING, 0, 0, AFTERWARDS);
+    let last: &[u8] = if matches!(case.expected, Taken) { &ping } else { b"" };
+    // Whoever is refused early cannot send all.
+    drop(stream.write_all(&[&case.bytes, last].concat()).await);
+    let mut said = Vec::new();
+    while let Some(frame) = within(case.name, next(&mut stream)).await {
+        let decided = match frame.kind {
+            HEADERS => matches!(case.expected, Answered),
+            PING => frame.payload == AFTERWARDS,
+            RST_STREAM => true,
+            _ => false,
+        };
+        said.push(frame);
+        if decided {
+            break;
+        }
+    }
+    said
+}
+
+fn judge(case: &Case, said: &[Frame]) -> bool {
+    let ends = |frame: &&Frame| matches!(frame.kind, GOAWAY | RST_STREAM) && frame.error() != 0;
+    let end = said.iter().find(ends);
+    let last = said.last();
+    match case.expected {
+        Taken => end.is_none() && said.iter().any(|frame| frame.payload == AFTERWARDS),
+        Answered => end.is_none() && said.iter().any(|f| f.kind == HEADERS && f.stream == 1),
+        StreamError => end.is_some(),
+        ConnectionError => end.is_some_and(|end| end.kind == GOAWAY && last == Some(end)),
+    }
+}
+
+#[tokio::test]
+async fn every_line_of_the_table_holds() {
+    let gateway = gateway().await;
+    let table = [connection::cases(), streams::cases(), fields::cases()];
+    let mut failed = Vec::new();
+    let mut lines = 0;
+    for case in table.iter().flatten() {
+        lines += 1;
+        let said = said(case, &gateway).await;
+        if !judge(case, &said) {
+            let shown = case.bytes.get(..case.bytes.len().min(100)).unwrap().escape_ascii();
+            let expected = case.expected;
+            failed.push(format!("{}: {shown}\n  {expected:?} expected, found {said:?}", case.name));
+        }
+    }
+    println!("{} of {lines} lines hold", lines - failed.len());
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    // Nothing of this made the gateway unwell.
+    assert_eq!(ask(gateway.admin(), "/livez").await.0, 200);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_agreed_to_http2_and_speaks_something_else_is_let_go() {
+    let gateway = gateway().await;
+    let trusted = &gateway.folder.certificate;
+    let mut stream = handshake(gateway.gateway.address(), trusted, b"h2").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut said = Vec::new();
+    drop(within("the end of the connection", stream.read_to_end(&mut said)).await);
+    assert!(!said.starts_with(b"HTTP/"), "{}", said.escape_ascii());
+    gateway.stop().await;
+}
+
+#[test]
+fn a_line_is_judged_by_all_that_was_said() {
+    let line = |expected| Case { name: "", bytes: Vec::new(), expected };
+    let found = |kind, stream, payload: &[u8]| Frame { kind, stream, payload: payload.to_vec() };
+    let goaway = || found(GOAWAY, 0, &[0, 0, 0, 0, 0, 0, 0, 1]);
+    let reset = || found(RST_STREAM, 1, &[0, 0, 0, 1]);
+    let pong = || found(PING, 0, AFTERWARDS);
+    let reply = || found(HEADERS, 1, b"");
+    for (expected, said, holds) in [
+        (Taken, vec![pong()], true),
+        (Taken, vec![], false),
+        (Taken, vec![reset(), pong()], false),
+        (Answered, vec![reply()], true),
+        (Answered, vec![found(HEADERS, 3, b"")], false),
+        (StreamError, vec![reset()], true),
+        (StreamError, vec![goaway()], true),
+        (StreamError, vec![reply()], false),
+        (ConnectionError, vec![reply(), goaway()], true),
+        (ConnectionError, vec![reset()], false),
+        (ConnectionError, vec![goaway(), reply()], false),
+        (ConnectionError, vec![], false),
+    ] {
+        assert_eq!(judge(&line(expected), &said), holds, "{expected:?} {said:?}");
+    }
+}
