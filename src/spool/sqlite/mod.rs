@@ -13,6 +13,7 @@ mod records;
 mod salvage;
 mod schema;
 mod shrink;
+mod sieve;
 mod stories;
 mod write;
 
@@ -24,6 +25,7 @@ use rusqlite::Connection;
 use self::file::{Folder, Lock};
 use self::formats::FORMAT;
 use self::schema::{Found, Refused, state};
+use self::sieve::Sieve;
 use super::digest::KeyHash;
 use super::error::OpenError;
 use super::event::RouteName;
@@ -43,6 +45,7 @@ pub(super) struct SqliteStore {
     connection: Connection,
     /// Row ids of route names, as far as committed.
     routes: HashMap<RouteName, i64>,
+    sieve: Sieve,
     /// The write-ahead log.
     log: PathBuf,
     /// Free pages are being given back.
@@ -71,9 +74,16 @@ pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Opening), 
     let reader = schema::reader(path).map_err(|error| engine(path, error))?;
     // A long look must not keep delivery from its bodies.
     let records = schema::reader(path).map_err(|error| engine(path, error))?;
-    let log = file::beside(path, "-wal");
-    let store =
-        SqliteStore { connection, routes: HashMap::new(), log, shrinking: false, _lock: lock };
+    let mut sieve = Sieve::default();
+    sieve.read(&connection, i64::MIN).map_err(|error| engine(path, error))?;
+    let store = SqliteStore {
+        connection,
+        sieve,
+        routes: HashMap::new(),
+        log: file::beside(path, "-wal"),
+        shrinking: false,
+        _lock: lock,
+    };
     let brought_up = match found {
         Found::Earlier(format) => Some((format, FORMAT)),
         Found::Nothing | Found::Current => None,
@@ -111,7 +121,10 @@ impl Store for SqliteStore {
             let pending = pending(row, &names).map_err(read)?;
             visit(pending);
         }
-        Ok(())
+        drop(rows);
+        drop(statement);
+        // What was read for this is not read again.
+        self.connection.execute_batch("PRAGMA shrink_memory").map_err(read)
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
