@@ -16,7 +16,6 @@ RUN mkdir -p benches src tests/it \
     && cp src/main.rs benches/convert.rs \
     && cp src/main.rs benches/hostile.rs \
     && cp src/main.rs benches/spool.rs \
-    && cp src/main.rs benches/templates.rs \
     && cp src/main.rs tests/it/main.rs \
     && touch src/lib.rs \
     && cargo build --release --locked --bin postgate

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         is_bounded &= mark.is_empty();
         println!(
             "{:<40} {:>9.2}  {:>9}  {outcome}{mark}",
-            case.name,
+            case.title(),
             took.as_secs_f64() * 1e3,
             memory / 1024
         );
@@ -53,6 +53,13 @@ struct Case {
 }
 
 impl Case {
+    fn title(&self) -> String {
+        match self.template {
+            Some(_) => format!("near a template ({}): {}", self.format, self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
     /// Time of the best of `rounds`, memory at its highest, and what came of it.
     fn run(&self, rounds: usize) -> (Duration, usize, String) {
         let rules = Rules {
@@ -218,42 +225,62 @@ fn pairs() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What makes matching against a template start over again and again.
+/// What makes matching against a template start over again and again: what the input begins with,
+/// what repeats, and what it ends with.
 fn near_misses() -> Vec<Case> {
     const JSON: &str = r#"{"a":"{ActionId}","p":"{Payout}","n":"{Note}","s":"{Status}"}"#;
+    const BARE: &str =
+        r#"{"a":"{ActionId}","p":{Payout},"n":"{Note}","s":"{Status}","u":"{SubId1}"}"#;
+    const XML: &str =
+        "<r><a>{ActionId}</a><p>{Payout}</p><n>{Note}</n><s>{Status}</s><u>{SubId1}</u></r>";
     const QUERY: &str = "https://a.example/?a={ActionId}&p={Payout}&n={Note}&s={Status}&token=t";
-    let case = |name, format, source: &str, text: String| Case {
-        name,
-        format,
-        text: text.into_bytes(),
-        template: Template::parse(source, Kind::Action, Some(format)).map(Arc::new).ok(),
+    const WORDS: &str = "a={ActionId}&n={Note}&p={Payout}&s={Status}&u={SubId1}";
+    const LITERALS: &str = "aaaaaaaa{Note}aaaaaaaaaaaaaaaa{Payout}aaaa";
+    let (json, xml, query) = (Format::Json, Format::Xml, Format::Query);
+    let near = |name, format, template, [head, piece, tail]: [&str; 3]| {
+        against(name, format, template, many(head, piece, tail))
     };
-    let (json, query) = (Format::Json, Format::Query);
-    let keys: Vec<String> = (0..900).map(|n| format!("\"k{n}\":\"{{Note}}\",")).collect();
-    let keys = keys.concat();
-    let known = format!("{{{keys}\"a\":\"{{ActionId}}\"}}");
-    let unknown = format!("{{{}}}", full(",", |n, x| format!("\"k{n}\":\"{}\"", x.len())));
     vec![
-        case(
-            "near a JSON template: notes",
+        near("members", json, JSON, [r#"{"a":""#, r#"","p":"1","n":""#, r#"","s":"x"}"#]),
+        near("quotes", json, JSON, [r#"{"a":""#, "\"", r#"","s":"x"}"#]),
+        near(
+            "members without a number",
             json,
-            JSON,
-            many(r#"{"a":""#, r#"","p":"1","n":""#, r#"","s":"x"}"#),
+            BARE,
+            [r#"{"a":""#, r#"","p":"#, r#","n":"","s":"","u":""}"#],
         ),
-        case("near a JSON template: quotes", json, JSON, many(r#"{"a":""#, "\"", r#"","s":"x"}"#)),
-        case("a JSON template of 900 keys", json, &known, unknown),
-        case("near a query template: notes", query, QUERY, many("a=1", "&n=&p=1&s=PENDING", "&s=")),
-        case(
-            "near a query template: ampersands",
-            query,
-            QUERY,
-            many("a=1&p=1&n=1&s=1&token=t", "&", ""),
+        near(
+            "ends",
+            json,
+            BARE,
+            [r#"{"a":"","p":1,"n":""#, r#"","s":"PENDING","u":""#, "\"} x\"}"],
         ),
-        case(
-            "near a query template: empty pairs",
-            query,
-            QUERY,
-            many("a=1&p=1&token=t", "&=", "&n=1&s=1"),
+        many_keys(),
+        near("elements", xml, XML, ["<r><a>", "</a><p>1</p><n>", "</n><s></s><u></u></r>"]),
+        near(
+            "comments",
+            xml,
+            XML,
+            ["<r><a>", "<!--</a>-->", "</a><p>1</p><n></n><s></s><u></u></r>"],
         ),
+        near("pairs", query, QUERY, ["a=1", "&n=&p=1&s=PENDING", "&s="]),
+        near("words", query, WORDS, ["a=&n=", "&p=1&s=PENDIN", "&u="]),
+        near("ampersands", query, QUERY, ["a=1&p=1&n=1&s=1&token=t", "&", ""]),
+        near("empty pairs", query, QUERY, ["a=1&p=1&token=t", "&=", "&n=1&s=1"]),
+        near("literals", query, LITERALS, ["aaaaaaaa", "a", "a"]),
     ]
+}
+
+/// Keys that the template has not, beside a template of many.
+fn many_keys() -> Case {
+    let keys: Vec<String> = (0..900).map(|n| format!("\"k{n}\":\"{{Note}}\",")).collect();
+    let template = format!("{{{}\"a\":\"{{ActionId}}\"}}", keys.concat());
+    let keys = full(",", |n, x| format!("\"k{n}\":\"{}\"", x.len()));
+    against("900 keys", Format::Json, &template, format!("{{{keys}}}"))
+}
+
+#[expect(clippy::expect_used, reason = "a case against no template would measure nothing")]
+fn against(name: &'static str, format: Format, template: &str, text: String) -> Case {
+    let template = Template::parse(template, Kind::Action, Some(format)).expect("it is a template");
+    Case { name, format, text: text.into_bytes(), template: Some(Arc::new(template)) }
 }

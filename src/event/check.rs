@@ -73,20 +73,32 @@ impl Check {
         }
     }
 
+    /// Whether a settled value has this shape.
+    pub(super) fn fits(self, text: &str) -> bool {
+        match self {
+            Self::Text | Self::Open => true,
+            Self::Word(words) => words.contains(&text),
+            Self::Decimal => is_decimal(text),
+            Self::Time => is_moment(text, Offset::Required),
+            Self::Date => is_date(text),
+            Self::Currency => is_currency(text),
+        }
+    }
+
     /// What is wrong with a settled value: the rest of a sentence that begins with the field.
     pub(super) fn complaint(self, text: &str) -> Option<String> {
-        let (fits, complaint) = match self {
+        if self.fits(text) {
+            return None;
+        }
+        let complaint = match self {
             Self::Text | Self::Open => return None,
-            Self::Word(words) if words.contains(&text) => return None,
             Self::Word(words) => return Some(format!("is none of {}", words.join(", "))),
-            Self::Decimal => (is_decimal(text), "is not a decimal number"),
-            Self::Time => {
-                (is_moment(text, Offset::Required), "is not an ISO 8601 time with offset")
-            }
-            Self::Date => (is_date(text), "is not an ISO 8601 date"),
-            Self::Currency => (is_currency(text), "is not a currency code of three letters"),
+            Self::Decimal => "is not a decimal number",
+            Self::Time => "is not an ISO 8601 time with offset",
+            Self::Date => "is not an ISO 8601 date",
+            Self::Currency => "is not a currency code of three letters",
         };
-        (!fits).then(|| complaint.to_owned())
+        Some(complaint.to_owned())
     }
 }
 
@@ -205,17 +217,13 @@ fn days_of(year: u32, month: u32) -> u32 {
 mod tests {
     use super::*;
 
-    fn fits(check: Check, text: &str) -> bool {
-        check.complaint(text).is_none()
-    }
-
     #[test]
     fn decimals() {
         for good in ["0", "27.75", "-5.00", "0.100", "719"] {
-            assert!(fits(Check::Decimal, good), "{good}");
+            assert!(Check::Decimal.fits(good), "{good}");
         }
         for bad in ["1,000.00", ".5", "5.", "1e3", "--1", "+1", " 1", "$5", "1.2.3", "-", "٣"] {
-            assert!(!fits(Check::Decimal, bad), "{bad}");
+            assert!(!Check::Decimal.fits(bad), "{bad}");
         }
     }
 
@@ -227,7 +235,7 @@ mod tests {
             "2000-02-29T23:59:60.123+05:30",
             "2024-09-10T10:42+02",
         ] {
-            assert!(fits(Check::Time, good), "{good}");
+            assert!(Check::Time.fits(good), "{good}");
         }
         for bad in [
             "2024-09-10T10:42:38",
@@ -249,11 +257,11 @@ mod tests {
             "24-09-10T10:42:38Z",
             "2024-09-10TéZ",
         ] {
-            assert!(!fits(Check::Time, bad), "{bad}");
+            assert!(!Check::Time.fits(bad), "{bad}");
         }
-        assert!(fits(Check::Date, "2024-09-10"));
-        assert!(fits(Check::Date, "2024-09-10T10:42:38"));
-        assert!(!fits(Check::Date, "10.09.2024"));
+        assert!(Check::Date.fits("2024-09-10"));
+        assert!(Check::Date.fits("2024-09-10T10:42:38"));
+        assert!(!Check::Date.fits("10.09.2024"));
     }
 
     #[test]
@@ -267,12 +275,12 @@ mod tests {
         let status = Check::Word(&["PENDING", "APPROVED"]);
         assert_eq!(settled(status, "Approved"), text("APPROVED"));
         assert_eq!(settled(status, "approvd"), text("approvd"));
-        assert!(fits(status, "APPROVED"));
-        assert!(!fits(status, "approvd"));
+        assert!(status.fits("APPROVED"));
+        assert!(!status.fits("approvd"));
         assert_eq!(settled(Check::Open, "Item_returned"), text("ITEM_RETURNED"));
         assert_eq!(settled(Check::Currency, "usd"), text("USD"));
         assert_eq!(settled(Check::Currency, "us dollar"), text("us dollar"));
-        assert!(!fits(Check::Currency, "us dollar"));
+        assert!(!Check::Currency.fits("us dollar"));
         assert_eq!(settled(Check::Text, "sale"), text("sale"));
     }
 

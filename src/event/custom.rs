@@ -4,13 +4,14 @@ use super::Malformed;
 use super::check::Scalar;
 use super::node::{Member, Node};
 use super::path::shown;
+use super::warnings::Warnings;
 
 /// Sorts members, makes one of repeated names, and turns what says nothing into null. `path` is
 /// where they stand, for `warnings` and for what is wrong.
 pub(super) fn settle<'a>(
     mut members: Vec<Member<'a>>,
     path: &str,
-    warnings: &mut Vec<String>,
+    warnings: &mut Warnings,
 ) -> Result<Vec<Member<'a>>, Malformed> {
     members.sort_by(|(left, _), (right, _)| left.cmp(right));
     let mut merged: Vec<Member<'a>> = Vec::with_capacity(members.len());
@@ -33,7 +34,7 @@ pub(super) fn settle<'a>(
 fn settle_value<'a>(
     node: Node<'a>,
     path: &dyn Fn() -> String,
-    warnings: &mut Vec<String>,
+    warnings: &mut Warnings,
 ) -> Result<Node<'a>, Malformed> {
     if node.is_empty() {
         return Ok(Node::Null);
@@ -54,7 +55,7 @@ fn settle_value<'a>(
         scalar => match Scalar::of(scalar) {
             Some(Scalar::Text(text)) => Ok(Node::Text(text)),
             Some(Scalar::Macro) => {
-                warnings.push(never_substituted(&path()));
+                warnings.add(|| never_substituted(&path()));
                 Ok(Node::Null)
             }
             _ => Ok(Node::Null),
@@ -95,7 +96,7 @@ mod tests {
     }
 
     fn settled(members: Vec<Member<'static>>) -> Result<Vec<Member<'static>>, Malformed> {
-        settle(members, "", &mut Vec::new())
+        settle(members, "", &mut Warnings::default())
     }
 
     #[test]
@@ -113,9 +114,10 @@ mod tests {
     fn a_name_without_end_is_not_repeated_in_every_warning() {
         let lost = || Node::List(vec![text("{A}"); 100]);
         let long: Member<'_> = ("x".repeat(100_000).into(), lost());
-        let mut warnings = Vec::new();
+        let mut warnings = Warnings::default();
         settle(vec![long], "", &mut warnings).unwrap();
-        assert_eq!(warnings.len(), 100);
+        assert_eq!(warnings.count(), 100);
+        let warnings = warnings.behind(Vec::new());
         assert!(warnings.iter().all(|warning| warning.len() < 200), "{}", warnings[0]);
     }
 
@@ -136,10 +138,11 @@ mod tests {
     #[test]
     fn a_macro_is_null_with_a_warning_in_either_order() {
         for pair in [[text("{A}"), Node::Null], [Node::Null, text("{A}")]] {
-            let mut warnings = Vec::new();
+            let mut warnings = Warnings::default();
             let members = pair.map(|node| ("a".into(), node)).to_vec();
             let settled = settle(members, "items[0].", &mut warnings).unwrap();
             assert_eq!(settled, [("a".into(), Node::Null)]);
+            let warnings = warnings.behind(Vec::new());
             assert_eq!(warnings, ["`items[0].a` holds a macro that was never substituted"]);
         }
     }

@@ -30,6 +30,7 @@ mod rows;
 mod section;
 mod spelling;
 mod template;
+mod warnings;
 mod xml;
 
 use std::borrow::Cow;
@@ -137,7 +138,8 @@ impl Event<'_> {
         self.record.value(self.key.as_deref()?)
     }
 
-    /// What a person should look at, in words: names of fields, never values.
+    /// What a person should look at, in words: names of fields, never values. Twenty at most, and
+    /// then that there are more.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -212,7 +214,9 @@ fn read<'a>(
     let mut section = Section::of_event(rules, format);
     section.absorb(members)?;
     section.absorb_beside(beside)?;
-    remarks.warnings.extend(warning.map(str::to_owned));
+    if let Some(warning) = warning {
+        remarks.warnings.add(|| warning.to_owned());
+    }
     let carried = section.take_carried();
     let record = section.finish("", remarks)?;
     let warnings = std::mem::take(&mut remarks.warnings);
@@ -220,7 +224,7 @@ fn read<'a>(
         kind: rules.kind,
         format,
         record,
-        warnings: joined(carried, warnings),
+        warnings: warnings.behind(carried),
         key: key(rules),
     })
 }
@@ -270,19 +274,6 @@ fn query<'a>(input: &Input<'a>) -> &'a [u8] {
 /// The parameter that is never part of the event.
 fn secret(rules: &Rules) -> Option<&str> {
     rules.secret_parameter.as_deref()
-}
-
-/// The warnings a canonical body brought along, then those that are new.
-fn joined(mut carried: Vec<String>, found: Vec<String>) -> Vec<String> {
-    if carried.is_empty() {
-        return found;
-    }
-    for warning in found {
-        if !carried.contains(&warning) {
-            carried.push(warning);
-        }
-    }
-    carried
 }
 
 fn key(rules: &Rules) -> Option<Cow<'static, str>> {
@@ -351,5 +342,18 @@ mod tests {
         let body = r#"{"payout":"x","warnings":["a"]}"#;
         let event = convert(&input("", body), &rules(Kind::Action)).unwrap();
         assert_eq!(event.warnings(), ["a", "`payout` is not a decimal number"]);
+    }
+
+    #[test]
+    fn a_thousand_macros_below_long_names_are_not_a_thousand_long_warnings() {
+        let name = "n".repeat(64);
+        let lost = vec![r#""{A}""#; 900].join(",");
+        let body = format!("{}[{lost}]{}", format!("{{\"{name}\":").repeat(30), "}".repeat(30));
+        let rules = Rules::of(Kind::Action);
+        let event = convert(&input("", &body), &rules).unwrap();
+        let canonical = event.to_canonical();
+        assert!(canonical.len() < 10 * body.len(), "{} of {}", canonical.len(), body.len());
+        let again = Input { body: &canonical, ..Input::default() };
+        assert_eq!(convert(&again, &rules).unwrap().to_canonical(), canonical);
     }
 }

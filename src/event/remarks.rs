@@ -3,6 +3,7 @@
 
 use super::node::{Member, Node};
 use super::path::shown;
+use super::warnings::Warnings;
 
 /// Where a value of the canonical body came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl By {
 
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Warnings,
     /// `None`: nobody asks.
     origins: Option<Vec<Origin>>,
     /// What holds for all values of the row at hand.
@@ -82,21 +83,17 @@ impl Remarks {
         Self { origins: Some(Vec::new()), ..Self::default() }
     }
 
-    pub(super) fn warn(&mut self, warning: String) {
-        self.warnings.push(warning);
-    }
-
     pub(super) fn into_origins(self) -> Vec<Origin> {
         self.origins.unwrap_or_default()
     }
 
     pub(super) fn mark(&self) -> Mark {
         let origins = self.origins.as_ref().map_or(0, Vec::len);
-        Mark { warnings: self.warnings.len(), origins }
+        Mark { warnings: self.warnings.count(), origins }
     }
 
     pub(super) fn has_warned_since(&self, mark: Mark) -> bool {
-        self.warnings.len() > mark.warnings
+        self.warnings.count() > mark.warnings
     }
 
     /// Forgets what was said since: of a row that is none.

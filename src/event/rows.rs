@@ -324,9 +324,9 @@ fn records<'a>(
     }
     remarks.leave_row();
     if has_lost_macros {
-        remarks.warn(format!(
-            "an entry of `{name}` holds nothing but macros that were never substituted"
-        ));
+        remarks.warnings.add(|| {
+            format!("an entry of `{name}` holds nothing but macros that were never substituted")
+        });
     }
     Ok(records)
 }
@@ -365,7 +365,7 @@ mod tests {
         assert_eq!((name, records.len()), ("items", 1));
         assert_eq!(records[0].value("sku"), Some("A"));
         assert_eq!(
-            remarks.warnings,
+            remarks.warnings.behind(Vec::new()),
             [
                 "`items[0].quantity` is not a decimal number",
                 "an entry of `items` holds nothing but macros that were never substituted"

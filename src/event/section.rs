@@ -109,12 +109,12 @@ impl<'a, 'r> Section<'a, 'r> {
             let value = match slot.value {
                 Scalar::Empty => None,
                 Scalar::Macro => {
-                    remarks.warn(never_substituted(&format!("{prefix}{name}")));
+                    remarks.warnings.add(|| never_substituted(&format!("{prefix}{name}")));
                     None
                 }
                 Scalar::Text(text) => {
                     if let Some(complaint) = self.names.check(index).complaint(&text) {
-                        remarks.warn(format!("`{prefix}{name}` {complaint}"));
+                        remarks.warnings.add(|| format!("`{prefix}{name}` {complaint}"));
                     }
                     Some(text)
                 }

@@ -1,5 +1,7 @@
 //! Values that say themselves where they end: a decimal is over where no digit follows.
 
+use std::borrow::Cow;
+
 use super::super::check::Check;
 use super::super::form;
 use super::text::Slot;
@@ -80,11 +82,11 @@ impl Gauge {
     fn fits(&self, value: &str) -> bool {
         let is_of_type = |value: &str| {
             let settled = self.check.settled(value);
-            self.check.complaint(settled.as_deref().unwrap_or(value)).is_none()
+            self.check.fits(settled.as_deref().unwrap_or(value))
         };
-        let decoded = || form::decode(value.as_bytes());
         is_of_type(value)
-            || (self.may_be_encoded && decoded().is_some_and(|value| is_of_type(&value)))
+            || (self.may_be_encoded
+                && matches!(form::decode(value.as_bytes()), Some(Cow::Owned(value)) if is_of_type(&value)))
     }
 }
 

@@ -239,24 +239,52 @@ fn is_split(value: &str) -> bool {
 pub(super) fn without_pairs<'t>(text: &'t str, name: &str) -> Option<Cow<'t, str>> {
     // Decoding makes a name at most three times shorter; most others need not be decoded.
     let lengths = name.len()..=name.len().saturating_mul(3);
-    let is_named = |pair: &&str| {
-        let raw = pair.split_once('=').map_or(*pair, |(raw, _)| raw);
+    let is_named = |pair: &str| {
+        let raw = pair.split_once('=').map_or(pair, |(raw, _)| raw);
         lengths.contains(&raw.len())
             && form::decode(raw.as_bytes()).is_some_and(|decoded| decoded == name)
     };
-    match text.split('&').filter(&is_named).take(2).count() {
-        0 => Some(Cow::Borrowed(text)),
-        1 => {
-            // Straight into the text: a list of the pairs would take many times as much.
-            let mut rest = String::with_capacity(text.len());
-            for (number, pair) in text.split('&').filter(|pair| !is_named(pair)).enumerate() {
-                if number > 0 {
-                    rest.push('&');
-                }
-                rest.push_str(pair);
-            }
-            Some(Cow::Owned(rest))
+    let mut found = None;
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'&', text.as_bytes());
+    for end in ends.chain(std::iter::once(text.len())) {
+        let pair = text.get(start..end).unwrap_or_default();
+        if pair.len() >= name.len() && is_named(pair) && found.replace(start..end).is_some() {
+            return None;
         }
-        _ => None,
+        start = end + 1;
+    }
+    let Some(pair) = found else { return Some(Cow::Borrowed(text)) };
+    // With the `&` behind it, or before it where it is the last.
+    let (from, to) = if pair.end < text.len() {
+        (pair.start, pair.end + 1)
+    } else {
+        (pair.start.saturating_sub(1), pair.end)
+    };
+    let [before, behind] = [text.get(..from), text.get(to..)].map(Option::unwrap_or_default);
+    Some(Cow::Owned([before, behind].concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_pairs;
+
+    #[test]
+    fn one_pair_of_the_name_is_taken_out_wherever_it_stands() {
+        for (text, left) in [
+            ("", Some("")),
+            ("a=1&b=2", Some("a=1&b=2")),
+            ("token=t", Some("")),
+            ("token", Some("")),
+            ("token=t&a=1&b=2", Some("a=1&b=2")),
+            ("a=1&token=t&b=2", Some("a=1&b=2")),
+            ("a=1&b=2&to%6Ben=t=t", Some("a=1&b=2")),
+            ("&token=t&", Some("&")),
+            ("a=1&tokens=t&toke=n", Some("a=1&tokens=t&toke=n")),
+            ("token=t&a=1&token=t", None),
+            ("token&token", None),
+        ] {
+            assert_eq!(without_pairs(text, "token").as_deref(), left, "{text}");
+        }
     }
 }
