@@ -122,9 +122,10 @@ fn is_of(kept: &Kept, request: &http1::Request<'_>) -> bool {
                 .is_ok_and(|event| event.to_canonical() == *body)
         }
         Kept::Malformed(malformed) => {
-            malformed.body == request.body
-                && malformed.query.as_deref() == request.query()
-                && malformed.client.parse().is_ok_and(is_sender)
+            let received = &malformed.received;
+            received.body == request.body
+                && received.query.as_deref() == request.query()
+                && received.client.parse().is_ok_and(is_sender)
         }
     }
 }

@@ -14,7 +14,6 @@ mod forwarded;
 pub mod fuzzing;
 mod head;
 mod kept;
-mod promise;
 mod reply;
 mod route;
 mod secret;
@@ -35,10 +34,11 @@ pub use settings::{
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
@@ -48,13 +48,13 @@ use self::admit::HeadRefusal;
 use self::bodies::Bodies;
 use self::body::BodyError;
 use self::head::HeadRules;
-use self::promise::{Arrived, Converted};
+use self::kept::Arrived;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Asked, Route, Routes};
 use crate::clock;
-use crate::event::{self, Input, Rules};
+use crate::event::{self, Event, Format, Rules};
 use crate::net::Origin;
-use crate::spool::{EventId, RouteName, Spool};
+use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
 
 /// The front door: everything that a request meets.
@@ -198,20 +198,91 @@ impl Front {
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
         let at = clock::now();
-        let arrived = Arrived { id: EventId::new(at), at, client, began };
-        let converted =
-            event::convert(&input(head, &body), &route.rules).map(|event| Converted::new(&event));
-        let event = match converted {
+        let arrived = Arrived { id: EventId::new(at), at, client, head, body };
+        let converted = event::convert(&arrived.input(), &route.rules);
+        let event = match converted.map(|event| Converted::new(&event)) {
             Ok(event) => event,
-            Err(malformed) => {
-                return self.keep(route, &arrived, head, body, malformed).await.map_err(refused);
-            }
+            Err(malformed) => return self.keep(route, arrived, malformed).await.map_err(refused),
         };
         let promised = match &route.forward {
-            None => self.store(route, &arrived, event).await,
-            Some(forward) => self.forward(route, forward, &arrived, event).await,
+            None => self.store(route, arrived, event, began).await,
+            Some(forward) => self.forward(route, forward, &arrived, event, began).await,
         };
         promised.map(|id| route.replies.success(id)).map_err(refused)
+    }
+
+    /// Makes an event durable; the id that the sender is promised.
+    async fn store(
+        &self,
+        route: &Route,
+        arrived: Arrived<'_>,
+        event: Converted,
+        began: Instant,
+    ) -> Result<EventId, Refusal> {
+        let accepted = Accepted {
+            id: arrived.id,
+            route: RouteName::clone(&route.name),
+            key: event.key,
+            at: arrived.at,
+            body: event.body,
+            received: Some(arrived.into_received(Some(event.format), route.secret.as_ref())),
+        };
+        match self.spool.append(accepted).await.map_err(Refusal::Spool)? {
+            Receipt::Stored(id) => {
+                route.metrics.accepted(&id, place(event.format), began.elapsed());
+                Ok(id)
+            }
+            Receipt::Repeat(first) => {
+                route.metrics.repeated(&first, began.elapsed());
+                Ok(first)
+            }
+        }
+    }
+
+    /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream
+    /// never sees half of one.
+    async fn forward(
+        &self,
+        route: &Route,
+        forward: &Forward,
+        arrived: &Arrived<'_>,
+        event: Converted,
+        began: Instant,
+    ) -> Result<EventId, Refusal> {
+        let (id, at) = (arrived.id, arrived.at);
+        let forwarding = forward.start(ForwardedEvent { id, accepted: at, body: event.body });
+        // It ends without an outcome only by a panic of ours: the sender has to try again.
+        let outcome = self.forwards.spawn(forwarding).await.unwrap_or(Forwarded::Unavailable);
+        match outcome {
+            Forwarded::Delivered => {
+                route.metrics.forwarded(&id, began.elapsed());
+                Ok(id)
+            }
+            Forwarded::Refused => Err(Refusal::UpstreamRefused),
+            Forwarded::Unavailable => Err(Refusal::UpstreamUnavailable),
+        }
+    }
+
+    /// Keeps what was not understood, raw.
+    async fn keep(
+        &self,
+        route: &Route,
+        arrived: Arrived<'_>,
+        malformed: event::Malformed,
+    ) -> Result<Reply, Refusal> {
+        let kept = self.spool.quarantine(Malformed {
+            id: arrived.id,
+            route: RouteName::clone(&route.name),
+            at: arrived.at,
+            reason: malformed.to_string(),
+            received: arrived.into_received(malformed.format, route.secret.as_ref()),
+        });
+        let id = kept.await.map_err(Refusal::Spool)?;
+        route.metrics.quarantined(&id, &malformed);
+        match route.on_malformed {
+            OnMalformed::Quarantine => Err(Refusal::Malformed(malformed)),
+            OnMalformed::Accept => Ok(route.replies.success(id)),
+        }
     }
 }
 
@@ -228,6 +299,28 @@ impl HouseRules {
         }
         Self { gate: Gate::new(&settings.allowlist), routes }
     }
+}
+
+/// What is left of a converted request: nothing of it borrows the body any more.
+struct Converted {
+    key: Option<String>,
+    body: Bytes,
+    format: Format,
+}
+
+impl Converted {
+    fn new(event: &Event<'_>) -> Self {
+        Self {
+            key: event.key().map(str::to_owned),
+            body: Bytes::from(event.to_canonical()),
+            format: event.format(),
+        }
+    }
+}
+
+/// The place in [`Format::ALL`], as the metrics count.
+fn place(format: Format) -> usize {
+    Format::ALL.iter().position(|&one| one == format).unwrap_or_default()
 }
 
 fn nowhere(refusal: Refusal) -> Refused<'static> {
@@ -247,14 +340,6 @@ fn without_reading(body: &impl Body, head: &Parts, mut reply: Reply) -> Reply {
 fn is_encoded(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-fn input<'a>(head: &'a Parts, body: &'a Bytes) -> Input<'a> {
-    Input {
-        content_type: head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
-        query: strict::received(head),
-        body,
-    }
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ pub fn spool(telemetry: Arc<Telemetry>) -> (Spool, Journal) {
         commands,
         places: Arc::new(Semaphore::new(usize::try_from(PLACES).unwrap_or_default())),
         ended,
+        keep_received: true,
         dedup_window: std::time::Duration::ZERO,
     };
     (Spool { shared: Arc::new(shared) }, Journal { commands: received, _alive: alive })
