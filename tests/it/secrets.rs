@@ -1,7 +1,7 @@
 //! What must be known to nobody: secrets in every place of the configuration, traffic good and bad
 //! at the most talkative level, and then a search through everything that the gateway has said.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use http::StatusCode;
 
@@ -126,6 +126,14 @@ fn printed(folder: &Folder, arguments: &[&str]) -> String {
     [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat()
 }
 
+/// What is said to anybody, and to an operator who knows the token.
+async fn metrics(admin: SocketAddr) -> [(&'static str, String); 2] {
+    let refused = ask(admin, "/metrics").await.1;
+    let metrics = ask_as(admin, "/metrics", SECRETS[0].1).await.1;
+    assert!(metrics.contains("postgate_requests_refused"), "{metrics}");
+    [("refused metrics", refused), ("metrics", metrics)]
+}
+
 #[tokio::test]
 async fn no_secret_is_in_anything_that_is_said() {
     let upstream = Upstream::start().await;
@@ -137,10 +145,7 @@ async fn no_secret_is_in_anything_that_is_said() {
     let mut said = vec![("answers", traffic(&gateway, &folder).await)];
     upstream.received(3).await;
 
-    said.push(("refused metrics", ask(gateway.admin, "/metrics").await.1));
-    let metrics = ask_as(gateway.admin, "/metrics", SECRETS[0].1).await.1;
-    assert!(metrics.contains("postgate_requests_refused"), "{metrics}");
-    said.push(("metrics", metrics));
+    said.extend(metrics(gateway.admin).await);
     for command in [
         &["check"][..],
         &["check", "--json"],
