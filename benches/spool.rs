@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use postgate::clock;
 use postgate::spool::{
-    Accepted, Attempt, EventId, Lease, RouteName, Spool, SpoolSettings, Verdict,
+    Accepted, Attempt, EventId, Header, Lease, Received, RouteName, Spool, SpoolSettings, Verdict,
 };
 use postgate::telemetry::Telemetry;
 
 /// A usual canonical body.
 const BODY_BYTES: usize = 900;
+/// What it was made of.
+const RECEIVED_BYTES: usize = 800;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -25,16 +27,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build()?;
     for (concurrency, events) in [(1, 2_000), (32, 30_000), (256, 100_000), (1024, 150_000)] {
-        runtime.block_on(through(concurrency, events))?;
+        for keep_received in [true, false] {
+            let settings = |folder: &Path| SpoolSettings { keep_received, ..settings(folder) };
+            runtime.block_on(through(settings, concurrency, events))?;
+        }
     }
     let backlog = std::env::args().find_map(|argument| argument.parse().ok());
     runtime.block_on(reopened(backlog.unwrap_or(100_000)))
 }
 
 /// Appends and settles side by side.
-async fn through(concurrency: usize, events: usize) -> Result<(), Box<dyn std::error::Error>> {
+async fn through(
+    settings: impl Fn(&Path) -> SpoolSettings,
+    concurrency: usize,
+    events: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let spool = Spool::open(&settings(folder.path()), Arc::new(Telemetry::new()))?;
+    let settings = settings(folder.path());
+    let spool = Spool::open(&settings, Arc::new(Telemetry::new()))?;
     let route = RouteName::from("actions");
     let began = Usage::now();
     let (spool_2, route_2) = (spool.clone(), RouteName::clone(&route));
@@ -51,7 +61,10 @@ async fn through(concurrency: usize, events: usize) -> Result<(), Box<dyn std::e
         ended?;
     }
     spool.close().await;
-    report(&format!("{concurrency:>4} at once"), events, &began);
+    let requests = if settings.keep_received { "with" } else { "without" };
+    let size = std::fs::metadata(&settings.path)?.len() / u64::try_from(events.max(1))?;
+    report(&format!("{concurrency:>4} at once, {requests:>7} requests"), events, &began);
+    println!("      {size} bytes of file for each");
     Ok(())
 }
 
@@ -129,6 +142,24 @@ fn event(route: &RouteName, task: usize, number: usize) -> Accepted {
         key: Some(key),
         at,
         body: Bytes::from(body),
+        received: Some(received()),
+    }
+}
+
+/// A usual request.
+fn received() -> Received {
+    let header = |name: &str, value: &'static [u8]| Header {
+        name: name.to_owned(),
+        value: Bytes::from_static(value),
+    };
+    Received {
+        client: "192.0.2.17".to_owned(),
+        method: "POST".to_owned(),
+        content_type: Some(Bytes::from_static(b"application/json")),
+        query: None,
+        headers: vec![header("user-agent", b"Jakarta Commons-HttpClient/3.0.1")],
+        format: Some("json".to_owned()),
+        body: Bytes::from_static(&[b' '; RECEIVED_BYTES]),
     }
 }
 
@@ -148,6 +179,7 @@ fn settings(folder: &Path) -> SpoolSettings {
         path: folder.join("spool.db"),
         max_bytes: 8 << 30,
         quarantine_percent: 25,
+        keep_received: true,
         keep_delivered: day,
         dedup_window: day,
     }

@@ -309,6 +309,7 @@ mod tests {
             path: folder.path().join("spool.db"),
             max_bytes: 1 << 30,
             quarantine_percent: 25,
+            keep_received: true,
             keep_delivered: Duration::from_hours(1),
             dedup_window: Duration::ZERO,
         };
@@ -320,6 +321,7 @@ mod tests {
             key: None,
             at,
             body: Bytes::from_static(br#"{"event":"action"}"#),
+            received: None,
         };
         let id = spool.append(event).await.unwrap().id();
         (Desk::new(spool, Convert::new(|_| Err("no".to_owned()))), id)

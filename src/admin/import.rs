@@ -11,7 +11,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
-use crate::spool::{Attempt, Contents, EventId, Header, Malformed, Place, Record, State, Story};
+use crate::spool::{
+    Attempt, Contents, EventId, Header, Malformed, Place, Received, Record, State, Story,
+};
 
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -35,7 +37,7 @@ struct Line<'a> {
     history: Vec<Attempted<'a>>,
     key_hash: Option<String>,
     #[serde(borrow)]
-    received: Option<Received<'a>>,
+    received: Option<Came<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +51,7 @@ struct Attempted<'a> {
 }
 
 #[derive(Deserialize)]
-struct Received<'a> {
+struct Came<'a> {
     #[serde(default)]
     client: String,
     method: String,
@@ -59,6 +61,7 @@ struct Received<'a> {
     query: Option<&'a RawValue>,
     #[serde(borrow, default)]
     headers: Vec<(String, &'a RawValue)>,
+    format: Option<String>,
     #[serde(borrow)]
     body: &'a RawValue,
 }
@@ -83,34 +86,39 @@ pub(super) fn story(line: &str) -> Result<Story, String> {
         reason: line.reason,
     };
     let contents = match (state, line.body, line.received) {
-        (State::Quarantined, None, Some(received)) => malformed(&record, &received)?,
+        (State::Quarantined, None, Some(came)) => Contents::Malformed(Malformed {
+            id: record.id,
+            route: record.route.clone(),
+            at: record.accepted,
+            reason: record.reason.clone().unwrap_or_default(),
+            received: received(&came)?,
+        }),
         (State::Quarantined, ..) => return Err("received: missing".to_owned()),
-        (_, Some(body), None) => Contents::Event {
+        (_, Some(body), came) => Contents::Event {
             body: bytes("body", body)?,
             key: line.key_hash.map(|hash| read("key_hash", &hash)).transpose()?,
             attempts: line.history.iter().map(attempt).collect::<Result<_, _>>()?,
+            received: came.as_ref().map(received).transpose()?,
         },
         _ => return Err("body: missing".to_owned()),
     };
-    let (Contents::Event { body, .. } | Contents::Malformed(Malformed { body, .. })) = &contents;
+    let (Contents::Event { body, .. }
+    | Contents::Malformed(Malformed { received: Received { body, .. }, .. })) = &contents;
     record.bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     Ok(Story { record, contents })
 }
 
-fn malformed(record: &Record, received: &Received<'_>) -> Result<Contents, String> {
+fn received(came: &Came<'_>) -> Result<Received, String> {
     let optional = |name, text: Option<&RawValue>| text.map(|text| bytes(name, text)).transpose();
-    Ok(Contents::Malformed(Malformed {
-        id: record.id,
-        route: record.route.clone(),
-        at: record.accepted,
-        reason: record.reason.clone().unwrap_or_default(),
-        method: received.method.clone(),
-        content_type: optional("received.content_type", received.content_type)?,
-        query: optional("received.query", received.query)?,
-        client: received.client.clone(),
-        headers: received.headers.iter().map(header).collect::<Result<_, _>>()?,
-        body: bytes("received.body", received.body)?,
-    }))
+    Ok(Received {
+        client: came.client.clone(),
+        method: came.method.clone(),
+        content_type: optional("received.content_type", came.content_type)?,
+        query: optional("received.query", came.query)?,
+        headers: came.headers.iter().map(header).collect::<Result<_, _>>()?,
+        format: came.format.clone(),
+        body: bytes("received.body", came.body)?,
+    })
 }
 
 fn header((name, value): &(String, &RawValue)) -> Result<Header, String> {
@@ -165,12 +173,14 @@ mod tests {
     use super::super::record::Told;
     use super::*;
 
-    const EVENT: &str = r#"{"id":"018bcfe5-6800-7000-8000-00000000000b","state":"dead","route":"actions","accepted":"2023-11-14T22:13:20.005Z","attempts":2,"replays":1,"repeats":3,"bytes":26,"settled":"2023-11-14T22:13:21Z","status":404,"reason":"answered 404 Not Found","body":{"payout":"0.10","n":1.50},"history":[{"attempt":2,"at":"2023-11-14T22:13:21Z","status":404,"outcome":"answered 404 Not Found","answer":"{\"no\":1}"}],"key_hash":"00010203040506ff"}"#;
+    const EVENT: &str = r#"{"id":"018bcfe5-6800-7000-8000-00000000000b","state":"dead","route":"actions","accepted":"2023-11-14T22:13:20.005Z","attempts":2,"replays":1,"repeats":3,"bytes":26,"settled":"2023-11-14T22:13:21Z","status":404,"reason":"answered 404 Not Found","body":{"payout":"0.10","n":1.50},"history":[{"attempt":2,"at":"2023-11-14T22:13:21Z","status":404,"outcome":"answered 404 Not Found","answer":"{\"no\":1}"}],"key_hash":"00010203040506ff","received":{"client":"192.0.2.1","method":"GET","content_type":null,"query":"a=1","headers":[],"format":"query","body":""}}"#;
+    /// One of a version that kept no request beside an event.
+    const BARE: &str = r#"{"id":"018bcfe5-6800-7000-8000-00000000000c","state":"pending","route":"actions","accepted":"2023-11-14T22:13:20Z","attempts":0,"replays":0,"repeats":0,"bytes":2,"body":{},"history":[]}"#;
     const MALFORMED: &str = r#"{"id":"018bcfe5-6800-7000-8000-00000000000d","state":"quarantined","route":"actions","accepted":"2023-11-14T22:13:20Z","attempts":0,"replays":0,"repeats":3,"bytes":2,"reason":"neither","received":{"client":"192.0.2.1","method":"POST","content_type":"a/b","query":null,"headers":[["via","x"]],"body":{"base64":"/w4="}}}"#;
 
     #[test]
     fn what_was_exported_reads_as_it_was() {
-        for line in [EVENT, MALFORMED] {
+        for line in [EVENT, BARE, MALFORMED] {
             let story = story(line).unwrap();
             assert_eq!(serde_json::to_string(&Told::new(&story)).unwrap(), line);
         }
@@ -184,7 +194,8 @@ mod tests {
             ("2023-11-14T22:13:20.005Z", "noon", "accepted: "),
             ("00010203040506ff", "zz", "key_hash: "),
             ("{\"payout\":\"0.10\",\"n\":1.50}", "7", "body: neither an object nor text"),
-            ("\"body\"", "\"bodies\"", "body: missing"),
+            ("\"body\":{", "\"bodies\":{", "body: missing"),
+            ("\"query\":\"a=1\"", "\"query\":7", "received.query: neither"),
             ("\"route\":", "\"way\":", "missing field `route`"),
         ] {
             let wrong_line = EVENT.replacen(from, to, 1);

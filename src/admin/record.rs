@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
-use crate::spool::{Compaction, Contents, EventId, Inspection, Operated, Record, State, Story};
+use crate::spool::{
+    Compaction, Contents, EventId, Inspection, Operated, Received, Record, State, Story,
+};
 
 /// A line of a list. What does not apply is left out.
 #[derive(Serialize)]
@@ -64,9 +66,11 @@ enum Holding<'a> {
         history: Vec<Attempted<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         key_hash: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        received: Option<Came<'a>>,
     },
     Malformed {
-        received: Received<'a>,
+        received: Came<'a>,
     },
 }
 
@@ -80,14 +84,32 @@ struct Attempted<'a> {
     answer: Option<Text<'a>>,
 }
 
+/// A request as it came.
 #[derive(Serialize)]
-struct Received<'a> {
+struct Came<'a> {
     client: &'a str,
     method: &'a str,
     content_type: Option<Text<'a>>,
     query: Option<Text<'a>>,
     headers: Vec<(&'a str, Text<'a>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'a str>,
     body: Text<'a>,
+}
+
+impl<'a> Came<'a> {
+    fn new(received: &'a Received) -> Self {
+        let headers = received.headers.iter();
+        Self {
+            client: &received.client,
+            method: &received.method,
+            content_type: received.content_type.as_ref().map(Text::new),
+            query: received.query.as_ref().map(Text::new),
+            headers: headers.map(|header| (&*header.name, Text::new(&header.value))).collect(),
+            format: received.format.as_deref(),
+            body: Text::new(&received.body),
+        }
+    }
 }
 
 /// Bytes as they are, where JSON can hold them.
@@ -102,7 +124,7 @@ enum Text<'a> {
 impl<'a> Told<'a> {
     pub(super) fn new(story: &'a Story) -> Self {
         let contents = match &story.contents {
-            Contents::Event { body, key, attempts } => Holding::Event {
+            Contents::Event { body, key, attempts, received } => Holding::Event {
                 body: Text::json(body),
                 key_hash: key.map(|key| key.to_string()),
                 history: attempts
@@ -115,21 +137,11 @@ impl<'a> Told<'a> {
                         answer: (!attempt.answer.is_empty()).then(|| Text::new(&attempt.answer)),
                     })
                     .collect(),
+                received: received.as_ref().map(Came::new),
             },
-            Contents::Malformed(received) => Holding::Malformed {
-                received: Received {
-                    client: &received.client,
-                    method: &received.method,
-                    content_type: received.content_type.as_ref().map(Text::new),
-                    query: received.query.as_ref().map(Text::new),
-                    headers: received
-                        .headers
-                        .iter()
-                        .map(|header| (header.name.as_str(), Text::new(&header.value)))
-                        .collect(),
-                    body: Text::new(&received.body),
-                },
-            },
+            Contents::Malformed(malformed) => {
+                Holding::Malformed { received: Came::new(&malformed.received) }
+            }
         };
         Self { record: Line::new(&story.record), contents }
     }

@@ -209,10 +209,11 @@ pub fn conversion(settings: &Settings) -> Convert {
 fn convert_by(rules: impl Fn(&RouteName) -> Option<Rules> + Send + Sync + 'static) -> Convert {
     Convert::new(move |malformed: &Malformed| {
         let rules = rules(&malformed.route).ok_or("its route is no longer configured")?;
+        let received = &malformed.received;
         let input = Input {
-            content_type: malformed.content_type.as_deref(),
-            query: malformed.query.as_deref(),
-            body: &malformed.body,
+            content_type: received.content_type.as_deref(),
+            query: received.query.as_deref(),
+            body: &received.body,
         };
         let event = event::convert(&input, &rules).map_err(|error| error.to_string())?;
         Ok(Reread { key: event.key().map(str::to_owned), body: event.to_canonical().into() })

@@ -3,12 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::Route;
 use super::key::Key;
 use super::quantity::{amount, count, duration, size};
 use super::raw::{RawLimits, RawSize};
 use super::report::Report;
 use crate::event;
-use crate::ingress::RequestLimits;
+use crate::ingress::{Delivery, RequestLimits};
 
 /// Shorter ones break honest senders on a slow line; longer ones let idle connections pile up.
 const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
@@ -37,6 +38,23 @@ pub(super) fn limits(raw: &RawLimits, report: &mut Report) -> Limits {
         shutdown_time,
         requests: requests(raw, report),
         events: depth.zip(fields).map(|(depth, fields)| event::Limits { depth, fields }),
+    }
+}
+
+/// Who waits for the upstream's outcome when the process ends would not be told it.
+pub(super) fn outlasted(shutdown_time: Option<Duration>, routes: &[Route], report: &mut Report) {
+    let Some(shutdown_time) = shutdown_time else { return };
+    let outlasts = |route: &&Route| {
+        let direct = route.ingress.delivery == Delivery::Direct;
+        direct && route.deliver.retry.direct_time > shutdown_time
+    };
+    for route in routes.iter().filter(outlasts) {
+        let what = format!(
+            "is shorter than the retry.direct_time of the route \"{}\": at the end of the process \
+             its senders may go unanswered",
+            route.ingress.name
+        );
+        report.warn(&key("shutdown_time"), what, "make it longer, or retry.direct_time shorter");
     }
 }
 
@@ -94,7 +112,7 @@ fn key(name: &str) -> Key {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::problems;
+    use super::super::tests::{problems, settings};
 
     #[test]
     fn one_request_of_one_address_always_fits() {
@@ -130,5 +148,17 @@ mod tests {
             assert_eq!(problems(&[(key, at)]), [""; 0], "{key} = {at}");
             assert_eq!(problems(&[(key, past)]), [key], "{key} = {past}");
         }
+    }
+
+    #[test]
+    fn a_direct_sender_is_answered_before_the_end() {
+        let warned = |delivery: &str, direct_time: &str| {
+            let changes = [("routes[0].delivery", delivery), ("retry.direct_time", direct_time)];
+            let warnings = settings(&changes).warnings;
+            warnings.iter().any(|warning| warning.key == "limits.shutdown_time")
+        };
+        assert!(warned("\"direct\"", "\"12001ms\""));
+        assert!(!warned("\"direct\"", "\"12s\""));
+        assert!(!warned("\"queued\"", "\"13s\""));
     }
 }

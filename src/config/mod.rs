@@ -198,6 +198,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
     let base =
         Draft::default().with((&upstream_key, &raw.upstream), (&retry_key, &raw.retry), report);
     let routes = routes::routes(raw.routes, &base, limits.events, report);
+    limits::outlasted(limits.shutdown_time, &routes, report);
     Some(Settings {
         listen: listen?,
         server_names,

@@ -92,6 +92,7 @@ pub(super) struct RawSpool {
     pub(super) path: String,
     pub(super) max_bytes: RawSize,
     pub(super) quarantine_share: f64,
+    pub(super) keep_received: bool,
     pub(super) keep_delivered: String,
 }
 

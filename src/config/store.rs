@@ -53,6 +53,7 @@ pub(super) fn spool(
         path,
         max_bytes: max_bytes?,
         quarantine_percent: quarantine_percent?,
+        keep_received: raw.keep_received,
         keep_delivered: keep_delivered?,
         dedup_window: dedup_window?,
     })

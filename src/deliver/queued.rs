@@ -149,6 +149,7 @@ mod tests {
             path: folder.path().join("spool.db"),
             max_bytes: 1 << 30,
             quarantine_percent: 25,
+            keep_received: true,
             keep_delivered: Duration::from_hours(1),
             dedup_window: Duration::ZERO,
         };
@@ -163,6 +164,7 @@ mod tests {
             key: None,
             at,
             body: Bytes::from_static(body.as_bytes()),
+            received: None,
         };
         spool.append(accepted).await.expect("room").id()
     }

@@ -1,11 +1,17 @@
-//! What of a request's head is kept with a request that was not understood: what tells by which
-//! software and on which way it came. Never: the secret, credentials, cookies.
+//! What of a request is kept: what came, and what tells by which software and on which way. Never:
+//! the secret, credentials, cookies.
 
-use http::HeaderMap;
-use http::header::{HeaderName, USER_AGENT, VIA};
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, USER_AGENT, VIA};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
 use super::secret::Secret;
-use crate::spool::Header;
+use crate::clock::Timestamp;
+use crate::event::{Format, Input};
+use crate::spool::{EventId, Header, Received};
 
 /// Names by which a log of somebody else's can be searched for the request.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -17,8 +23,51 @@ const KEPT: [HeaderName; 4] = [USER_AGENT, VIA, X_REQUEST_ID, TRACEPARENT];
 /// More of a value explains nothing.
 const MOST_VALUE_BYTES: usize = 256;
 
+/// A request that came in, before anybody has understood it.
+pub(super) struct Arrived<'a> {
+    pub(super) id: EventId,
+    pub(super) at: Timestamp,
+    pub(super) client: IpAddr,
+    pub(super) head: &'a Parts,
+    pub(super) body: Bytes,
+}
+
+impl Arrived<'_> {
+    /// It as conversion looks at it.
+    pub(super) fn input(&self) -> Input<'_> {
+        Input {
+            content_type: self.head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
+            query: self.head.uri.query().map(str::as_bytes),
+            body: &self.body,
+        }
+    }
+
+    /// It as it is kept: without the secret of its route. `format` is what it was read as.
+    pub(super) fn into_received(self, format: Option<Format>, secret: Option<&Secret>) -> Received {
+        let Self { client, head, body, .. } = self;
+        let content_type = head.headers.get(CONTENT_TYPE);
+        let query = head.uri.query();
+        let (query, body) = match secret {
+            Some(secret) => (
+                query.and_then(|query| secret.out_of_query(query)),
+                secret.out_of_body(body, format),
+            ),
+            None => (query.map(|query| Bytes::copy_from_slice(query.as_bytes())), body),
+        };
+        Received {
+            client: client.to_string(),
+            method: head.method.to_string(),
+            content_type: content_type.map(|value| Bytes::copy_from_slice(value.as_bytes())),
+            query,
+            headers: headers(&head.headers, secret),
+            format: format.map(|format| format.as_str().to_owned()),
+            body,
+        }
+    }
+}
+
 /// The first of each name, as received, as far as it is kept.
-pub(super) fn headers(headers: &HeaderMap, secret: Option<&Secret>) -> Vec<Header> {
+fn headers(headers: &HeaderMap, secret: Option<&Secret>) -> Vec<Header> {
     let is_secret = |name: &HeaderName| secret.is_some_and(|secret| secret.is_header(name));
     let kept = KEPT.into_iter().filter(|name| !is_secret(name)).filter_map(|name| {
         let value = headers.get(&name)?.as_bytes();

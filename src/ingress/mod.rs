@@ -36,7 +36,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
@@ -46,10 +46,11 @@ use self::admit::HeadRefusal;
 use self::bodies::Bodies;
 use self::body::BodyError;
 use self::head::HeadRules;
+use self::kept::Arrived;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Asked, Route, Routes};
-use crate::clock::{self, Timestamp};
-use crate::event::{self, Event, Format, Input, Rules};
+use crate::clock;
+use crate::event::{self, Event, Format, Rules};
 use crate::net::{Conn, Origin};
 use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
@@ -196,19 +197,15 @@ impl Front {
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
         let at = clock::now();
-        let id = EventId::new(at);
-        let converted =
-            event::convert(&input(head, &body), &route.rules).map(|event| Converted::new(&event));
-        let event = match converted {
+        let arrived = Arrived { id: EventId::new(at), at, client, head, body };
+        let converted = event::convert(&arrived.input(), &route.rules);
+        let event = match converted.map(|event| Converted::new(&event)) {
             Ok(event) => event,
-            Err(malformed) => {
-                let arrived = Arrived { id, at, client };
-                return self.keep(route, arrived, head, body, malformed).await.map_err(refused);
-            }
+            Err(malformed) => return self.keep(route, arrived, malformed).await.map_err(refused),
         };
         let promised = match &route.forward {
-            None => self.store(route, id, at, event, began).await,
-            Some(forward) => self.forward(route, forward, id, at, event, began).await,
+            None => self.store(route, arrived, event, began).await,
+            Some(forward) => self.forward(route, forward, &arrived, event, began).await,
         };
         promised.map(|id| route.replies.success(id)).map_err(refused)
     }
@@ -217,21 +214,21 @@ impl Front {
     async fn store(
         &self,
         route: &Route,
-        id: EventId,
-        at: Timestamp,
+        arrived: Arrived<'_>,
         event: Converted,
         began: Instant,
     ) -> Result<EventId, Refusal> {
         let accepted = Accepted {
-            id,
+            id: arrived.id,
             route: RouteName::clone(&route.name),
             key: event.key,
-            at,
+            at: arrived.at,
             body: event.body,
+            received: Some(arrived.into_received(Some(event.format), route.secret.as_ref())),
         };
         match self.spool.append(accepted).await.map_err(Refusal::Spool)? {
             Receipt::Stored(id) => {
-                route.metrics.accepted(&id, event.format, began.elapsed());
+                route.metrics.accepted(&id, place(event.format), began.elapsed());
                 Ok(id)
             }
             Receipt::Repeat(first) => {
@@ -247,11 +244,11 @@ impl Front {
         &self,
         route: &Route,
         forward: &Forward,
-        id: EventId,
-        at: Timestamp,
+        arrived: &Arrived<'_>,
         event: Converted,
         began: Instant,
     ) -> Result<EventId, Refusal> {
+        let (id, at) = (arrived.id, arrived.at);
         let forwarding = forward.start(ForwardedEvent { id, accepted: at, body: event.body });
         // It ends without an outcome only by a panic of ours: the sender has to try again.
         let outcome = self.forwards.spawn(forwarding).await.unwrap_or(Forwarded::Unavailable);
@@ -269,9 +266,7 @@ impl Front {
     async fn keep(
         &self,
         route: &Route,
-        arrived: Arrived,
-        head: &Parts,
-        body: Bytes,
+        arrived: Arrived<'_>,
         malformed: event::Malformed,
     ) -> Result<Reply, Refusal> {
         let kept = self.spool.quarantine(Malformed {
@@ -279,12 +274,7 @@ impl Front {
             route: RouteName::clone(&route.name),
             at: arrived.at,
             reason: malformed.to_string(),
-            client: arrived.client.to_string(),
-            method: head.method.to_string(),
-            content_type: head.headers.get(CONTENT_TYPE).map(|value| copy(value.as_bytes())),
-            query: head.uri.query().and_then(|query| route.kept_query(query)),
-            headers: kept::headers(&head.headers, route.secret.as_ref()),
-            body,
+            received: arrived.into_received(malformed.format, route.secret.as_ref()),
         });
         let id = kept.await.map_err(Refusal::Spool)?;
         route.metrics.quarantined(&id, &malformed);
@@ -310,30 +300,26 @@ impl HouseRules {
     }
 }
 
-/// What is known of a request before it is understood.
-struct Arrived {
-    id: EventId,
-    at: Timestamp,
-    client: IpAddr,
-}
-
 /// What is left of a converted request: nothing of it borrows the body any more.
 struct Converted {
     key: Option<String>,
     body: Bytes,
-    /// Its place in [`Format::ALL`].
-    format: usize,
+    format: Format,
 }
 
 impl Converted {
     fn new(event: &Event<'_>) -> Self {
-        let format = Format::ALL.iter().position(|&format| format == event.format());
         Self {
             key: event.key().map(str::to_owned),
             body: Bytes::from(event.to_canonical()),
-            format: format.unwrap_or_default(),
+            format: event.format(),
         }
     }
+}
+
+/// The place in [`Format::ALL`], as the metrics count.
+fn place(format: Format) -> usize {
+    Format::ALL.iter().position(|&one| one == format).unwrap_or_default()
 }
 
 fn nowhere(refusal: Refusal) -> Refused<'static> {
@@ -353,18 +339,6 @@ fn without_reading(body: &impl Body, head: &Parts, mut reply: Reply) -> Reply {
 fn is_encoded(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-fn input<'a>(head: &'a Parts, body: &'a Bytes) -> Input<'a> {
-    Input {
-        content_type: head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
-        query: head.uri.query().map(str::as_bytes),
-        body,
-    }
-}
-
-fn copy(bytes: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(bytes)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 
-use bytes::Bytes;
 use http::{HeaderValue, Method};
 
 use super::Forward;
@@ -72,14 +71,6 @@ impl Route {
     /// Whether this client may send here, once the list for all has let it in.
     pub(super) fn allows(&self, client: IpAddr) -> bool {
         self.allowed.as_ref().is_none_or(|allowed| allowed.contains(client))
-    }
-
-    /// A query as it may be kept: without the secret.
-    pub(super) fn kept_query(&self, query: &str) -> Option<Bytes> {
-        match &self.secret {
-            Some(secret) => secret.taken_out(query).map(Bytes::from),
-            None => Some(Bytes::copy_from_slice(query.as_bytes())),
-        }
     }
 }
 

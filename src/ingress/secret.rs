@@ -1,12 +1,14 @@
 //! The route's secret: compared in constant time, never kept in the clear, never forwarded.
 
 use aws_lc_rs::digest::{self, Digest, SHA256};
+use bytes::Bytes;
 use http::header::HeaderName;
 use http::request::Parts;
 use secrecy::ExposeSecret as _;
 use subtle::ConstantTimeEq as _;
 
 use super::settings::{RouteSecret, SecretPlace};
+use crate::event::Format;
 
 /// The digest of what the sender must know. Digests have one length, so that comparing them tells
 /// nothing of the secret's length either.
@@ -50,16 +52,38 @@ impl Secret {
     }
 
     /// The query without the secret, and otherwise as it was sent. `None`: nothing else was in it.
-    pub(super) fn taken_out(&self, query: &str) -> Option<String> {
+    pub(super) fn out_of_query(&self, query: &str) -> Option<Bytes> {
+        let query = Bytes::copy_from_slice(query.as_bytes());
+        let rest = self.without(query, |_| true);
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    /// The body without the secret, and otherwise as it was sent. A form's parameter of that name is
+    /// never part of an event, whatever its value. Elsewhere what looks like that pair may be
+    /// anybody's text, so it goes only when it is the secret.
+    pub(super) fn out_of_body(&self, body: Bytes, format: Option<Format>) -> Bytes {
+        match format {
+            Some(Format::Form) => self.without(body, |_| true),
+            _ => {
+                self.without(body, |value| self.is(value.trim_end_matches(['\r', '\n']).as_bytes()))
+            }
+        }
+    }
+
+    /// The text without those pairs of the secret's name whose value `goes`.
+    fn without(&self, text: Bytes, goes: impl Fn(&str) -> bool) -> Bytes {
         let SecretPlace::Query(name) = &self.place else {
-            return Some(query.to_owned());
+            return text;
         };
-        let is_secret = |pair: &&str| {
-            let mut decoded = form_urlencoded::parse(pair.as_bytes());
-            decoded.next().is_some_and(|(key, _)| key == name.as_str())
+        let stays = |pair: &&[u8]| {
+            let mut decoded = form_urlencoded::parse(pair);
+            !decoded.next().is_some_and(|(key, value)| key == name.as_str() && goes(&value))
         };
-        let rest: Vec<&str> = query.split('&').filter(|pair| !is_secret(pair)).collect();
-        (!rest.is_empty()).then(|| rest.join("&"))
+        let pairs = || text.split(|&byte| byte == b'&');
+        if pairs().all(|pair| stays(&pair)) {
+            return text;
+        }
+        Bytes::from(pairs().filter(stays).collect::<Vec<_>>().join(&b'&'))
     }
 
     fn is(&self, given: &[u8]) -> bool {
@@ -127,11 +151,33 @@ mod tests {
             ("a=1&token=s3+cret%2B&b=2&b=%zz", Some("a=1&b=2&b=%zz")),
             ("t%6Fken=s3+cret%2B&&a", Some("&a")),
             ("Token=1&a=token", Some("Token=1&a=token")),
-            ("", Some("")),
+            ("", None),
         ] {
-            assert_eq!(in_query.taken_out(query).as_deref(), kept, "{query}");
+            let kept = kept.map(str::as_bytes);
+            assert_eq!(in_query.out_of_query(query).as_deref(), kept, "{query}");
         }
         let in_header = secret(SecretPlace::Header(HeaderName::from_static("token")));
-        assert_eq!(in_header.taken_out("token=1&a").as_deref(), Some("token=1&a"));
+        assert_eq!(in_header.out_of_query("token=1&a").as_deref(), Some(&b"token=1&a"[..]));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_body_is_all_but_the_secret() {
+        let in_query = secret(SecretPlace::Query("token".to_owned()));
+        let (form, json) = (Some(Format::Form), Some(Format::Json));
+        for (format, body, kept) in [
+            (form, "a=1&token=s3+cret%2B&b=%e9", "a=1&b=%e9"),
+            (form, "token=guess&tok%65n=s3+cret%2B\r\n", ""),
+            (form, "Token=s&a=token", "Token=s&a=token"),
+            (None, "a b&token=s3%20cret%2B\r\n", "a b"),
+            (None, "a b&token=another", "a b&token=another"),
+            (json, r#"{"u":"/?a=1&token=mine&b=2"}"#, r#"{"u":"/?a=1&token=mine&b=2"}"#),
+            (json, r#"{"u":"/?a=1&token=s3+cret%2b&b=2"}"#, r#"{"u":"/?a=1&b=2"}"#),
+        ] {
+            let body = Bytes::from_static(body.as_bytes());
+            assert_eq!(in_query.out_of_body(body, format), kept);
+        }
+        let in_header = secret(SecretPlace::Header(HeaderName::from_static("token")));
+        let body = Bytes::from_static(b"token=1&a");
+        assert_eq!(in_header.out_of_body(body.clone(), form), body);
     }
 }

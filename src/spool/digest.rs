@@ -59,14 +59,15 @@ pub(super) fn of_key(route: &str, key: &str) -> KeyHash {
     KeyHash(sha256(&[route.as_bytes(), b"key", key.as_bytes()]))
 }
 
-/// The hash of everything that was received.
+/// The hash of what was received: of what a repeat must have in common with it.
 pub(super) fn of_malformed(malformed: &Malformed) -> Fingerprint {
+    let received = &malformed.received;
     Fingerprint(sha256(&[
         malformed.route.as_bytes(),
-        malformed.method.as_bytes(),
-        malformed.content_type.as_deref().unwrap_or_default(),
-        malformed.query.as_deref().unwrap_or_default(),
-        &malformed.body,
+        received.method.as_bytes(),
+        received.content_type.as_deref().unwrap_or_default(),
+        received.query.as_deref().unwrap_or_default(),
+        &received.body,
     ]))
 }
 
@@ -104,6 +105,7 @@ mod tests {
             key: key.map(str::to_owned),
             at,
             body: Bytes::from_static(body.as_bytes()),
+            received: None,
         }
     }
 

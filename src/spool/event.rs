@@ -63,6 +63,8 @@ pub struct Accepted {
     pub at: Timestamp,
     /// What will be delivered, byte by byte.
     pub body: Bytes,
+    /// What it was made of, for the operator; kept where `spool.keep_received` says so.
+    pub received: Option<Received>,
 }
 
 /// What [`Spool::append`](super::Spool::append) promises.
@@ -95,18 +97,45 @@ pub struct Malformed {
     pub at: Timestamp,
     /// What was wrong, in words.
     pub reason: String,
+    /// All that came.
+    pub received: Received,
+}
+
+impl Malformed {
+    /// What it takes in the file, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.reason.len() + self.received.bytes()
+    }
+}
+
+/// A request as it came, but for the secret of its route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
     /// Who sent it: an address.
     pub client: String,
-    /// The request's method.
+    /// Its method.
     pub method: String,
-    /// The request's `Content-Type`, as received.
+    /// Its `Content-Type`.
     pub content_type: Option<Bytes>,
-    /// The request's query string, as received and without the route's secret.
+    /// Its query string.
     pub query: Option<Bytes>,
-    /// What else of the request's head may explain it. A repeat may differ in this.
+    /// What else of its head may explain it. A repeat may differ in this.
     pub headers: Vec<Header>,
-    /// The request's body, as received.
+    /// The word for what it was read as; `None`: nobody could tell.
+    pub format: Option<String>,
+    /// Its body.
     pub body: Bytes,
+}
+
+impl Received {
+    /// What it takes in the file, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len()
+            + self.query.as_ref().map_or(0, Bytes::len)
+            + self.content_type.as_ref().map_or(0, Bytes::len)
+            + self.client.len()
+            + self.headers.iter().map(Header::bytes).sum::<usize>()
+    }
 }
 
 /// A line of a request's head.
@@ -119,7 +148,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// What it takes in the file, about.
+    /// What it takes in the file.
     pub(super) fn bytes(&self) -> usize {
         self.name.len() + self.value.len() + 3
     }

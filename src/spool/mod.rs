@@ -26,7 +26,7 @@ mod writer;
 
 pub use self::digest::KeyHash;
 pub use self::error::{AppendError, OpenError, SalvageError};
-pub use self::event::{Accepted, EventId, Header, Malformed, Receipt, RouteName};
+pub use self::event::{Accepted, EventId, Header, Malformed, Receipt, Received, RouteName};
 pub use self::lease::{Attempt, Lease, Verdict};
 pub use self::record::{
     Compaction, Contents, Convert, Filter, Inspection, NoPlace, OperateError, Operated, Page,
@@ -67,6 +67,8 @@ pub struct SpoolSettings {
     /// Hundredths of `max_bytes` that quarantine may take, so that it never keeps events out. The
     /// first request always fits.
     pub quarantine_percent: u8,
+    /// Whether requests that were understood are kept as they came, beside what is delivered.
+    pub keep_received: bool,
     /// How long a delivered event stays listed. It stays longer when `dedup_window` is longer, and
     /// shorter when room is needed.
     pub keep_delivered: Duration,
@@ -88,6 +90,7 @@ struct Shared {
     places: Arc<Semaphore>,
     /// Closed when the writer thread has ended.
     ended: watch::Receiver<()>,
+    keep_received: bool,
     dedup_window: Duration,
 }
 
@@ -149,6 +152,7 @@ impl Spool {
             at: event.at,
             window: self.shared.dedup_window,
             body: event.body,
+            received: event.received.filter(|_| self.shared.keep_received).map(Box::new),
         }));
         kept.await
     }
@@ -249,6 +253,7 @@ impl Spool {
                 commands,
                 places: Arc::new(Semaphore::new(usize::try_from(PLACES).unwrap_or(usize::MAX))),
                 ended,
+                keep_received: settings.keep_received,
                 dedup_window: settings.dedup_window,
             }),
         })

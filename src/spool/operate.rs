@@ -54,8 +54,9 @@ impl Spool {
             let mut held = 0_u64;
             let mut records = page.records.iter().peekable();
             while let Some(record) = records.next() {
-                stories.extend(bodies.story(record.place)?);
-                held = held.saturating_add(record.bytes);
+                let story = bodies.story(record.place)?;
+                held = held.saturating_add(story.as_ref().map_or(0, Story::bytes));
+                stories.extend(story);
                 if held >= most_bytes && records.peek().is_some() {
                     return Ok(Stories { stories, next: Some(record.place) });
                 }
@@ -104,8 +105,8 @@ impl Spool {
     }
 
     /// Keeps these events as they were in another spool, behind everything that is here, in one
-    /// transaction. What has an id that is here already is left out. One outcome for each, in
-    /// their order.
+    /// transaction; what was received with them as `spool.keep_received` says here. What has an id
+    /// that is here already is left out. One outcome for each, in their order.
     ///
     /// # Errors
     /// When nothing was changed.
@@ -182,9 +183,12 @@ impl Spool {
         Ok(filled.map(|outcome| outcome.unwrap_or(Operated::Unknown)).collect())
     }
 
-    async fn change(&self, changes: Vec<Change>) -> Result<Vec<Changed>, OperateError> {
+    async fn change(&self, mut changes: Vec<Change>) -> Result<Vec<Changed>, OperateError> {
         if changes.is_empty() {
             return Ok(Vec::new());
+        }
+        if !self.shared.keep_received {
+            changes.iter_mut().for_each(Change::leave_received);
         }
         let (answer, answered) = oneshot::channel();
         let sent = self.shared.commands.send(Command::Change(changes, answer));
@@ -234,6 +238,7 @@ fn revival(
         key: reread.key,
         at: malformed.at,
         body: reread.body,
+        received: Some(malformed.received),
     };
     let (key, fingerprint) = digest::of_event(&accepted);
     let event = NewEvent {
@@ -246,6 +251,7 @@ fn revival(
         // Never taken for a repeat: somebody asked for it.
         window: Duration::ZERO,
         body: accepted.body,
+        received: accepted.received.map(Box::new),
     };
     Ok(Step::Change(Change::Admit(Seq(seq), event)))
 }

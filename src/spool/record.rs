@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::digest::KeyHash;
-use super::event::{EventId, Malformed, RouteName};
+use super::event::{EventId, Malformed, Received, RouteName};
 use super::lease::Attempt;
 use super::store::StoreError;
 use crate::clock::Timestamp;
@@ -159,6 +159,22 @@ pub struct Story {
     pub contents: Contents,
 }
 
+impl Story {
+    /// About how many bytes it holds.
+    pub(super) fn bytes(&self) -> u64 {
+        let bytes = match &self.contents {
+            Contents::Event { body, attempts, received, .. } => {
+                let received = received.as_ref().map_or(0, Received::bytes);
+                let attempt =
+                    |(_, attempt): &(u32, Attempt)| attempt.outcome.len() + attempt.answer.len();
+                body.len() + received + attempts.iter().map(attempt).sum::<usize>()
+            }
+            Contents::Malformed(malformed) => malformed.bytes(),
+        };
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+}
+
 /// Some stories, in the order of their places.
 #[derive(Clone, Debug, Default)]
 pub struct Stories {
@@ -179,6 +195,8 @@ pub enum Contents {
         key: Option<KeyHash>,
         /// The last failed attempts, the oldest first, with their numbers.
         attempts: Vec<(u32, Attempt)>,
+        /// What it was made of, where that was kept.
+        received: Option<Received>,
     },
     /// It was not: everything as it was received.
     Malformed(Malformed),

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::support::client::{Client, ask, metric};
 use crate::support::config::Folder;
 use crate::support::disk::Disk;
-use crate::support::process::Process;
+use crate::support::process::{Process, postgate};
 use crate::support::senders::{Senders, lost};
 use crate::support::upstream::Upstream;
 use crate::support::{number, within};
@@ -68,9 +68,7 @@ async fn a_full_disk_is_refused_and_served_again_when_it_has_room() {
     let mut upstream = Upstream::away().await;
     let folder = Folder::with_route(upstream.address);
     let disk = Disk::small(2);
-    let mut program = Command::new("env");
-    program.env("POSTGATE_SPOOL__PATH", disk.path().join("spool.db"));
-    let gateway = Process::run_by(program, &folder.config());
+    let gateway = gateway_on(&disk, &folder);
 
     let mut senders = Senders::start(gateway.address, &folder.certificate);
     gateway.logged("the spool cannot write");
@@ -85,6 +83,89 @@ async fn a_full_disk_is_refused_and_served_again_when_it_has_room() {
     readiness(&gateway, 200).await;
     senders.promised(100).await;
     let promised = senders.stop().await;
+    upstream.up();
+    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
+    let lost = lost(&promised, &upstream.so_far());
+    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+}
+
+/// The real binary with its spool on this disk.
+fn gateway_on(disk: &Disk, folder: &Folder) -> Process {
+    let mut program = Command::new("env");
+    program.env("POSTGATE_SPOOL__PATH", disk.path().join("spool.db"));
+    Process::run_by(program, &folder.config())
+}
+
+/// Tries to start where that is impossible; the exit code, and what it said.
+fn refused_on(disk: &Disk, folder: &Folder) -> (Option<i32>, String) {
+    let config = folder.config();
+    let mut run = postgate(&["run", "--config", config.to_str().unwrap()]);
+    let output = run.env("POSTGATE_SPOOL__PATH", disk.path().join("spool.db")).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_becomes_read_only_is_refused_and_served_again_when_it_is_writable() {
+    if !asked_for() {
+        return;
+    }
+    let mut upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let disk = Disk::ext4();
+    let gateway = gateway_on(&disk, &folder);
+    let mut senders = Senders::start(gateway.address, &folder.certificate);
+    senders.promised(100).await;
+    for file in ["spool.db", "spool.db-wal"] {
+        disk.freeze("+i", file);
+    }
+    let told = gateway.logged("the spool cannot write");
+    assert_eq!(told["mend"], "make the file and its folder writable for this user");
+    readiness(&gateway, 503).await;
+    for file in ["spool.db", "spool.db-wal"] {
+        disk.freeze("-i", file);
+    }
+    gateway.logged("the spool can write again");
+    readiness(&gateway, 200).await;
+    senders.promised(200).await;
+    let promised = senders.stop().await;
+    upstream.up();
+    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
+    let lost = lost(&promised, &upstream.so_far());
+    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_starts_on_what_is_read_only_and_all_is_there_when_it_is_writable() {
+    if !asked_for() {
+        return;
+    }
+    let mut upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let disk = Disk::ext4();
+    let gateway = gateway_on(&disk, &folder);
+    let mut senders = Senders::start(gateway.address, &folder.certificate);
+    senders.promised(50).await;
+    let promised = senders.stop().await;
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+
+    disk.remount("ro");
+    let file = disk.path().join("spool.db");
+    for attempt in ["the file system", "the file"] {
+        let (code, said) = refused_on(&disk, &folder);
+        assert_eq!(code, Some(78), "{said}");
+        let where_it_is = if attempt == "the file" { &file } else { &disk.path() };
+        assert!(said.contains("spool.path"), "{said}");
+        assert!(said.contains(where_it_is.to_str().unwrap()), "{said}");
+        disk.remount("rw");
+        disk.freeze("+i", "spool.db");
+    }
+    disk.freeze("-i", "spool.db");
+    let gateway = gateway_on(&disk, &folder);
     upstream.up();
     metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
     let lost = lost(&promised, &upstream.so_far());

@@ -70,7 +70,9 @@ upstream.headers = {{ Authorization = "{}" }}
 async fn traffic(gateway: &Process, folder: &Folder) -> String {
     let mut said = Vec::new();
     let body = format!(r#"{{"action_id":"1.2.3","sub_id1":"{CUSTOMER}"}}"#);
-    let query = format!("/pixels?token={}&sub_id1={CUSTOMER}", SECRETS[2].1);
+    let at_pixels = format!("/pixels?token={}", SECRETS[2].1);
+    let query = format!("{at_pixels}&sub_id1={CUSTOMER}");
+    let form = format!("sub_id1={CUSTOMER}&t%6Fken={}&b=", SECRETS[2].1);
     for protocol in ["HTTP/1.1", "HTTP/2"] {
         for (secret, body, expected) in [
             (SECRETS[1].1, body.as_str(), StatusCode::OK),
@@ -81,6 +83,16 @@ async fn traffic(gateway: &Process, folder: &Folder) -> String {
             let mut request = post("/postback/actions", "application/json", body.to_owned());
             request.headers_mut().insert("x-postback-token", secret.parse().unwrap());
             let answer = client.send(request).await;
+            assert_eq!(answer.status(), expected, "{protocol}");
+            said.push(format!("{answer:?}"));
+        }
+        for (form, expected) in [
+            (form.clone(), StatusCode::OK),
+            (format!("{form}&sub_id1=another"), StatusCode::UNPROCESSABLE_ENTITY),
+            (format!("{{ broken &token={}", SECRETS[2].1), StatusCode::UNPROCESSABLE_ENTITY),
+        ] {
+            let request = post(&at_pixels, "application/x-www-form-urlencoded", form);
+            let answer = connect(gateway, folder, protocol).await.send(request).await;
             assert_eq!(answer.status(), expected, "{protocol}");
             said.push(format!("{answer:?}"));
         }
@@ -175,6 +187,14 @@ async fn no_secret_is_in_anything_that_is_said() {
     assert!(log.contains("\"level\":\"TRACE\""), "the most talkative level");
     assert!(!log.contains(CUSTOMER), "customer data in the log");
     said.push(("the log", log));
+    let kept = std::fs::read(folder.path("spool.db")).unwrap();
+    let kept = String::from_utf8_lossy(&kept).into_owned();
+    for pairs in
+        [format!("sub_id1={CUSTOMER}&b="), format!("sub_id1={CUSTOMER}&b=&sub_id1=another")]
+    {
+        assert!(kept.contains(&pairs), "all of a request but the secret is kept");
+    }
+    said.push(("the spool's file", kept));
 
     for (what, text) in &said {
         for (place, secret) in SECRETS {

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use serde_json::Value;
 
-use crate::support::client::{Client, id_in};
+use crate::support::client::{Client, id_in, post};
 use crate::support::config::{Folder, ROUTE};
 use crate::support::process::{Process, output, postgate};
 use crate::support::upstream::{Answer, Upstream};
@@ -119,6 +119,11 @@ async fn the_file_and_the_gateway_tell_the_same() {
     assert_eq!(none.0, "0 listed\n");
     let body = r#"{"event":"action","action_id":"1.2.3","payout":"0.10"}"#;
     assert!(shown.0.contains("attempt 1 at ") && shown.0.ends_with(&format!("\n\n{body}\n")));
+    let sent = r#"{"ActionId":"1.2.3","Payout":"0.10"}"#;
+    assert!(shown.0.contains("\nreceived\nclient    127.0.0.1\nmethod    POST\n"));
+    assert!(shown.0.contains(&format!("format    json\n\n{sent}\n\ncanonical\n")));
+    let object: Value = serde_json::from_str(&object.0).unwrap();
+    assert_eq!(object["received"]["body"], sent);
     assert!(raw.0.contains("content_type application/json") && raw.0.ends_with("\n\n{broken\n"));
     assert_eq!(spool(&folder, &["verify", "--json"]).0.matches(r#""ok":true"#).count(), 1);
 }
@@ -168,6 +173,33 @@ async fn quarantine_is_converted_with_the_configuration_of_now() {
     assert_eq!(&received[0].body[..], br#"{"event":"action","action_id":"7"}"#);
     assert_eq!(spool(&folder, &["list", "--quarantined"]).0, "0 listed\n");
     drop(gateway);
+}
+
+#[tokio::test]
+async fn a_form_whose_secret_was_cut_out_is_counted_and_converted_again() {
+    let upstream = Upstream::start().await;
+    let by_query = "[[routes]]\nname = \"actions\"\npath = \"/postback/actions\"\nkind = \"action\"\n\
+                    secret = { query = \"token\", value = \"s3cret\" }\nformat = \"xml\"\n";
+    let folder = folder(&upstream, by_query);
+    let gateway = Process::run(&folder.config());
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    for secret in ["token=s3cret&", "", "t%6Fken=s3cret&"] {
+        let form = format!("{secret}ActionId=7&Note=%C3%A9");
+        let path = "/postback/actions?a=b&token=s3cret";
+        let refused = client.send(post(path, "application/x-www-form-urlencoded", form)).await;
+        assert_eq!(refused.status(), 422);
+    }
+    let (listed, _) = spool(&folder, &["list", "--quarantined", "--json"]);
+    assert_eq!(listed.lines().count(), 1, "the same request, however its secret came");
+    assert!(listed.contains(r#""repeats":2"#));
+    let file = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&file.replace("format = \"xml\"", "format = \"auto\""));
+    gateway.signal("HUP");
+    gateway.logged("configuration reloaded");
+    let (replayed, good) = spool(&folder, &["replay", "--quarantined"]);
+    assert!(good && replayed.contains("1 of 1 replayed"));
+    let body = "{\"event\":\"action\",\"action_id\":\"7\",\"note\":\"é\",\"custom\":{\"a\":\"b\"}}";
+    assert_eq!(String::from_utf8_lossy(&upstream.received(1).await[0].body), body);
 }
 
 #[tokio::test]

@@ -69,7 +69,9 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
         };
         let desk = match (Asked::find(&settings, missing), &arguments.command) {
             (Ok(desk), _) => desk,
-            (Err(error), Command::Verify(_)) => return verify::unopened(error, path),
+            (Err(error), Command::Verify(_)) => {
+                return verify::unopened(error, path, config);
+            }
             (Err(error), _) => return Err(error),
         };
         let done = match arguments.command {
@@ -78,7 +80,7 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
             Command::Replay(arguments) => several::replay(&desk, arguments).await,
             Command::Export(arguments) => export::run(&desk, &arguments).await,
             Command::Drop(arguments) => several::discard(&desk, arguments).await,
-            Command::Verify(arguments) => verify::run(&desk, arguments, path).await,
+            Command::Verify(arguments) => verify::run(&desk, arguments, path, config).await,
             Command::Import(arguments) => import::run(&desk, arguments).await,
             Command::Compact(arguments) => compact::run(&desk, arguments, path).await,
             Command::Salvage(arguments) => salvage::run(&arguments),

@@ -1,6 +1,6 @@
 //! `postgate spool show`.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -49,22 +49,32 @@ pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<E
         }
     }
     let received = field(&story, "received");
-    if received.is_null() {
-        writeln!(out, "\n{}", body_text(&answer.body))?;
-    } else {
-        for name in ["client", "method", "content_type", "query"] {
-            if !field(received, name).is_null() {
-                writeln!(out, "{name:<9} {}", cell(field(received, name)))?;
-            }
-        }
-        for header in field(received, "headers").as_array().into_iter().flatten() {
-            if let Some([name, value]) = header.as_array().map(Vec::as_slice) {
-                writeln!(out, "header    {}: {}", cell(name), cell(value))?;
-            }
-        }
-        writeln!(out, "\n{}", readable(field(received, "body")))?;
+    if !received.is_null() {
+        write_received(&mut out, received)?;
+    }
+    if !field(&story, "body").is_null() {
+        writeln!(out, "\ncanonical\n\n{}", body_text(&answer.body))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The request as it came. That of a GET has no body.
+fn write_received(out: &mut impl Write, received: &Value) -> io::Result<()> {
+    writeln!(out, "\nreceived")?;
+    for name in ["client", "method", "content_type", "format", "query"] {
+        if !field(received, name).is_null() {
+            writeln!(out, "{name:<9} {}", cell(field(received, name)))?;
+        }
+    }
+    for header in field(received, "headers").as_array().into_iter().flatten() {
+        if let Some([name, value]) = header.as_array().map(Vec::as_slice) {
+            writeln!(out, "header    {}: {}", cell(name), cell(value))?;
+        }
+    }
+    match readable(field(received, "body")) {
+        empty if empty.is_empty() => Ok(()),
+        body => writeln!(out, "\n{body}"),
+    }
 }
 
 /// The canonical body as it will be sent: parsing it into a value would sort its keys.

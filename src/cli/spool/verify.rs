@@ -24,6 +24,7 @@ pub(super) async fn run(
     desk: &Asked,
     arguments: Arguments,
     path: &Path,
+    config: &Path,
 ) -> anyhow::Result<ExitCode> {
     let answer = desk.get("/spool/verify").await?;
     let found: Value = serde_json::from_slice(&answer.body)?;
@@ -48,17 +49,21 @@ pub(super) async fn run(
         if whole {
             writeln!(out, "{} is whole", path.display())?;
         } else {
-            writeln!(out, "{}", mend(path))?;
+            writeln!(out, "{}", mend(path, config))?;
         }
     }
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A file so damaged that it cannot be opened is told with the same mend.
-pub(super) fn unopened(error: anyhow::Error, path: &Path) -> anyhow::Result<ExitCode> {
+pub(super) fn unopened(
+    error: anyhow::Error,
+    path: &Path,
+    config: &Path,
+) -> anyhow::Result<ExitCode> {
     match error.downcast_ref::<OpenError>() {
         Some(OpenError::Engine { source, .. }) if source.fault() == Fault::Damaged => {
-            writeln!(anstream::stdout(), "problem: {source:#}\n{}", mend(path))?;
+            writeln!(anstream::stdout(), "problem: {source:#}\n{}", mend(path, config))?;
             Ok(ExitCode::FAILURE)
         }
         _ => Err(error),
@@ -66,14 +71,14 @@ pub(super) fn unopened(error: anyhow::Error, path: &Path) -> anyhow::Result<Exit
 }
 
 /// Every step is a command that can be pasted; a test does so.
-fn mend(path: &Path) -> String {
-    let path = path.display();
+fn mend(path: &Path, config: &Path) -> String {
+    let (path, config) = (path.display(), config.display());
     format!(
         "{path} is damaged. To mend it, stop the gateway, and:\n\
          1. mv {path} {path}.damaged\n\
          2. [ ! -e {path}-wal ] || mv {path}-wal {path}.damaged-wal\n\
          3. postgate spool salvage {path}.damaged > {path}.ndjson\n\
-         4. postgate spool import {path}.ndjson\n\
+         4. postgate spool import --config {config} {path}.ndjson\n\
          Then start the gateway, and keep the damaged file until the month is settled: what is \
          lost must be asked of impact.com again."
     )

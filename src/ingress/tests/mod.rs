@@ -84,6 +84,7 @@ impl House {
             path: folder.path().join("spool.db"),
             max_bytes: 1 << 30,
             quarantine_percent: 25,
+            keep_received: true,
             keep_delivered: Duration::ZERO,
             dedup_window: Duration::ZERO,
         };

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::super::event::EventId;
 use super::super::record::{Filter, Inspection, Page, Place, State, Story};
 use super::super::store::{Bodies, Seq, StoreError, Stored};
-use super::{inspect, read, records, timestamp};
+use super::{inspect, read, records, stories, timestamp};
 
 /// Two connections that cannot write; what they see is committed.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Bodies for SqliteBodies {
     }
 
     fn story(&self, place: Place) -> Result<Option<Story>, StoreError> {
-        records::story(&self.records(), place).map_err(read)
+        stories::story(&self.records(), place).map_err(read)
     }
 
     fn inspect(&self) -> Result<Inspection, StoreError> {

@@ -8,7 +8,7 @@ use super::super::event::{EventId, RouteName};
 use super::super::record::{Place, State};
 use super::super::store::{Change, Changed, NewEvent, Order, Pending, Seq};
 use super::write::number_route;
-use super::{SqliteStore, import, millis, pending, state};
+use super::{SqliteStore, import, millis, pending, received, state};
 
 impl SqliteStore {
     /// The transaction of a request; dropped half-way, it is rolled back.
@@ -16,6 +16,7 @@ impl SqliteStore {
         let names = self.route_names()?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let end = end(&transaction)?;
         let done = changes.iter().map(|change| match change {
             Change::Revive(seq, id) => revive(&transaction, *seq, *id, &names),
             Change::Admit(seq, event) => admit(&transaction, *seq, event),
@@ -26,10 +27,18 @@ impl SqliteStore {
                 Ok(if left { Changed::Dropped(State::Quarantined) } else { Changed::Missing })
             }
         });
-        let done = done.collect::<rusqlite::Result<_>>()?;
+        let done = done.collect::<rusqlite::Result<Vec<_>>>()?;
+        // Whatever comes in comes to the end.
+        self.sieve.read(&transaction, end)?;
         transaction.commit()?;
         Ok(done)
     }
+}
+
+/// The last place that is taken.
+fn end(transaction: &Connection) -> rusqlite::Result<i64> {
+    let sql = "SELECT coalesce(max(seq), 0) FROM events";
+    transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
 /// What an event is now, when it is still the one that was meant.
@@ -53,8 +62,7 @@ fn revive(
         Some(State::Pending) => return Ok(Changed::Undelivered),
         Some(state) => state,
     };
-    let last: i64 = transaction.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
-    let moved = last.saturating_add(1);
+    let moved = end(transaction)?.saturating_add(1);
     let mut update = transaction.prepare_cached(
         "UPDATE events SET seq = ?2, state = 0, attempts = 0, due = 0, settled = NULL,
                            status = NULL, replays = replays + 1
@@ -92,9 +100,7 @@ fn admit(transaction: &Connection, seq: Seq, event: &NewEvent) -> rusqlite::Resu
         millis(event.at),
         repeats
     ])?;
-    let mut insert =
-        transaction.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
-    insert.execute(params![stored, &event.body[..]])?;
+    received::insert(transaction, Seq(stored), &event.body, event.received.as_deref())?;
     let pending = Pending {
         seq: Seq(stored),
         route: RouteName::clone(&event.route),

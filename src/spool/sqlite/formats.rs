@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// Of format 1, 2, 3 … each makes the next. Never changed once it was released: files of every
 /// earlier format are out there.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 4] = [
     // 2: what the upstream said, beside what happened.
     "ALTER TABLE attempts ADD COLUMN answer BLOB;",
     // 3: what explains a request in quarantine, and what all of them take.
@@ -20,10 +20,22 @@ const STEPS: [&str; 2] = [
      UPDATE quarantine SET bytes = 256 + length(body) + coalesce(length(query), 0)
          + coalesce(length(content_type), 0) + length(reason);
      CREATE INDEX weight ON quarantine (bytes);",
+    // 4: what an event was made of.
+    "ALTER TABLE bodies ADD COLUMN client TEXT;
+     ALTER TABLE bodies ADD COLUMN method TEXT;
+     ALTER TABLE bodies ADD COLUMN content_type BLOB;
+     ALTER TABLE bodies ADD COLUMN query BLOB;
+     ALTER TABLE bodies ADD COLUMN headers BLOB;
+     ALTER TABLE bodies ADD COLUMN format TEXT;
+     ALTER TABLE bodies ADD COLUMN received BLOB;
+     ALTER TABLE quarantine ADD COLUMN format TEXT;",
+    // 5: what is written at once lies together.
+    "DROP INDEX latest;
+     CREATE INDEX latest ON events (seq >> 13, key);",
 ];
 
 /// The format that this version writes.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 5;
 
 /// Whether the file has a format that [`bring_up`] can start from, or needs nothing.
 pub(super) const fn is_known(format: i64) -> bool {

@@ -7,14 +7,14 @@ use super::super::event::{EventId, Malformed, RouteName};
 use super::super::record::{Contents, Record, State, Story};
 use super::super::store::{Changed, Pending, Seq, weight};
 use super::write::{Kept, insert_malformed, keep_attempt, number_route};
-use super::{millis, state};
+use super::{millis, received, state};
 
 /// At the end of the order. Whether the id is known was looked up before.
 pub(super) fn import(transaction: &Connection, story: &Story) -> rusqlite::Result<Changed> {
     let record = &story.record;
     let route = number_route(transaction, &record.route)?;
-    let (body, key, attempts) = match &story.contents {
-        Contents::Event { body, key, attempts } => (body, *key, attempts),
+    let (body, key, attempts, received) = match &story.contents {
+        Contents::Event { body, key, attempts, received } => (body, *key, attempts, received),
         Contents::Malformed(malformed) => return quarantine(transaction, malformed, record, route),
     };
     let (state, due, settled) = match record.state {
@@ -47,9 +47,7 @@ pub(super) fn import(transaction: &Connection, story: &Story) -> rusqlite::Resul
         settled.map(millis),
         record.status
     ])?);
-    let mut insert =
-        transaction.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
-    insert.execute(params![seq.0, &body[..]])?;
+    received::insert(transaction, seq, body, received.as_ref())?;
     for (number, attempt) in attempts {
         keep_attempt(transaction, seq, *number, attempt)?;
     }

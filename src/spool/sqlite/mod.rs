@@ -8,10 +8,13 @@ mod formats;
 mod headers;
 mod import;
 mod inspect;
+mod received;
 mod records;
 mod salvage;
 mod schema;
 mod shrink;
+mod sieve;
+mod stories;
 mod write;
 
 use std::collections::HashMap;
@@ -22,6 +25,7 @@ use rusqlite::Connection;
 use self::file::{Folder, Lock};
 use self::formats::FORMAT;
 use self::schema::{Found, Refused, state};
+use self::sieve::Sieve;
 use super::digest::KeyHash;
 use super::error::OpenError;
 use super::event::RouteName;
@@ -41,6 +45,7 @@ pub(super) struct SqliteStore {
     connection: Connection,
     /// Row ids of route names, as far as committed.
     routes: HashMap<RouteName, i64>,
+    sieve: Sieve,
     /// The write-ahead log.
     log: PathBuf,
     /// Free pages are being given back.
@@ -69,9 +74,16 @@ pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Opening), 
     let reader = schema::reader(path).map_err(|error| engine(path, error))?;
     // A long look must not keep delivery from its bodies.
     let records = schema::reader(path).map_err(|error| engine(path, error))?;
-    let log = file::beside(path, "-wal");
-    let store =
-        SqliteStore { connection, routes: HashMap::new(), log, shrinking: false, _lock: lock };
+    let mut sieve = Sieve::default();
+    sieve.read(&connection, i64::MIN).map_err(|error| engine(path, error))?;
+    let store = SqliteStore {
+        connection,
+        sieve,
+        routes: HashMap::new(),
+        log: file::beside(path, "-wal"),
+        shrinking: false,
+        _lock: lock,
+    };
     let brought_up = match found {
         Found::Earlier(format) => Some((format, FORMAT)),
         Found::Nothing | Found::Current => None,
@@ -109,19 +121,22 @@ impl Store for SqliteStore {
             let pending = pending(row, &names).map_err(read)?;
             visit(pending);
         }
-        Ok(())
+        drop(rows);
+        drop(statement);
+        // What was read for this is not read again.
+        self.connection.execute_batch("PRAGMA shrink_memory").map_err(read)
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
         self.write(batch).map_err(|error| {
             // Numbers given out inside of what was rolled back mean nothing.
             self.routes.clear();
-            write_error(error)
+            self.write_error(error)
         })
     }
 
     fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError> {
-        self.alter(changes).map_err(write_error)
+        self.alter(changes).map_err(|error| self.write_error(error))
     }
 
     fn quarantine_bytes(&mut self) -> Result<u64, StoreError> {
@@ -141,12 +156,12 @@ impl Store for SqliteStore {
     fn probe(&mut self) -> Result<(), StoreError> {
         let beat = "UPDATE heartbeat SET beats = beats + 1";
         let beaten = self.connection.execute(beat, []).and_then(|_| self.look_at_log());
-        beaten.map_err(write_error)
+        beaten.map_err(|error| self.write_error(error))
     }
 
     fn shrink(&mut self, spare: Spare) -> Result<Compaction, StoreError> {
         let shrunk = self.look_at_log().and_then(|()| self.give_back(spare));
-        shrunk.map_err(write_error)
+        shrunk.map_err(|error| self.write_error(error))
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
@@ -182,6 +197,10 @@ fn pending(row: &rusqlite::Row<'_>, names: &HashMap<i64, RouteName>) -> rusqlite
 }
 
 impl SqliteStore {
+    fn write_error(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::Write(fault::cause(error, &self.log))
+    }
+
     fn number(&self, sql: &str) -> rusqlite::Result<u64> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let number: i64 = statement.query_row([], |row| row.get(0))?;
@@ -193,10 +212,6 @@ impl SqliteStore {
         let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         names.collect()
     }
-}
-
-fn write_error(error: rusqlite::Error) -> StoreError {
-    StoreError::Write(Box::new(error))
 }
 
 fn read(error: rusqlite::Error) -> StoreError {

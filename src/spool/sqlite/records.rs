@@ -1,27 +1,26 @@
-//! What the operator reads, on a connection of its own.
+//! Lists for the operator, on a connection of its own.
 
-use bytes::Bytes;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
+use rusqlite::{Connection, Row, params_from_iter};
 
-use super::super::digest::{self, KeyHash};
-use super::super::event::{EventId, Malformed, RouteName};
-use super::super::lease::Attempt;
-use super::super::record::{Contents, Filter, Page, Place, Record, State, Story};
-use super::super::store::Seq;
-use super::{headers, millis, state, timestamp};
+use super::super::digest;
+use super::super::event::{EventId, RouteName};
+use super::super::record::{Filter, Page, Place, Record, State};
+use super::{millis, state, timestamp};
 
 /// Ids looked up with one statement, which reads all events; SQLite takes 32,766 parameters.
 const IDS_AT_ONCE: usize = 4000;
 
-const EVENT: &str = "SELECT e.seq, e.id, r.name, e.accepted, e.state, e.attempts, e.replays,
+pub(super) const EVENT: &str =
+    "SELECT e.seq, e.id, r.name, e.accepted, e.state, e.attempts, e.replays,
     e.repeats, e.due, e.settled, e.status,
     (SELECT length(body) FROM bodies b WHERE b.seq = e.seq),
     (SELECT outcome FROM attempts a WHERE a.seq = e.seq ORDER BY a.at DESC, a.number DESC LIMIT 1)
     FROM events e JOIN routes r USING (route)";
 
-const QUARANTINED: &str = "SELECT q.seq, q.id, r.name, q.at, q.repeats, length(q.body), q.reason,
-    q.method, q.content_type, q.query, q.client, q.headers FROM quarantine q JOIN routes r USING (route)";
+pub(super) const QUARANTINED: &str =
+    "SELECT q.seq, q.id, r.name, q.at, q.repeats, length(q.body), q.reason
+    FROM quarantine q JOIN routes r USING (route)";
 
 pub(super) fn page(
     connection: &Connection,
@@ -128,7 +127,7 @@ fn quarantined(
     Ok(())
 }
 
-fn event(row: &Row<'_>) -> rusqlite::Result<Record> {
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Record> {
     let due = row.get(8)?;
     let state = state::of(row.get(4)?);
     Ok(Record {
@@ -148,7 +147,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
-fn malformed(row: &Row<'_>) -> rusqlite::Result<Record> {
+pub(super) fn malformed(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
         place: Place::Quarantine(row.get(0)?),
         id: EventId::from_bytes(row.get(1)?),
@@ -197,68 +196,6 @@ pub(super) fn places(
         found.extend(malformed.collect::<rusqlite::Result<Vec<_>>>()?);
     }
     Ok(found)
-}
-
-pub(super) fn story(connection: &Connection, place: Place) -> rusqlite::Result<Option<Story>> {
-    match place {
-        Place::Event(seq) => {
-            let sql = format!("{EVENT} WHERE e.seq = ?1");
-            let record = connection.query_row(&sql, [seq], event).optional()?;
-            let Some(record) = record else { return Ok(None) };
-            let body = bytes(connection, "SELECT body FROM bodies WHERE seq = ?1", Seq(seq))?;
-            let attempts = attempts(connection, Seq(seq))?;
-            let key = key(connection, Seq(seq))?;
-            Ok(Some(Story { record, contents: Contents::Event { body, key, attempts } }))
-        }
-        Place::Quarantine(seq) => {
-            let sql = format!("{QUARANTINED} WHERE q.seq = ?1");
-            let body = bytes(connection, "SELECT body FROM quarantine WHERE seq = ?1", Seq(seq))?;
-            let story = connection.query_row(&sql, [seq], |row| {
-                let record = malformed(row)?;
-                let received = Malformed {
-                    id: record.id,
-                    route: RouteName::clone(&record.route),
-                    at: record.accepted,
-                    reason: row.get(6)?,
-                    method: row.get(7)?,
-                    content_type: row.get::<_, Option<Vec<u8>>>(8)?.map(Bytes::from),
-                    query: row.get::<_, Option<Vec<u8>>>(9)?.map(Bytes::from),
-                    client: row.get(10)?,
-                    headers: headers::read(&row.get::<_, Vec<u8>>(11)?),
-                    body,
-                };
-                Ok(Story { record, contents: Contents::Malformed(received) })
-            });
-            story.optional()
-        }
-    }
-}
-
-fn bytes(connection: &Connection, sql: &str, seq: Seq) -> rusqlite::Result<Bytes> {
-    let body = connection.query_row(sql, [seq.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
-    Ok(Bytes::from(body.unwrap_or_default()))
-}
-
-pub(super) fn key(connection: &Connection, seq: Seq) -> rusqlite::Result<Option<KeyHash>> {
-    let sql = "SELECT ordered, key FROM events WHERE seq = ?1";
-    let key = connection.query_row(sql, [seq.0], |row| {
-        let key: i64 = row.get(1)?;
-        Ok(row.get::<_, bool>(0)?.then(|| KeyHash(key.to_be_bytes())))
-    });
-    key.optional().map(Option::flatten)
-}
-
-pub(super) fn attempts(connection: &Connection, seq: Seq) -> rusqlite::Result<Vec<(u32, Attempt)>> {
-    let mut statement = connection.prepare(
-        "SELECT number, at, status, outcome, answer FROM attempts
-         WHERE seq = ?1 ORDER BY at, number",
-    )?;
-    let attempts = statement.query_map([seq.0], |row| {
-        let at = timestamp(row.get(1)?);
-        let answer = row.get::<_, Option<Vec<u8>>>(4)?.map(Bytes::from).unwrap_or_default();
-        Ok((row.get(0)?, Attempt { at, status: row.get(2)?, outcome: row.get(3)?, answer }))
-    })?;
-    attempts.collect()
 }
 
 /// `?, ?, ?`

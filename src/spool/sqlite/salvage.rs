@@ -13,7 +13,7 @@ use super::super::error::SalvageError;
 use super::super::event::{EventId, RouteName};
 use super::super::record::{Contents, Place, Record, Salvage, Story};
 use super::super::store::{Seq, StoreError};
-use super::{records, schema, state, timestamp};
+use super::{received, schema, state, stories, timestamp};
 
 /// Row ids tried one by one behind a damaged place: what a page or two may have held.
 const CLOSE: i64 = 4096;
@@ -34,6 +34,7 @@ pub(crate) fn salvage(
     if tables != 2 {
         return Err(SalvageError::Foreign { path: path.to_owned() });
     }
+    complete(&connection).map_err(unreadable)?;
     let file = File { names: names(&connection), connection };
     let mut found = Salvage::default();
     let tables: [(&str, Read); 2] = [("events", File::event), ("quarantine", File::malformed)];
@@ -54,6 +55,31 @@ pub(crate) fn salvage(
         }
     }
     Ok(found)
+}
+
+/// The columns that tables got after the first format. A damaged file is not brought up to date.
+const LATER: [(&str, &[&str]); 3] = [
+    ("attempts", &["answer"]),
+    ("quarantine", &["client", "headers", "format"]),
+    ("bodies", &["client", "method", "content_type", "query", "headers", "format", "received"]),
+];
+
+/// Puts a view, of this connection alone, in front of each table that lacks some: they are null.
+fn complete(connection: &Connection) -> rusqlite::Result<()> {
+    let columns = "SELECT name FROM pragma_table_info(?1, 'main')";
+    let mut columns = connection.prepare(columns)?;
+    for (table, later) in LATER {
+        let found = columns.query_map([table], |row| row.get(0))?;
+        let found: Vec<String> = found.collect::<rusqlite::Result<_>>()?;
+        let lacking = later.iter().filter(|column| !found.iter().any(|found| found == **column));
+        let nulls: Vec<_> = lacking.map(|column| format!("NULL AS {column}")).collect();
+        if !nulls.is_empty() {
+            let nulls = nulls.join(", ");
+            let sql = format!("CREATE TEMP VIEW {table} AS SELECT *, {nulls} FROM main.{table}");
+            connection.execute_batch(&sql)?;
+        }
+    }
+    Ok(())
 }
 
 type Read = fn(&File, i64) -> rusqlite::Result<Story>;
@@ -122,12 +148,14 @@ impl File {
         let body = Bytes::from(body.map(|body: Vec<u8>| body)?);
         record.bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
         // An event without its history is worth more than none.
-        let attempts = records::attempts(&self.connection, Seq(seq)).unwrap_or_default();
-        Ok(Story { record, contents: Contents::Event { body, key, attempts } })
+        let attempts = stories::attempts(&self.connection, Seq(seq)).unwrap_or_default();
+        let received = received::find(&self.connection, received::OF_EVENT, Seq(seq));
+        let received = received.unwrap_or_default();
+        Ok(Story { record, contents: Contents::Event { body, key, attempts, received } })
     }
 
     fn malformed(&self, seq: i64) -> rusqlite::Result<Story> {
-        let story = records::story(&self.connection, Place::Quarantine(seq))?;
+        let story = stories::story(&self.connection, Place::Quarantine(seq))?;
         story.ok_or(rusqlite::Error::QueryReturnedNoRows)
     }
 

@@ -31,6 +31,7 @@ fn event(key: u8, accepted: u64) -> Arrival {
         at: at(accepted),
         window: Duration::ZERO,
         body: Bytes::from(vec![key; 10]),
+        received: None,
     })
 }
 
@@ -114,7 +115,7 @@ fn every_lookup_has_its_index() {
         plan.join("; ")
     };
     assert_eq!(plan(PENDING), "SCAN events USING COVERING INDEX pending");
-    assert_eq!(plan(write::LATEST), "SEARCH events USING INDEX latest (key=?)");
+    assert_eq!(plan(write::LATEST), "SEARCH events USING INDEX latest (<expr>=? AND key=?)");
     let expired = "SEARCH events USING COVERING INDEX settled (state=? AND settled<?)";
     assert_eq!(plan(write::EXPIRED), expired);
     for (sql, index) in [(COUNT_PENDING, "pending"), (COUNT_DEAD, "settled")] {

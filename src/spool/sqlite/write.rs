@@ -2,14 +2,15 @@
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::super::digest::Fingerprint;
+use super::super::digest::{Fingerprint, KeyHash};
 use super::super::event::{EventId, Malformed, RouteName};
 use super::super::lease::{Attempt, Verdict};
 use super::super::store::{
     Applied, Arrival, Batch, Expiry, History, Latest, NewEvent, Order, Seq, Settlement, Share,
     Written,
 };
-use super::{SqliteStore, headers, millis, state, timestamp};
+use super::sieve::Sieve;
+use super::{SqliteStore, headers, millis, received, state, timestamp};
 
 /// Failed attempts kept of one event: the first days of trouble look all alike.
 const HISTORY_RING: u32 = 16;
@@ -35,7 +36,7 @@ impl SqliteStore {
                 route
             };
             let written = match arrival {
-                Arrival::Event(event) => store(&transaction, event, route)?,
+                Arrival::Event(event) => store(&transaction, &mut self.sieve, event, route)?,
                 Arrival::Malformed(malformed, print) => {
                     let kept = Kept { malformed, print: *print, route, bytes: arrival.bytes() };
                     quarantine(&transaction, &kept, &mut share)?
@@ -57,9 +58,14 @@ pub(super) fn number_route(transaction: &Connection, name: &RouteName) -> rusqli
     transaction.query_row("SELECT route FROM routes WHERE name = ?1", [name], |row| row.get(0))
 }
 
-fn store(transaction: &Connection, event: &NewEvent, route: i64) -> rusqlite::Result<Written> {
-    let key = i64::from_be_bytes(event.key.0);
-    if let Some(latest) = latest(transaction, key)?
+fn store(
+    transaction: &Connection,
+    sieve: &mut Sieve,
+    event: &NewEvent,
+    route: i64,
+) -> rusqlite::Result<Written> {
+    sieve.forget(event.at, event.window);
+    if let Some(latest) = latest(transaction, sieve, event.key)?
         && event.repeats(&latest)
     {
         let mut count =
@@ -75,32 +81,40 @@ fn store(transaction: &Connection, event: &NewEvent, route: i64) -> rusqlite::Re
     let seq = insert.insert(params![
         event.id.as_bytes(),
         route,
-        key,
+        i64::from_be_bytes(event.key.0),
         ordered,
         event.fingerprint.0,
         millis(event.at)
     ])?;
-    let mut insert =
-        transaction.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
-    insert.execute(params![seq, &event.body[..]])?;
+    received::insert(transaction, Seq(seq), &event.body, event.received.as_deref())?;
+    sieve.add(Seq(seq), event.key, event.at);
     Ok(Written::Stored(Seq(seq)))
 }
 
-/// The latest event with this key hash, settled or not.
-pub(super) const LATEST: &str =
-    "SELECT seq, id, fingerprint, accepted FROM events WHERE key = ?1 ORDER BY seq DESC LIMIT 1";
+/// The latest event of a group with this key hash, settled or not.
+pub(super) const LATEST: &str = "SELECT seq, id, fingerprint, accepted FROM events
+     WHERE seq >> 13 = ?1 AND key = ?2 ORDER BY seq DESC LIMIT 1";
 
-fn latest(transaction: &Connection, key: i64) -> rusqlite::Result<Option<Latest>> {
+fn latest(
+    transaction: &Connection,
+    sieve: &Sieve,
+    key: KeyHash,
+) -> rusqlite::Result<Option<Latest>> {
     let mut statement = transaction.prepare_cached(LATEST)?;
-    let latest = statement.query_row([key], |row| {
-        Ok(Latest {
-            seq: Seq(row.get(0)?),
-            id: EventId::from_bytes(row.get(1)?),
-            fingerprint: Fingerprint(row.get(2)?),
-            accepted: timestamp(row.get(3)?),
-        })
-    });
-    latest.optional()
+    for group in sieve.groups(key) {
+        let latest = statement.query_row([group, i64::from_be_bytes(key.0)], |row| {
+            Ok(Latest {
+                seq: Seq(row.get(0)?),
+                id: EventId::from_bytes(row.get(1)?),
+                fingerprint: Fingerprint(row.get(2)?),
+                accepted: timestamp(row.get(3)?),
+            })
+        });
+        if let Some(latest) = latest.optional()? {
+            return Ok(Some(latest));
+        }
+    }
+    Ok(None)
 }
 
 /// What goes to quarantine.
@@ -137,24 +151,26 @@ fn quarantine(
 /// Whether there is room was asked before.
 pub(super) fn insert_malformed(transaction: &Connection, kept: &Kept<'_>) -> rusqlite::Result<()> {
     let Kept { malformed, print, route, bytes } = kept;
+    let received = &malformed.received;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO quarantine (id, route, at, reason, method, content_type, query, body,
-                                 fingerprint, last_at, client, headers, bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?3, ?10, ?11, ?12)",
+                                 fingerprint, last_at, client, headers, bytes, format)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?3, ?10, ?11, ?12, ?13)",
     )?;
     insert.execute(params![
         malformed.id.as_bytes(),
         route,
         millis(malformed.at),
         malformed.reason,
-        malformed.method,
-        malformed.content_type.as_deref(),
-        malformed.query.as_deref(),
-        &malformed.body[..],
+        received.method,
+        received.content_type.as_deref(),
+        received.query.as_deref(),
+        &received.body[..],
         print.0,
-        malformed.client,
-        headers::written(&malformed.headers),
-        i64::try_from(*bytes).unwrap_or(i64::MAX)
+        received.client,
+        headers::written(&received.headers),
+        i64::try_from(*bytes).unwrap_or(i64::MAX),
+        received.format
     ])?;
     Ok(())
 }

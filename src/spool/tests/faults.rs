@@ -53,6 +53,23 @@ async fn it_finds_out_by_itself_that_writing_works_again() {
 }
 
 #[tokio::test]
+async fn a_log_that_cannot_be_copied_stops_acceptance_although_commits_succeed() {
+    let rig = Rig::new();
+    let (spool, faults) = rig.open_faulty();
+    spool.append(event("a", "body")).await.unwrap();
+    faults.copying_fails.store(true, Ordering::SeqCst);
+    until(|| !spool.status().healthy).await;
+    let tried = faults.batches.load(Ordering::SeqCst);
+    assert_eq!(spool.append(event("b", "body")).await, Err(AppendError::Failed));
+    assert!(!spool.status().healthy);
+    assert_eq!(faults.batches.load(Ordering::SeqCst), tried, "nothing is added to the log");
+    spool.done(spool.next().await);
+    faults.copying_fails.store(false, Ordering::SeqCst);
+    spool.append(event("b", "body")).await.unwrap();
+    assert_eq!(rig.ask("SELECT count(*) FROM events WHERE state = 1"), 1);
+}
+
+#[tokio::test]
 async fn a_settlement_survives_a_failed_commit() {
     let rig = Rig::new();
     let (spool, faults) = rig.open_faulty();

@@ -3,13 +3,22 @@
 use super::store::Arrival;
 use super::*;
 
+/// One that holds its body and nothing else that counts.
+fn event(key: &str, body: &str) -> Accepted {
+    Accepted { received: None, ..super::event(key, body) }
+}
+
 /// Holds a body of `bytes` and nothing else that counts.
 fn bare(bytes: usize) -> Malformed {
     Malformed {
         reason: String::new(),
-        query: None,
-        client: String::new(),
-        ..malformed(&" ".repeat(bytes))
+        received: Received {
+            query: None,
+            client: String::new(),
+            headers: Vec::new(),
+            ..received(&" ".repeat(bytes))
+        },
+        ..malformed("")
     }
 }
 

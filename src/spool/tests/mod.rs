@@ -8,6 +8,7 @@ mod limits;
 mod model;
 mod opening;
 mod operate;
+mod received;
 mod repeats;
 mod restart;
 mod salvage;
@@ -46,6 +47,7 @@ impl Rig {
             path: folder.path().join("spool.db"),
             max_bytes: 1 << 30,
             quarantine_percent: 25,
+            keep_received: true,
             keep_delivered: HOUR * 24 * 36_500,
             dedup_window: HOUR,
         };
@@ -87,6 +89,7 @@ fn event_at(key: Option<&str>, body: &str, at: Timestamp) -> Accepted {
         key: key.map(str::to_owned),
         at,
         body: Bytes::copy_from_slice(body.as_bytes()),
+        received: Some(received("as it came")),
     }
 }
 
@@ -100,11 +103,18 @@ fn malformed(body: &str) -> Malformed {
         route: route(),
         at: NOON,
         reason: "neither this nor that".to_owned(),
+        received: received(body),
+    }
+}
+
+fn received(body: &str) -> Received {
+    Received {
         client: "192.0.2.1".to_owned(),
         method: "POST".to_owned(),
         content_type: None,
         query: Some(Bytes::from_static(b"a=b")),
-        headers: Vec::new(),
+        headers: vec![Header { name: "via".to_owned(), value: Bytes::from_static(b"\xff") }],
+        format: Some("form".to_owned()),
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }
@@ -166,6 +176,8 @@ async fn until(so: impl Fn() -> bool) {
 struct Faults {
     writes_fail: AtomicBool,
     reads_fail: AtomicBool,
+    /// Commits succeed, and the log is never copied into the file.
+    copying_fails: AtomicBool,
     panics: AtomicBool,
     /// Claimed instead of the real size when it is not zero.
     bytes: AtomicU64,
@@ -195,6 +207,13 @@ impl Faults {
     fn wait(&self) {
         let held = self.held.lock().unwrap();
         drop(self.let_go.wait_while(held, |held| *held).unwrap());
+    }
+
+    fn check_copying(&self) -> Result<(), StoreError> {
+        if self.copying_fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Write("the log is too large".into()));
+        }
+        self.check()
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -244,12 +263,12 @@ impl Store for Faulty {
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {
-        self.faults.check()?;
+        self.faults.check_copying()?;
         self.inner.probe()
     }
 
     fn shrink(&mut self, spare: Spare) -> Result<Compaction, StoreError> {
-        self.faults.check()?;
+        self.faults.check_copying()?;
         self.inner.shrink(spare)
     }
 

@@ -337,8 +337,9 @@ fn arrival(key: Option<u8>, body: u8, at: Timestamp) -> Arrival {
     let event = event_at(key.map(|key| key.to_string()).as_deref(), &body.to_string(), at);
     let (key, fingerprint) = digest::of_event(&event);
     let order = if event.key.is_some() { Order::Keyed } else { Order::Free };
-    let (id, route, window, body) = (event.id, event.route, WINDOW, event.body);
-    Arrival::Event(NewEvent { id, route, key, order, fingerprint, at, window, body })
+    let Accepted { id, route, body, received, .. } = event;
+    let (window, received) = (WINDOW, received.map(Box::new));
+    Arrival::Event(NewEvent { id, route, key, order, fingerprint, at, window, body, received })
 }
 
 #[test]

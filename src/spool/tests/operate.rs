@@ -3,7 +3,7 @@
 use super::*;
 
 fn convert() -> Convert {
-    Convert::new(|malformed| match &malformed.body[..] {
+    Convert::new(|malformed| match &malformed.received.body[..] {
         b"mended" => Ok(Reread { key: Some("a".to_owned()), body: Bytes::from_static(b"{}") }),
         _ => Err("still not".to_owned()),
     })
@@ -105,8 +105,8 @@ async fn an_event_tells_its_story() {
 
     let id = spool.quarantine(malformed("what?")).await.unwrap();
     let story = spool.find(id).await.unwrap().unwrap();
-    let Contents::Malformed(received) = story.contents else { panic!("raw") };
-    assert_eq!((&received.body[..], received.query.as_deref()), (&b"what?"[..], Some(&b"a=b"[..])));
+    let Contents::Malformed(malformed) = story.contents else { panic!("raw") };
+    assert_eq!(malformed.received, received("what?"));
     assert!(spool.find(EventId::new(NOON)).await.unwrap().is_none());
 }
 
@@ -115,7 +115,7 @@ async fn stories_come_in_portions() {
     let rig = Rig::new();
     let spool = rig.open();
     for body in ["four", "five5", "six"] {
-        spool.append(event(body, body)).await.unwrap();
+        spool.append(Accepted { received: None, ..event(body, body) }).await.unwrap();
     }
     let portion = async |most_bytes| {
         let page = spool.page(Filter::default(), Place::default(), 100).await.unwrap();
@@ -125,6 +125,11 @@ async fn stories_come_in_portions() {
     assert_eq!(portion(0).await, (1, Some(Place::Event(1))));
     assert_eq!(portion(9).await, (2, Some(Place::Event(2))));
     assert_eq!(portion(10).await, (3, None));
+    spool.append(event("a", "four")).await.unwrap();
+    spool.append(event("b", "four")).await.unwrap();
+    let with_request = 12 + 4 + u64::try_from(received("as it came").bytes()).unwrap();
+    assert_eq!(portion(with_request).await, (4, Some(Place::Event(4))));
+    assert_eq!(portion(with_request + 1).await, (5, None));
 }
 
 #[tokio::test]
@@ -214,7 +219,9 @@ async fn verifying_counts_and_finds_damage() {
     filled(&spool).await;
     let good = spool.verify().await.unwrap();
     assert_eq!((good.counts, good.problems), ([2, 1, 1, 1], Vec::<String>::new()));
-    rig.tamper("DELETE FROM bodies WHERE seq = 3; INSERT INTO bodies VALUES (99, x'00')");
+    rig.tamper(
+        "DELETE FROM bodies WHERE seq = 3; INSERT INTO bodies (seq, body) VALUES (99, x'00')",
+    );
     let bad = spool.verify().await.unwrap();
     assert_eq!(bad.problems, ["events without a body: 1", "bodies without an event: 1"]);
 }

@@ -81,6 +81,23 @@ async fn a_long_backlog_opens_fast_and_in_order() {
     }
 }
 
+#[tokio::test]
+async fn a_repeat_is_recognised_however_many_events_came_since() {
+    let rig = Rig::new();
+    // More than a group of the index.
+    fill(&rig, 8200);
+    let spool = rig.open();
+    for number in [0, 8100, 8199] {
+        let again = spool.append(event(&number.to_string(), "body")).await.unwrap();
+        assert!(matches!(again, Receipt::Repeat(_)), "{number}");
+        assert_eq!(rig.ask(&format!("SELECT repeats FROM events WHERE seq = {}", number + 1)), 1);
+    }
+    let other = spool.append(event("0", "another body")).await.unwrap();
+    assert_eq!(spool.append(event("0", "another body")).await, Ok(Receipt::Repeat(other.id())));
+    let back = spool.append(event("0", "body")).await.unwrap();
+    assert!(matches!(back, Receipt::Stored(_)), "the latest is in another group");
+}
+
 /// Writes events past the writer thread.
 fn fill(rig: &Rig, events: i64) {
     let (mut store, _, _) = sqlite::open(&rig.settings.path).unwrap();
@@ -97,6 +114,7 @@ fn fill(rig: &Rig, events: i64) {
                 at: event.at,
                 window: HOUR,
                 body: event.body,
+                received: None,
             })
         })
         .collect();

@@ -56,6 +56,22 @@ async fn a_whole_file_is_read_whole() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_read_whole_and_stays_as_it_is() {
+    let rig = Rig::new();
+    rig.tamper(include_str!("format-1.sql"));
+    let (stories, found) = salvaged(&rig);
+    assert_eq!(found, Salvage { saved: 4, passed: 0 });
+    assert_eq!(rig.ask("SELECT user_version FROM pragma_user_version"), 1);
+    let spool = rig.open();
+    let page = spool.page(Filter::default(), Place::default(), 1000).await.unwrap();
+    let all = spool.stories(page, u64::MAX).await.unwrap().stories;
+    let contents = |stories: &[Story]| -> Vec<_> {
+        stories.iter().map(|story| format!("{:?}", story.contents)).collect()
+    };
+    assert_eq!(contents(&stories), contents(&all), "their attempts and the quarantine, too");
+}
+
+#[tokio::test]
 async fn a_destroyed_page_costs_what_stood_on_it_and_no_more() {
     for (table, least) in [("events", 150), ("bodies", 270), ("latest", 301), ("attempts", 301)] {
         let rig = Rig::new();

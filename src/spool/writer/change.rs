@@ -30,7 +30,9 @@ impl Writer {
             return Err(OperateError::Full);
         }
         let made = self.store.change(changes);
-        self.note_health(made.as_ref().err());
+        if let Err(error) = &made {
+            self.note_health(Some(error));
+        }
         let made = made.map_err(OperateError::Store)?;
         let (mut replayed, mut dropped, mut imported) = (0, 0, 0);
         let mut is_quarantine_other = false;

@@ -182,18 +182,18 @@ impl Writer {
 
     fn work(&mut self, now: Instant) {
         let tick = now >= self.next_tick;
-        let good = self.board.status.health() == Health::Good;
         let settle = !self.settlements.is_empty()
             && (!self.changes.is_empty()
                 || now >= self.settle_by
-                || (good && self.settlements.len() >= BATCH_COMMANDS));
-        let expire = good && (tick || (self.expire_more && !self.arrivals.is_empty()));
-        if !self.arrivals.is_empty() || settle || expire {
-            self.make_room();
-            self.commit(expire.then(|| self.expiry()));
-        } else if tick && !good {
-            let probed = self.store.probe();
-            self.note_health(probed.as_ref().err());
+                || self.settlements.len() >= BATCH_COMMANDS);
+        if self.writes_again(tick) {
+            let expire = tick || (self.expire_more && !self.arrivals.is_empty());
+            if !self.arrivals.is_empty() || settle || expire {
+                self.make_room();
+                self.commit(expire.then(|| self.expiry()));
+            }
+        } else if !self.arrivals.is_empty() || now >= self.settle_by {
+            self.keep_settlements();
         }
         self.change();
         if tick {
@@ -203,6 +203,19 @@ impl Writer {
             self.measure();
             self.look_for_room();
         }
+    }
+
+    /// Whether writing works, as far as is known. What has failed is tried before anything is
+    /// entrusted to it again: a commit may succeed where only the copying of the log fails, and
+    /// would let it grow without end.
+    fn writes_again(&mut self, tick: bool) -> bool {
+        let failing = self.board.status.health() == Health::Failing;
+        let wanted = tick || !self.arrivals.is_empty() || !self.changes.is_empty();
+        if failing && wanted {
+            let probed = self.store.probe();
+            self.note_health(probed.as_ref().err());
+        }
+        self.board.status.health() == Health::Good
     }
 
     /// Gives some of the space back that a backlog has left behind.
@@ -287,7 +300,7 @@ impl Writer {
         }
     }
 
-    /// After a failed commit: the senders of the arrivals send again, but nobody repeats a
+    /// While nothing can be written: the senders of the arrivals send again, but nobody repeats a
     /// settlement. The last of each event says all; so the list cannot outgrow the backlog.
     fn keep_settlements(&mut self) {
         self.arrivals.clear();

@@ -1,12 +1,13 @@
-//! A file system of one's own: one that loses its power, or one that is soon full. Needs root.
+//! A file system of one's own: one that loses its power, is soon full, or read-only. Needs root.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// `mkfs.xfs` takes no less than 300 MB. The image is sparse.
-const IMAGE_BYTES: u64 = 512 << 20;
+/// `mkfs.xfs` takes no less than 300 MB. The images are sparse.
+const XFS_BYTES: u64 = 512 << 20;
+const EXT4_BYTES: u64 = 32 << 20;
 
 /// A mounted file system, gone when dropped.
 pub(crate) struct Disk {
@@ -19,11 +20,16 @@ impl Disk {
     /// # Panics
     /// When this machine does not let us.
     pub(crate) fn xfs() -> Self {
-        let disk = Self::unmounted();
-        std::fs::File::create(disk.image()).unwrap().set_len(IMAGE_BYTES).unwrap();
-        run(Command::new("mkfs.xfs").arg("-q").arg(disk.image()));
-        disk.mount_image();
-        disk
+        Self::formatted("mkfs.xfs", XFS_BYTES)
+    }
+
+    /// ext4 on a loop device: it looks at the attribute of [`Disk::freeze`] at each write. Needs
+    /// `mkfs.ext4`.
+    ///
+    /// # Panics
+    /// When this machine does not let us.
+    pub(crate) fn ext4() -> Self {
+        Self::formatted("mkfs.ext4", EXT4_BYTES)
     }
 
     /// A file system in memory that holds so many MiB.
@@ -54,10 +60,30 @@ impl Disk {
         self.mount_image();
     }
 
+    /// Lets it be read only: `ro`, or written again: `rw`. Nobody may have a file open for writing.
+    pub(crate) fn remount(&self, how: &str) {
+        let how = format!("remount,{how}");
+        run(Command::new("mount").args(["-o", &how]).arg(self.path()));
+    }
+
+    /// Lets a file be read only, by those too who have it open: `+i`, or be written again: `-i`. No
+    /// permission binds root; this does.
+    pub(crate) fn freeze(&self, how: &str, file: &str) {
+        run(Command::new("chattr").arg(how).arg(self.path().join(file)));
+    }
+
     /// Makes it hold so many MiB while it is in use.
     pub(crate) fn grow(&self, mebibytes: u32) {
         let size = format!("remount,size={mebibytes}m");
         run(Command::new("mount").args(["-o", &size]).arg(self.path()));
+    }
+
+    fn formatted(program: &str, bytes: u64) -> Self {
+        let disk = Self::unmounted();
+        std::fs::File::create(disk.image()).unwrap().set_len(bytes).unwrap();
+        run(Command::new(program).arg("-q").arg(disk.image()));
+        disk.mount_image();
+        disk
     }
 
     fn unmounted() -> Self {

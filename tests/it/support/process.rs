@@ -46,9 +46,10 @@ impl Process {
         Self { child, address: address("address"), admin: address("admin"), log, said }
     }
 
-    /// Waits until the log says something that begins so.
-    pub(crate) fn logged(&self, message: &str) {
-        assert!(find(&self.log, message).is_some(), "the log never said {message:?}");
+    /// Waits until the log says something that begins so; the whole line.
+    pub(crate) fn logged(&self, message: &str) -> Value {
+        let line = find(&self.log, message);
+        line.unwrap_or_else(|| panic!("the log never said {message:?}"))
     }
 
     /// The process, as the kernel counts.
