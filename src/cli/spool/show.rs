@@ -1,9 +1,11 @@
 //! `postgate spool show`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::desk::Asked;
 use super::field;
@@ -28,7 +30,7 @@ pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<E
         writeln!(out)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let story: Value = serde_json::from_slice(&answer.body)?;
+    let (story, body) = apart(&answer.body)?;
     for name in [
         "id", "state", "route", "accepted", "attempts", "replays", "repeats", "bytes", "due",
         "settled", "status", "reason",
@@ -52,8 +54,8 @@ pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<E
     if !received.is_null() {
         write_received(&mut out, received)?;
     }
-    if !field(&story, "body").is_null() {
-        writeln!(out, "\ncanonical\n\n{}", body_text(&answer.body))?;
+    if let Some(body) = body {
+        writeln!(out, "\ncanonical\n\n{body}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,15 +79,14 @@ fn write_received(out: &mut impl Write, received: &Value) -> io::Result<()> {
     }
 }
 
-/// The canonical body as it will be sent: parsing it into a value would sort its keys.
-fn body_text(answer: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Told<'a> {
-        #[serde(borrow)]
-        body: &'a serde_json::value::RawValue,
-    }
-    let told = serde_json::from_slice::<Told<'_>>(answer);
-    told.map_or_else(|_| String::new(), |told| told.body.get().to_owned())
+/// What is told of an event, and the canonical body as it will be sent. A value would sort the names
+/// in it, and some names that a sender may choose mean something to `serde_json` itself.
+fn apart(answer: &[u8]) -> serde_json::Result<(Value, Option<&RawValue>)> {
+    let mut members: BTreeMap<String, &RawValue> = serde_json::from_slice(answer)?;
+    let body = members.remove("body");
+    let rest =
+        members.into_iter().map(|(name, text)| Ok((name, serde_json::from_str(text.get())?)));
+    Ok((Value::Object(rest.collect::<serde_json::Result<_>>()?), body))
 }
 
 /// The lines of a text stay, so that XML can be read; nothing else reaches the terminal.
@@ -95,5 +96,19 @@ fn readable(value: &Value) -> String {
             text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_shown_as_it_is_whatever_its_names() {
+        let body = r#"{"event":"job","custom":{"$serde_json::private::RawValue":"]["},"a":"1"}"#;
+        let answer = format!(r#"{{"id":"7","body":{body},"status":404}}"#);
+        let (story, shown) = apart(answer.as_bytes()).expect("an answer");
+        assert_eq!(story, serde_json::json!({ "id": "7", "status": 404 }));
+        assert_eq!(shown.map(RawValue::get), Some(body));
     }
 }
