@@ -63,6 +63,27 @@ where
     Ok(whole.freeze())
 }
 
+/// How long a body that nobody wants is listened to: some round trips.
+const UNWANTED_TIME: Duration = Duration::from_secs(2);
+/// And how much of it: a postback and to spare.
+const UNWANTED_BYTES: usize = 64 << 10;
+
+/// Throws a body away, as far as it comes soon. A stream of HTTP/2 that is answered before its end is
+/// broken off, and nobody hears what else was wrong with it (RFC 9113, 8.1).
+pub(super) async fn discard<B>(body: &mut B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let until = Instant::now() + UNWANTED_TIME;
+    let mut left = UNWANTED_BYTES;
+    while left > 0 && Instant::now() < until {
+        match tokio::time::timeout_at(until, next(body)).await {
+            Ok(Ok(Some(bytes))) => left = left.saturating_sub(bytes.len()),
+            Ok(Ok(None) | Err(_)) | Err(_) => return,
+        }
+    }
+}
+
 /// Holds a body against its limits, frame by frame.
 struct Meter<'a> {
     limits: &'a RequestLimits,
@@ -225,6 +246,22 @@ mod tests {
     async fn a_body_that_does_not_end_is_given_up() {
         let slow = read(&mut frames(&[b"12"], End::Never), &SHORT).await;
         assert_eq!(slow, Err(BodyError::TooSlow));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unwanted_body_is_listened_to_for_so_long_and_so_much() {
+        let began = Instant::now();
+        discard(&mut frames(&[b"12"], End::Never)).await;
+        assert_eq!(began.elapsed(), UNWANTED_TIME);
+        for (last, left) in [(&[0; UNWANTED_BYTES - 1][..], 0), (&[0; UNWANTED_BYTES], 1)] {
+            let mut body = frames(&[last, b"1"], End::Whole);
+            discard(&mut body).await;
+            assert_eq!(body.left.len(), left, "{}", last.len());
+        }
+        let mut broken = frames(&[b"1"], End::Broken);
+        discard(&mut broken).await;
+        assert!(broken.left.is_empty());
+        assert_eq!(began.elapsed(), UNWANTED_TIME);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::support::client::{ask, handshake};
 use crate::support::config::Folder;
 use crate::support::frames::{
-    END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, RST_STREAM, frame, next, open, request,
+    DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, RST_STREAM, frame, next, open,
+    request,
 };
 use crate::support::gateway::TestGateway;
 use crate::support::upstream::Upstream;
@@ -137,6 +138,32 @@ async fn whoever_agreed_to_http2_and_speaks_something_else_is_let_go() {
     let mut said = Vec::new();
     drop(within("the end of the connection", stream.read_to_end(&mut said)).await);
     assert!(!said.starts_with(b"HTTP/"), "{}", said.escape_ascii());
+    gateway.stop().await;
+}
+
+/// An answer breaks a stream off, and what is wrong with the rest of it is never seen.
+#[tokio::test]
+async fn what_goes_nowhere_is_heard_out_before_it_is_answered() {
+    let gateway = gateway().await;
+    let mut stream = open(&gateway, b"").await;
+    let lost = request("POST", "/nowhere", &[("content-length", "5")]);
+    stream.write_all(&frame(HEADERS, END_HEADERS, 1, &lost)).await.unwrap();
+    stream.write_all(&get(3)).await.unwrap();
+    let mut first = None;
+    while first.is_none() {
+        let said = within("an answer", next(&mut stream)).await.unwrap();
+        first = (said.kind == HEADERS).then_some(said.stream);
+    }
+    assert_eq!(first, Some(3), "stream 1 has not said everything");
+    stream.write_all(&frame(DATA, END_STREAM, 1, b"test")).await.unwrap();
+    let mut told = None;
+    while told.is_none() {
+        let said = within("a reset", next(&mut stream)).await.unwrap();
+        told = (said.stream == 1).then_some(said);
+    }
+    let told = told.unwrap();
+    assert!(told.kind == RST_STREAM && told.error() != 0, "{told:?}");
+    drop(stream);
     gateway.stop().await;
 }
 
