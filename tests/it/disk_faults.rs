@@ -10,7 +10,7 @@ use crate::support::client::{Client, ask, metric};
 use crate::support::config::Folder;
 use crate::support::disk::Disk;
 use crate::support::process::{Process, postgate};
-use crate::support::senders::{Senders, lost};
+use crate::support::senders::{Promises, Senders, lost};
 use crate::support::upstream::Upstream;
 use crate::support::{number, within};
 
@@ -26,6 +26,16 @@ fn asked_for() -> bool {
         eprintln!("left out: POSTGATE_DISK_FAULTS is not set");
     }
     asked_for
+}
+
+/// Everything that was promised is delivered, and the gateway ends in order.
+async fn all_arrives(promised: &Promises, upstream: &mut Upstream, gateway: Process) {
+    upstream.up();
+    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
+    let lost = lost(promised, &upstream.so_far());
+    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
 }
 
 /// Each of the syncs 20 to 60 fails with EIO: the write-ahead log, the file, or its folder,
@@ -54,10 +64,7 @@ async fn nothing_is_promised_while_syncs_fail() {
     let gateway = Process::run(&folder.config());
     senders.moved(gateway.address);
     let promised = senders.stop().await;
-    upstream.up();
-    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
-    let lost = lost(&promised, &upstream.so_far());
-    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
+    all_arrives(&promised, &mut upstream, gateway).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,12 +90,7 @@ async fn a_full_disk_is_refused_and_served_again_when_it_has_room() {
     readiness(&gateway, 200).await;
     senders.promised(100).await;
     let promised = senders.stop().await;
-    upstream.up();
-    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
-    let lost = lost(&promised, &upstream.so_far());
-    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
-    gateway.signal("TERM");
-    assert!(gateway.wait().success());
+    all_arrives(&promised, &mut upstream, gateway).await;
 }
 
 /// The real binary with its spool on this disk.
@@ -130,12 +132,7 @@ async fn a_file_that_becomes_read_only_is_refused_and_served_again_when_it_is_wr
     readiness(&gateway, 200).await;
     senders.promised(200).await;
     let promised = senders.stop().await;
-    upstream.up();
-    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
-    let lost = lost(&promised, &upstream.so_far());
-    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
-    gateway.signal("TERM");
-    assert!(gateway.wait().success());
+    all_arrives(&promised, &mut upstream, gateway).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,10 +163,5 @@ async fn nothing_starts_on_what_is_read_only_and_all_is_there_when_it_is_writabl
     }
     disk.freeze("-i", "spool.db");
     let gateway = gateway_on(&disk, &folder);
-    upstream.up();
-    metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
-    let lost = lost(&promised, &upstream.so_far());
-    assert!(lost.is_empty(), "acknowledged and never delivered: {lost:?}");
-    gateway.signal("TERM");
-    assert!(gateway.wait().success());
+    all_arrives(&promised, &mut upstream, gateway).await;
 }
