@@ -26,7 +26,7 @@ impl Queue {
                 let next = self.slots.at(next.slot());
                 assert_eq!(next.phase, Phase::Waiting, "one of a key goes at a time");
                 assert_eq!(next.key, entry.key, "only events of one key wait for each other");
-                assert!(next.seq > entry.seq, "the earlier goes first");
+                assert!({ next.seq } > { entry.seq }, "the earlier goes first");
             }
         }
         let followed = self.slots.iter().filter(|e| e.phase != Phase::Free && e.next.is_some());

@@ -14,8 +14,9 @@ pub(in crate::spool) struct Slot(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link(std::num::NonZeroU32);
 
-/// A queued event.
-#[derive(Debug)]
+/// A queued event. Packed: to align its two long numbers would cost a million events 4 MB.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(4))]
 pub(super) struct Entry {
     pub(super) seq: Seq,
     pub(super) due: Timestamp,
@@ -27,9 +28,9 @@ pub(super) struct Entry {
     pub(super) phase: Phase,
 }
 
-/// Entries of one block: 160 KiB, about what an empty queue keeps.
+/// Entries of one block: 144 KiB, about what an empty queue keeps.
 const BLOCK: usize = 4096;
-/// Blocks kept for reuse when the queue is empty: 2.5 MiB.
+/// Blocks kept for reuse when the queue is empty: 2.25 MiB.
 pub(super) const KEPT_BLOCKS: usize = 16;
 
 /// All entries.
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn an_entry_stays_small() {
-        assert_eq!(size_of::<Entry>(), 40);
+        assert_eq!(size_of::<Entry>(), 36);
         assert_eq!(size_of::<Option<Link>>(), 4);
     }
 
@@ -143,7 +144,7 @@ mod tests {
         let all: Vec<_> = (0..10_000).map(|seq| slots.occupy(entry(seq))).collect();
         assert_eq!((slots.len(), slots.blocks()), (10_000, 3));
         for (seq, slot) in (0..).zip(&all) {
-            assert_eq!(slots.at(*slot).seq, Seq(seq));
+            assert_eq!({ slots.at(*slot).seq }, Seq(seq));
         }
         for freed in [4095, 4096] {
             slots.free(all[freed]);
