@@ -154,12 +154,15 @@ impl Front {
                 let (address, by) = (client.address, &client.rule);
                 self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
                 let reply = refuse(&refusal, route.map(|route| &route.replies));
+                if !refusal.leaves_body() {
+                    return reply;
+                }
                 // Neither a stranger nor too much is listened to.
                 let is_heard = !matches!(refusal, Refusal::Address(_) | Refusal::Body(_));
-                if is_heard && refusal.leaves_body() && head.version == Version::HTTP_2 {
+                if is_heard && head.version == Version::HTTP_2 {
                     body::discard(&mut body).await;
                 }
-                if refusal.leaves_body() { without_reading(&body, &head, reply) } else { reply }
+                without_reading(&body, &head, reply)
             }
         }
     }
