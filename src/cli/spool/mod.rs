@@ -69,8 +69,8 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
         };
         let desk = match (Asked::find(&settings, missing), &arguments.command) {
             (Ok(desk), _) => desk,
-            (Err(error), Command::Verify(_)) => {
-                return verify::unopened(error, path, config);
+            (Err(error), Command::Verify(arguments)) => {
+                return verify::unopened(error, *arguments, path, config);
             }
             (Err(error), _) => return Err(error),
         };

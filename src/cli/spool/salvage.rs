@@ -1,6 +1,6 @@
 //! `postgate spool salvage`.
 
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 
 /// Prints what can be read, as `export` does. The exit code is 1 when something could not.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut out = BufWriter::new(anstream::stdout());
+    let mut out = BufWriter::new(io::stdout());
     let bar = progress::count("events");
     let found = Spool::salvage(&arguments.file, &mut |story| {
         bar.inc(1);
@@ -26,6 +26,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     out.flush()?;
     bar.finish_and_clear();
     let told = format!("{} saved; damaged places passed over: {}", found.saved, found.passed);
-    writeln!(anstream::stderr(), "{told}")?;
+    writeln!(io::stderr(), "{told}")?;
     Ok(if found.passed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
