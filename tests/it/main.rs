@@ -63,3 +63,4 @@ mod spool_transfer;
 mod support;
 #[cfg(test)]
 mod upstream_request;
+mod usage;
