@@ -98,7 +98,7 @@ async fn pings_and_settings_are_no_requests_and_keep_nothing_open() {
 
 #[tokio::test]
 async fn frames_without_a_byte_do_not_make_a_body_last() {
-    let gateway = gateway("body_time = \"300ms\"\nheader_time = \"300ms\"").await;
+    let gateway = gateway("body_time = \"300ms\"\nidle_time = \"300ms\"").await;
     let mut stream = open(&gateway, b"").await;
     let head = frame(HEADERS, END_HEADERS, 1, &request("POST", PATH, &[]));
     stream.write_all(&head).await.unwrap();
@@ -111,7 +111,7 @@ async fn replies_that_are_not_read_do_not_keep_a_connection_open() {
     // Large ones, so that few of them fill what the kernel holds for a peer.
     let reply = "x".repeat(16 << 10);
     let route = format!("{ROUTE}[routes.reply]\nsuccess_body = \"{reply}\"\n");
-    let gateway = gateway_with("header_time = \"300ms\"", &route).await;
+    let gateway = gateway_with("idle_time = \"300ms\"", &route).await;
     // SETTINGS_INITIAL_WINDOW_SIZE = 0: no reply may have a body.
     let mut narrow = open(&gateway, &[0, 4, 0, 0, 0, 0]).await;
     let block = request("GET", PATH, &[]);
