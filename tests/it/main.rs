@@ -65,3 +65,5 @@ mod spool_transfer;
 mod support;
 #[cfg(test)]
 mod upstream_request;
+#[cfg(test)]
+mod usage;
