@@ -15,6 +15,7 @@ use crate::spool::EventId;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The event's id, as in the list and in the answer to the sender.
+    #[arg(value_parser = super::id)]
     id: EventId,
     /// One JSON object instead of text.
     #[arg(long)]
