@@ -90,7 +90,9 @@ impl Inner {
 fn record(tried: &Tried, decision: Decision) -> Attempt {
     let outcome = match decision {
         Decision::Dead(reason) => format!("{}; {reason}", tried.outcome),
-        Decision::Done | Decision::RetryAt(_) | Decision::PutBack(_) => tried.outcome.to_string(),
+        Decision::RetryAt(_) | Decision::PutBack(_) => tried.outcome.to_string(),
+        // Its state says it; no history is kept of it.
+        Decision::Done => String::new(),
     };
     let status = tried.outcome.status();
     Attempt { at: tried.ended, status, outcome, answer: tried.outcome.excerpt() }
@@ -118,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn a_queued_attempt_is_decided_recorded_and_counted() {
         for (code, outcome, history) in [
-            (200, "delivered", "answered 200 OK"),
+            (200, "delivered", ""),
             (500, "retry", "answered 500 Internal Server Error"),
             (410, "dead", "answered 410 Gone; another attempt would not help"),
         ] {
