@@ -305,7 +305,11 @@ fn settle(transaction: &Connection, settlement: &Settlement) -> rusqlite::Result
 
 /// Whether the attempt is kept by itself. A delivered event says all about its last one.
 fn is_history(settlement: &Settlement, history: History) -> bool {
-    settlement.verdict != Verdict::Done && history == History::Keep
+    match settlement.verdict {
+        Verdict::Done => false,
+        Verdict::Dead => true,
+        Verdict::RetryAt(_) | Verdict::PutBack(_) => history == History::Whole,
+    }
 }
 
 /// Adds an attempt to the history of its event.
