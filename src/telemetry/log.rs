@@ -2,12 +2,10 @@
 
 use std::io::IsTerminal as _;
 
-use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 /// How a log line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people; coloured on a terminal only.
     Text,
