@@ -102,7 +102,8 @@ impl Door {
         let client = origin.address();
         let _held = (place, telemetry.connection_admitted());
 
-        let stream = match self.stop.run_until_cancelled(self.tls.accept(io, deadline)).await {
+        let handshake = self.tls.accept(io, client, deadline);
+        let stream = match self.stop.run_until_cancelled(handshake).await {
             Some(Ok(stream)) => stream,
             Some(Err(error)) => return telemetry.handshake_failed(client, &error),
             None => return,
