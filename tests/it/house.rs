@@ -81,8 +81,10 @@ fn every_paper_that_is_named_is_there() {
     let mut papers = Vec::new();
     for folder in ["", "bench", "docs", "src/spool", "tests/golden"] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            papers.extend(name.ends_with(".md").then_some(name));
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                papers.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+            }
         }
     }
     let all = ["src", "benches", "fuzz/src", "fuzz/targets"].into_iter().flat_map(sources);

@@ -1,5 +1,7 @@
 //! What the papers must say about the code.
 
+use std::path::Path;
+
 use super::{Offence, Source};
 
 /// Every dependency in `manifest` needs a list item in `map` that begins with its name: "* `hyper`:
@@ -41,7 +43,9 @@ pub(super) fn missing(source: &Source, papers: &[String]) -> Vec<Offence> {
     let no_name = |letter: char| !letter.is_ascii_alphanumeric() && !"._-".contains(letter);
     let mut offences = Vec::new();
     for (line, text) in (1..).zip(source.text.lines()) {
-        let named = text.split(no_name).filter(|word| word.ends_with(".md") && *word != ".md");
+        let named = text
+            .split(no_name)
+            .filter(|word| Path::new(word).extension().is_some_and(|extension| extension == "md"));
         let gone = named.filter(|word| papers.iter().all(|paper| paper != word));
         offences.extend(gone.map(|word| Offence::new(source, line, format!("there is no {word}"))));
     }
