@@ -66,15 +66,12 @@ fn by_number(text: &str) -> String {
         };
         let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
         let (number, after) = digits.split_at(end);
-        match u32::from_str_radix(number, radix).ok().and_then(char::from_u32) {
-            Some(c) => {
-                seen.push(if c.is_control() { ' ' } else { c });
-                rest = after.strip_prefix(';').unwrap_or(after);
-            }
-            None => {
-                seen.push_str("&#");
-                rest = tail;
-            }
+        if let Some(c) = u32::from_str_radix(number, radix).ok().and_then(char::from_u32) {
+            seen.push(if c.is_control() { ' ' } else { c });
+            rest = after.strip_prefix(';').unwrap_or(after);
+        } else {
+            seen.push_str("&#");
+            rest = tail;
         }
     }
     seen.push_str(rest);
