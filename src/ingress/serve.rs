@@ -47,6 +47,7 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     let tasks = TaskTracker::new();
     let door = Arc::new(Door { http: Http::new(&front.limits, tasks.clone()), tls, front, stop });
     let front = &door.front;
+    tasks.spawn(tell_refusals(Arc::clone(front), door.stop.clone()));
     while let Some(arrival) = door.stop.run_until_cancelled(listener.accept()).await {
         if listener.speaks_proxy_protocol() && front.trusts(arrival.peer()) {
             tasks.spawn(Arc::clone(&door).announced(arrival));
@@ -61,6 +62,14 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     tasks.wait().await;
     front.forwards.close();
     front.forwards.wait().await;
+    front.telemetry.front.tell_refusals();
+}
+
+async fn tell_refusals(front: Arc<Front>, stop: CancellationToken) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    while stop.run_until_cancelled(second.tick()).await.is_some() {
+        front.telemetry.front.tell_refusals();
+    }
 }
 
 fn admit(front: &Front, conn: Conn) -> Option<Admitted<Conn>> {
@@ -93,7 +102,8 @@ impl Door {
         let client = origin.address();
         let _held = (place, telemetry.connection_admitted());
 
-        let stream = match self.stop.run_until_cancelled(self.tls.accept(io, deadline)).await {
+        let handshake = self.tls.accept(io, client, deadline);
+        let stream = match self.stop.run_until_cancelled(handshake).await {
             Some(Ok(stream)) => stream,
             Some(Err(error)) => return telemetry.handshake_failed(client, &error),
             None => return,

@@ -135,6 +135,34 @@ async fn replies_that_are_not_read_do_not_keep_a_connection_open() {
 }
 
 #[tokio::test]
+async fn handshakes_that_do_not_go_on_keep_out_their_own_address_alone() {
+    // Two at once, so one of an address; none is cut for its time.
+    let upstream = Upstream::away().await;
+    let limits = "[limits]\nhandshakes = 2\nhandshake_time = \"10m\"";
+    let folder = Folder::new(upstream.address, &format!("{limits}\n{ROUTE}"));
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&text.replace("127.0.0.1/32", "127.0.0.0/8"));
+    let gateway = TestGateway::start(folder).await;
+    let address = gateway.gateway.address();
+    let connect = async |from: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(from.parse().unwrap()).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let mut stalled = Vec::new();
+    for _ in 0..10 {
+        let mut stream = connect("127.0.0.1:0").await;
+        stream.write_all(b"\x16").await.unwrap();
+        stalled.push(stream);
+    }
+    let stream = connect("127.0.0.2:0").await;
+    let trusted = &gateway.folder.certificate;
+    within("a handshake", handshake_on(stream, trusted, b"http/1.1")).await.unwrap();
+    drop(stalled);
+    is_well(gateway).await;
+}
+
+#[tokio::test]
 async fn past_its_limit_a_stream_is_refused_alone() {
     let gateway = gateway("http2_streams = 2").await;
     let mut stream = open(&gateway, b"").await;

@@ -34,6 +34,8 @@ mod house;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod overload;
