@@ -162,7 +162,7 @@ fn sample(check: Check, number: usize, round: Round) -> String {
     }
 }
 
-/// What most systems behind need of a kind, beside its key (IMPACT.md "Fields of an action").
+/// What most systems behind need of a kind, beside its key.
 fn recommended(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Action => {
