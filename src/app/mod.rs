@@ -79,10 +79,11 @@ pub struct Gateway {
 }
 
 /// Starts everything, in an order in which nothing is accepted before it can be kept and nobody is
-/// told "ready" too early: spool, admin, delivery, front door.
+/// told "ready" too early: the addresses that others may have taken, spool, delivery, admin, front
+/// door. A connection that comes before the last waits in the kernel.
 ///
 /// # Errors
-/// See [`StartError`]; what had been started ends with the error.
+/// See [`StartError`]. Deliveries that have begun by then go on until the runtime ends.
 ///
 /// # Panics
 /// Outside of a tokio runtime.

@@ -73,7 +73,9 @@ mod tests {
 
     fn marks_of(files: &[PathBuf]) -> Marks {
         let mut marks = Marks::default();
-        files.iter().for_each(|file| marks.add(file));
+        for file in files {
+            marks.add(file);
+        }
         marks
     }
 

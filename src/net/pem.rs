@@ -31,9 +31,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemErro
     const WHAT: &str = "certificate";
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read.map_err(|error| PemError::new(path, error, WHAT))? {
-        certificates if certificates.is_empty() => {
-            Err(PemError::Without(path.to_owned(), WHAT))
-        }
+        certificates if certificates.is_empty() => Err(PemError::Without(path.to_owned(), WHAT)),
         certificates => Ok(certificates),
     }
 }
@@ -85,10 +83,9 @@ mod tests {
             ("none", Some("does not exist"), Some("does not exist")),
         ] {
             let path = folder.path().join(name);
-            for (error, expected) in [
-                (certificates(&path).err(), certificate),
-                (private_key(&path).err(), key),
-            ] {
+            for (error, expected) in
+                [(certificates(&path).err(), certificate), (private_key(&path).err(), key)]
+            {
                 let error = error.map(|error| error.to_string());
                 let named = format!("the file {} {}", path.display(), expected.unwrap_or_default());
                 match error {

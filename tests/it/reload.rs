@@ -172,7 +172,11 @@ async fn what_differs_in_the_list_is_logged() {
     let gateway = Process::run(&folder.config());
     let text = std::fs::read_to_string(folder.config()).unwrap();
     let ranges = "[\"192.0.2.0/24\", \"198.51.100.7\"]\ntrusted_proxies = [\"10.0.0.1\"]";
-    folder.write(&text.replace("[\"127.0.0.1/32\"]", ranges).replace("kind =", "allowlist = [\"192.0.2.9\"]\nkind ="));
+    folder.write(
+        &text
+            .replace("[\"127.0.0.1/32\"]", ranges)
+            .replace("kind =", "allowlist = { ranges = [\"192.0.2.9\"] }\nkind ="),
+    );
     gateway.signal("HUP");
     for (list, added, removed) in [
         ("ranges", "192.0.2.0/24, 198.51.100.7/32", "127.0.0.1/32"),

@@ -27,7 +27,8 @@ impl Identity {
         let names = SELF_SIGNED_NAMES.map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).map_err(TlsError::SelfSigned)?;
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        let pair = Pair::new(vec![made.cert.der().clone()], key.into()).map_err(TlsError::Rustls)?;
+        let pair =
+            Pair::new(vec![made.cert.der().clone()], key.into()).map_err(TlsError::Rustls)?;
         Self::new(&pair, None)
     }
 
@@ -55,7 +56,8 @@ impl Identity {
             // A sender opens a connection for nearly every event; a resumed one costs no signature.
             // The keys of tickets change by themselves, and clients of TLS 1.2 without tickets find
             // their session in rustls' own small store. Early data stays off: it can be replayed.
-            config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::Rustls)?;
+            config.ticketer =
+                rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::Rustls)?;
         }
         let certificate = pair.certificate().clone();
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate })

@@ -24,9 +24,9 @@ impl Pair {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, Error> {
+        let certificate = chain.first().cloned().ok_or(Error::NoCertificatesPresented)?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let key = CertifiedKey::from_der(chain, key, &provider)?;
-        let certificate = key.end_entity_cert()?.clone();
         Ok(Self { key: Arc::new(key), certificate })
     }
 

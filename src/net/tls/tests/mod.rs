@@ -191,8 +191,7 @@ async fn a_client_must_carry_one_of_the_names_where_there_are_any() {
         (&["a.b.pool.example"], false),
         (&["192.0.2.8"], false),
     ] {
-        let tls =
-            tls(server.mode(Some(clients(&sender, names))), PATIENCE).unwrap();
+        let tls = tls(server.mode(Some(clients(&sender, names))), PATIENCE).unwrap();
         for version in [&TLS12, &TLS13] {
             let shown = client(&tls, &[version], &[], Some(&sender));
             assert_eq!(shake(&tls, &shown).await.is_ok(), good, "{names:?} {version:?}");
