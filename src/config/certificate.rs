@@ -1,5 +1,6 @@
 //! Certificates and keys: can they be read, do they match, and when does it end.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -121,7 +122,6 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
 }
 
 fn warn_if_open(key: &Key, path: &Path, report: &mut Report) {
-    use std::os::unix::fs::PermissionsExt as _;
     const READABLE_BY_OTHERS: u32 = 0o004;
     let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
     if mode.is_ok_and(|mode| mode & READABLE_BY_OTHERS != 0) {
@@ -207,7 +207,6 @@ mod tests {
 
     #[test]
     fn a_key_for_everybody_is_told() {
-        use std::os::unix::fs::PermissionsExt as _;
         let files = files();
         let told = |mode: u32| {
             let path = files.folder.path().join("one.key");

@@ -43,7 +43,7 @@ pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<Ex
     }
     bar.finish_and_clear();
     if shown == Shown::Text {
-        writeln!(anstream::stdout(), "{counts}")?;
+        writeln!(io::stdout(), "{counts}")?;
     }
     Ok(if counts.unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -80,9 +80,9 @@ impl Counts {
                 let reason = cell(field(&outcome, "reason"));
                 if shown == Shown::Json {
                     let told = serde_json::json!({"line": number, "reason": reason});
-                    writeln!(anstream::stdout(), "{told}")?;
+                    writeln!(io::stdout(), "{told}")?;
                 } else {
-                    writeln!(anstream::stdout(), "line {number}: {reason}")?;
+                    writeln!(io::stdout(), "line {number}: {reason}")?;
                 }
             }
         }

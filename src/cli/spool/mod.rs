@@ -86,8 +86,8 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
         };
         let desk = match (Asked::find(config, &access, missing), &command) {
             (Ok(desk), _) => desk,
-            (Err(error), AtDesk::Verify(_)) => {
-                return verify::unopened(error, path, config);
+            (Err(error), AtDesk::Verify(arguments)) => {
+                return verify::unopened(error, *arguments, path, config);
             }
             (Err(error), _) => return Err(error),
         };

@@ -1,7 +1,7 @@
 //! `postgate spool salvage`.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = &arguments.file;
     // The engine has a number for what the system says in words.
     drop(File::open(path).with_context(|| format!("cannot read {}", path.display()))?);
-    let mut out = BufWriter::new(anstream::stdout());
+    let mut out = BufWriter::new(io::stdout());
     let bar = progress::count("events");
     let found = Spool::salvage(path, &mut |story| {
         bar.inc(1);
@@ -32,6 +32,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     out.flush()?;
     bar.finish_and_clear();
     let told = format!("{} saved; damaged places passed over: {}", found.saved, found.passed);
-    writeln!(anstream::stderr(), "{told}")?;
+    writeln!(io::stderr(), "{told}")?;
     Ok(if found.passed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -60,7 +60,7 @@ async fn work(
     } else {
         arguments.ids.iter().map(ToString::to_string).collect()
     };
-    let mut out = anstream::stdout();
+    let mut out = io::stdout();
     if arguments.dry_run {
         for id in &ids {
             writeln!(out, "{id}")?;
@@ -69,7 +69,7 @@ async fn work(
         writeln!(io::stderr(), "{told}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    if what == "drop" && !arguments.yes && !confirmed(ids.len())? {
+    if what == "drop" && !ids.is_empty() && !arguments.yes && !confirmed(ids.len())? {
         bail!("nothing was dropped; --yes drops without asking");
     }
     let mut good = 0;

@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 /// Prints all of one event.
 pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let answer = desk.get(&format!("/spool/events/{}", arguments.id)).await?;
-    let mut out = anstream::stdout();
+    let mut out = io::stdout();
     if arguments.json {
         out.write_all(&answer.body)?;
         writeln!(out)?;
