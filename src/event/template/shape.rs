@@ -133,15 +133,46 @@ fn fits_one(shape: &Shape, node: &Node<'_>, slots: &[Slot]) -> bool {
         (Shape::Value(parts), node) => match parts.as_slice() {
             [Part::Slot(slot)] => {
                 // Without quotes, a macro can stand for a whole list of items.
-                let is_open = slots.get(*slot).is_some_and(|slot| !slot.is_guarded);
+                let is_open = slots.get(*slot).is_some_and(|slot| !slot.is_guarded());
                 node.is_scalar() || (is_open && matches!(node, Node::List(_)))
             }
             [] => node.is_empty(),
             [Part::Text(text)] => matches!(node, Node::Text(found) if found == text),
-            _ => matches!(node, Node::Text(_)),
+            parts => match node {
+                Node::Text(found) => holds(parts, found),
+                // An element of blank macros.
+                Node::Null => holds(parts, ""),
+                Node::Object(_) | Node::List(_) => false,
+            },
         },
         _ => false,
     }
+}
+
+/// Whether a value has the literal texts around its macros, in their order.
+fn holds(parts: &[Part], value: &str) -> bool {
+    let mut rest = Some(value);
+    let last = parts.len().saturating_sub(1);
+    for (index, part) in parts.iter().enumerate() {
+        let Part::Text(literal) = part else { continue };
+        rest = rest.and_then(|rest| match index {
+            0 => rest.strip_prefix(literal.as_str()),
+            _ if index == last => rest.strip_suffix(literal.as_str()),
+            _ => rest.split_once(literal.as_str()).map(|(_, rest)| rest),
+        });
+    }
+    rest.is_some()
+}
+
+/// Whether a value begins as the template makes it, and lacks literal text that follows.
+pub(super) fn is_cut(shape: &Shape, node: &Node<'_>) -> bool {
+    let (Shape::Value(parts), Node::Text(value)) = (shape, node) else { return false };
+    let begins = match parts.as_slice() {
+        [Part::Text(literal), _, ..] => value.starts_with(literal.as_str()),
+        [Part::Slot(_), _, ..] => true,
+        _ => false,
+    };
+    begins && !holds(parts, value)
 }
 
 fn fill_one(shape: &Shape, values: &[Node<'static>], used: &mut [bool]) -> Node<'static> {
@@ -316,6 +347,41 @@ mod tests {
         assert!(!does_fit("<a><b>{Note}</b></a>", "<a><b><i>x</i></b></a>"));
         assert!(does_fit("a={Oid}&b={Note}", "a=&b=1"));
         assert!(!does_fit("a={Oid}&b={Note}", "a=1&x=2&b=1"));
+    }
+
+    #[test]
+    fn the_literals_beside_a_macro_stand_there_in_order() {
+        let json = r#"{"a":"p-{Oid}-{Note}.{AdId}-s"}"#;
+        for (value, fits) in [
+            ("p-1-2.3-s", true),
+            ("p--.-s", true),
+            ("p-1.2-s", false),
+            ("p-1-2.3", false),
+            ("1-2.3-s", false),
+            ("p-.-s", false),
+            ("", false),
+        ] {
+            assert_eq!(does_fit(json, &format!("{{\"a\":\"{value}\"}}")), fits, "{value}");
+        }
+        assert!(!does_fit(json, r#"{"a":null}"#));
+        assert!(does_fit("<a><b>{Oid}{Note}</b></a>", "<a><b/></a>"));
+        assert!(!does_fit("<a><b>{Oid}-{Note}</b></a>", "<a><b/></a>"));
+        assert!(does_fit("a=x{Oid}", "a=x"));
+    }
+
+    #[test]
+    fn a_value_is_cut_behind_its_beginning() {
+        let is_cut = |template: &str, value: &str| {
+            let (pieces, format) = pieces(template);
+            let wanted = members(&pieces, format).unwrap();
+            super::is_cut(&wanted[0].1, &Node::Text(Cow::Borrowed(value)))
+        };
+        assert!(is_cut("a={Oid}-end", "1"));
+        assert!(is_cut("a=x{Oid}-{Note}", "x1"));
+        assert!(!is_cut("a={Oid}-end", "1-end"));
+        assert!(!is_cut("a=x{Oid}-end", "1"));
+        assert!(!is_cut("a={Oid}", "1"));
+        assert!(!is_cut("a=end&b={Oid}", "e"));
     }
 
     #[test]
