@@ -212,6 +212,7 @@ async fn talk(stream: DuplexStream, bytes: &[u8]) -> Vec<u8> {
 
 const LIMITS: RequestLimits = RequestLimits {
     header_time: Duration::from_secs(10),
+    idle_time: Duration::from_secs(10),
     header_bytes: 8 << 10,
     headers: 20,
     target_bytes: 2 << 10,

@@ -66,9 +66,16 @@ struct Came<'a> {
     body: &'a RawValue,
 }
 
+/// It is one line, and which one the caller tells.
+fn unreadable(error: &serde_json::Error) -> String {
+    let (text, column) = (error.to_string(), error.column());
+    let what = text.strip_suffix(&format!(" at line 1 column {column}")).unwrap_or(&text);
+    format!("{what}, in column {column}")
+}
+
 /// The event that the line tells of, or what is wrong with the line.
 pub(super) fn story(line: &str) -> Result<Story, String> {
-    let line: Line<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let line: Line<'_> = serde_json::from_str(line).map_err(|error| unreadable(&error))?;
     let state = State::of_word(&line.state).ok_or("state: not one that there is")?;
     let mut record = Record {
         place: Place::default(),

@@ -41,14 +41,16 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
         rules.format = arguments.format;
     }
     let typed = arguments.input.as_deref().and_then(|input| typed(input, rules.format));
-    let bytes = match typed {
-        Some(query) => query.as_bytes().to_vec(),
+    let read = match typed {
+        Some(_) => Vec::new(),
         None => read(arguments.input.as_deref().map(Path::new))?,
     };
-    let input = match rules.format {
-        Some(Format::Query) => Input { query: Some(trim_line_end(&bytes)), ..Input::default() },
-        _ if typed.is_some() => Input { query: Some(&bytes), ..Input::default() },
-        _ => Input { body: &bytes, ..Input::default() },
+    let input = match (typed, rules.format) {
+        (Some(query), _) => Input { query: Some(query.as_bytes()), ..Input::default() },
+        (None, Some(Format::Query)) => {
+            Input { query: Some(trim_line_end(&read)), ..Input::default() }
+        }
+        (None, _) => Input { body: trim_line_end(&read), ..Input::default() },
     };
     let (event, origins) = match event::explain(&input, &rules) {
         Ok(explained) => explained,
@@ -160,7 +162,8 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// A query string out of a file or `echo` ends with a line break that was never sent.
+/// Text out of an editor or `echo` ends with a line break that was never sent: in a query or a form
+/// it would be part of the last value, in JSON and XML it means nothing.
 fn trim_line_end(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.strip_suffix(b"\r").unwrap_or(bytes)

@@ -17,10 +17,14 @@ mod template;
 #[cfg(fuzzing)]
 pub use allowlist::fuzzing;
 
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::Context as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Problems;
 
@@ -83,12 +87,38 @@ pub fn main() -> ExitCode {
     done.unwrap_or_else(|error| report(&error))
 }
 
+/// Says that the arguments contradict each other, with the usage of the command that these words
+/// name, as clap does where it sees so itself.
+fn wrong_usage(words: &[&str], what: &str) -> anyhow::Result<ExitCode> {
+    let mut command = &mut Arguments::command();
+    // Only then does each command know the words before its own name.
+    command.build();
+    for word in words {
+        command = command.find_subcommand_mut(word).context("there is no such command")?;
+    }
+    command.error(ErrorKind::ArgumentConflict, what).print()?;
+    Ok(ExitCode::from(EXIT_USAGE))
+}
+
 /// Says on stderr what went wrong, and answers with the exit code for it.
 fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         anstream::eprintln!("{problems}");
         return ExitCode::from(EXIT_CONFIG);
     }
-    anstream::eprintln!("postgate: {error:#}");
+    if !reader_is_gone(error) {
+        anstream::eprintln!("postgate: {error:#}");
+    }
     ExitCode::from(EXIT_FAILED)
+}
+
+/// Whether stdout was closed by who read it, as `head` does when it has enough: no news to anybody.
+fn reader_is_gone(error: &anyhow::Error) -> bool {
+    let kind = |cause: &(dyn Error + 'static)| {
+        let kind = cause.downcast_ref().map(io::Error::kind);
+        kind.or_else(|| cause.downcast_ref::<serde_json::Error>()?.io_error_kind())
+    };
+    // A gateway that hangs up on `spool` is another matter.
+    let is_of_http = error.chain().any(<dyn Error>::is::<hyper::Error>);
+    !is_of_http && error.chain().any(|cause| kind(cause) == Some(io::ErrorKind::BrokenPipe))
 }

@@ -16,7 +16,7 @@ use crate::telemetry;
 /// over again.
 pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = config::load(config)?;
-    telemetry::start_log(&settings.log).context("cannot start the log")?;
+    let _log = telemetry::start_log(&settings.log).context("cannot start the log")?;
     hardening::keep_memory_private();
     for warning in &settings.warnings {
         tracing::warn!(%warning, "configuration");

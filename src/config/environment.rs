@@ -19,6 +19,7 @@ pub(super) fn apply(values: &mut Dict, defaults: &Dict, report: &mut Report) {
         .filter_map(|(name, text)| Some((key(name)?, name.clone(), text.clone())))
         .collect();
     for (key, name, text) in named {
+        let key = as_written(key, values);
         report.overridden(key.clone(), name);
         if text.contains(char::REPLACEMENT_CHARACTER) {
             report.broken(&key, "is not UTF-8", "set it to a text in UTF-8");
@@ -52,6 +53,34 @@ fn key(name: &str) -> Option<Key> {
         let steps = name.split("__").map(str::to_ascii_lowercase);
         Key::from(steps.collect::<Vec<_>>())
     })
+}
+
+/// The key in the letters of the file, where its name is the user's own, as that of a header is: the
+/// names of variables are without case, and `AUTHORIZATION` means an `Authorization` that is there.
+fn as_written(key: Key, values: &Dict) -> Key {
+    let Some((name, above)) = key.steps().split_last() else { return key };
+    if !above.last().is_some_and(|table| table == "headers" || table == "fields") {
+        return key;
+    }
+    let Some(table) = table(values, above) else { return key };
+    let written = table.keys().find(|known| known.eq_ignore_ascii_case(name));
+    match written {
+        Some(written) if !table.contains_key(name) => {
+            key.parent().unwrap_or_default().child(written)
+        }
+        _ => key,
+    }
+}
+
+/// The table at the end of this way.
+fn table<'a>(values: &'a Dict, steps: &[String]) -> Option<&'a Dict> {
+    let (first, rest) = steps.split_first()?;
+    let end = rest.iter().try_fold(values.get(first)?, |value, step| match value {
+        Value::Dict(_, dict) => dict.get(step),
+        Value::Array(_, list) => list.get(step.parse::<usize>().ok()?),
+        _ => None,
+    });
+    dict(end?)
 }
 
 /// The shape of a section's key is that of its default.

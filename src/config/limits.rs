@@ -61,6 +61,7 @@ pub(super) fn outlasted(shutdown_time: Option<Duration>, routes: &[Route], repor
 /// Every one is looked at before one may fail.
 fn requests(raw: &RawLimits, report: &mut Report) -> Option<RequestLimits> {
     let header_time = duration(report, &key("header_time"), &raw.header_time, DEADLINES);
+    let idle_time = duration(report, &key("idle_time"), &raw.idle_time, DEADLINES);
     let body_time = duration(report, &key("body_time"), &raw.body_time, DEADLINES);
     let body_grace = duration(report, &key("body_grace"), &raw.body_grace, DEADLINES);
     // hyper refuses a smaller buffer than 8 KiB.
@@ -84,6 +85,7 @@ fn requests(raw: &RawLimits, report: &mut Report) -> Option<RequestLimits> {
     let http2_streams = count(report, &key("http2_streams"), raw.http2_streams, 1..=10_000);
     Some(RequestLimits {
         header_time: header_time?,
+        idle_time: idle_time?,
         header_bytes: header_bytes?,
         headers: headers?,
         target_bytes: target_bytes?,
@@ -130,6 +132,7 @@ mod tests {
             ("limits.handshake_time", "\"10ms\"", "\"9ms\""),
             ("limits.handshakes", "1", "0"),
             ("limits.header_time", "\"10m\"", "\"601s\""),
+            ("limits.idle_time", "\"10m\"", "\"601s\""),
             ("limits.header_bytes", "8192", "8191"),
             ("limits.headers", "1000", "1001"),
             ("limits.target_bytes", "65536", "65537"),

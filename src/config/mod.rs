@@ -11,6 +11,7 @@ mod extract;
 mod headers;
 mod key;
 mod limits;
+mod part;
 mod problem;
 mod quantity;
 mod raw;
@@ -27,10 +28,10 @@ mod word;
 
 pub use allowlist::{ListedRange, RangeError, RangePlace, parse_range};
 pub use certificate::Certificate;
+pub use part::{Admission, SpoolAccess, admin_address, admission, spool_access};
 pub use problem::{Problem, Problems};
 
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,8 +115,8 @@ pub fn load_from(
     parse(&text, path, variables, now)
 }
 
-/// Reads the configuration at `path` again, for a gateway that runs. Like [`load`], but leaves the
-/// spool's file alone: SQLite's locks on it are the process's, and end when the process closes
+/// Reads the configuration at `path` while this process has the spool open. Like [`load`], but leaves
+/// the spool's file alone: SQLite's locks on it are the process's, and end when the process closes
 /// *any* handle of that file.
 ///
 /// # Errors
@@ -125,19 +126,6 @@ pub fn reload(path: &Path) -> Result<Settings, Problems> {
     let mut report = Report::new(path, document, environment_variables().collect(), clock::now());
     report.spool_is_open = true;
     finish(report)
-}
-
-/// Where the admin listener is, whatever else is wrong with the configuration: a file that somebody
-/// is editing must not make a running gateway look unwell.
-///
-/// # Errors
-/// When the file cannot be read, or `admin.address` cannot be understood.
-pub fn admin_address(path: &Path) -> Result<SocketAddr, Problems> {
-    let document = Document::parse(&read(path)?);
-    let mut report = Report::new(path, document, environment_variables().collect(), clock::now());
-    let raw = raw(&mut report);
-    let admin = raw.and_then(|raw| server::admin(&raw.admin, None, &mut report));
-    admin.map(|admin| admin.address).ok_or_else(|| Problems::new(report.problems))
 }
 
 /// Reads `text` as if it stood in the file `path`: relative paths in it count from there.
@@ -170,7 +158,6 @@ fn finish(mut report: Report) -> Result<Settings, Problems> {
     }
 }
 
-/// Every section is read before one may fail, so that every mistake is on the list.
 /// What is typed: the layers, one over the other.
 fn raw(report: &mut Report) -> Option<raw::Raw> {
     let defaults = defaults();
@@ -181,7 +168,7 @@ fn raw(report: &mut Report) -> Option<raw::Raw> {
     extract::extract(values, &defaults, report)
 }
 
-/// What is meant.
+/// What is meant. Every section is read before one may fail, so that every mistake is on the list.
 fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
     let limits = limits::limits(&raw.limits, report);
     let listen = server::listen(&raw.listen, &raw.limits, report);

@@ -117,6 +117,7 @@ pub(super) struct RawLimits {
     pub(super) handshake_time: String,
     pub(super) handshakes: u64,
     pub(super) header_time: String,
+    pub(super) idle_time: String,
     pub(super) header_bytes: RawSize,
     pub(super) headers: u64,
     pub(super) target_bytes: RawSize,

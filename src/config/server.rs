@@ -104,11 +104,11 @@ pub(super) fn log(raw: &RawLog, report: &mut Report) -> Option<LogSettings> {
         let levels = ["off", "error", "warn", "info", "debug", "trace"].map(|level| (level, ()));
         word(report, &level, &raw.level, &levels)?;
     }
-    let settings = LogSettings { format: format?, level: raw.level.clone() };
+    let settings =
+        LogSettings { format: format.unwrap_or(LogFormat::Text), level: raw.level.clone() };
     if let Err(error) = settings.filter() {
         let mend = "write a level such as \"info\", or a list such as \"info,hyper=warn\"";
         report.problem(&level, format!("cannot be read: {error}"), mend);
-        return None;
     }
     Some(settings)
 }
@@ -150,6 +150,8 @@ mod tests {
     fn a_misspelt_level_is_not_taken_for_a_module() {
         assert_eq!(problems(&[("log.level", "\"inof\"")]), ["log.level"]);
         assert_eq!(problems(&[("log.level", "\"info,hyper=lots\"")]), ["log.level"]);
+        let both = [("log.format", "\"xml\""), ("log.level", "\"foo=bar\"")];
+        assert_eq!(problems(&both), ["log.format", "log.level"]);
         let settings = settings(&[("log.level", "\"info,hyper=warn\"")]);
         assert_eq!(settings.log.level, "info,hyper=warn");
     }

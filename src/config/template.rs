@@ -63,15 +63,18 @@ fn unusable<T>(path: &Path, error: TemplateError, key: &Key, report: &mut Report
 /// The text of a template; else what is wrong with the file.
 fn read(path: &Path) -> Result<String, String> {
     // One byte more than is taken, so that a longer file is seen to be one.
-    let most = u64::try_from(Template::MOST_BYTES).unwrap_or(u64::MAX).saturating_add(4);
+    let most = u64::try_from(Template::MOST_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(most).read_to_end(&mut bytes))
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
-        // A longer file may be cut inside a character; it is refused for its length.
-        Err(error) if error.utf8_error().error_len().is_none() => {
+        // A longer file may have been cut inside a character; it is refused for its length.
+        Err(error)
+            if error.utf8_error().error_len().is_none()
+                && error.as_bytes().len() > Template::MOST_BYTES =>
+        {
             Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
         }
         Err(error) => {
@@ -132,10 +135,13 @@ mod tests {
     fn what_cannot_be_used_is_a_problem() {
         assert!(problem(b"{}").contains("no macro"));
         assert!(problem(b"{Oid}\n\xff{Oid}").contains(":2 is not UTF-8"));
+        assert!(problem(b"{Oid}\n{Oid}\xe2\x82").contains(":2 is not UTF-8"), "a cut character");
         let long = |bytes: usize| [b"{Oid}".as_slice(), &vec![b' '; bytes - 5]].concat();
         let (rules, _) = load(&long(Template::MOST_BYTES), Rules::of(Kind::Action));
         assert!(rules.is_some());
         assert!(problem(&long(Template::MOST_BYTES + 1)).contains("longer than"));
+        let cut = [long(Template::MOST_BYTES), "€".into()].concat();
+        assert!(problem(&cut).contains("longer than"));
         let secret = Rules { secret_parameter: Some("t".to_owned()), ..Rules::of(Kind::Action) };
         let (rules, report) = load(b"t={Oid}", secret);
         assert!(rules.is_none() && report.problems.len() == 1);

@@ -33,6 +33,9 @@ const STALE_AGAIN: u32 = 2;
 /// Of the body of any answer: read further, a connection can be used again; beyond this, a new one
 /// is cheaper.
 const DRAIN_BYTES: usize = 64 * 1024;
+/// For that. The head has said all; a body that does not end holds up the sender of a `direct` event,
+/// and the next event of a key.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// The head of an answer, and the buffer of a connection.
 const HEAD_BYTES: usize = 64 * 1024;
 
@@ -164,6 +167,7 @@ async fn answer(response: Response<Incoming>, deadline: Instant) -> Answer {
     let mut excerpt = BytesMut::new();
     if !body.is_end_stream() {
         // Late or not, what was read so far is what there is.
+        let deadline = deadline.min(Instant::now() + DRAIN_TIME);
         timeout_at(deadline, drain(body, kept, &mut excerpt)).await.unwrap_or_default();
     }
     Answer {

@@ -56,7 +56,7 @@ impl Inner {
     /// How long to wait before the next attempt; `None`: there is none.
     fn wait(&self, event: &Outgoing, tried: &Tried, standing: Standing) -> Option<Duration> {
         let &Outgoing { attempt, accepted, .. } = event;
-        let attempt = Try { attempt, accepted, now: tried.ended, standing };
+        let attempt = Try { attempt, since: accepted, now: tried.ended, standing };
         match policy::decide(&tried.outcome, attempt, &self.retry, &mut Rng::new()) {
             Decision::RetryAt(at) => Some(at.since(tried.ended)),
             // Away: everybody who sends now would wait in vain.
@@ -88,7 +88,7 @@ impl Tried {
     /// Ended before it began.
     fn not(kind: FailureKind, cause: &'static str, now: Timestamp) -> Self {
         let outcome = Outcome::Failed(Failure { kind, cause: cause.to_owned() });
-        Self { began: now, ended: now, outcome }
+        Self { ended: now, outcome }
     }
 }
 

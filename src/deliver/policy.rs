@@ -48,7 +48,8 @@ pub(super) enum Reason {
 pub(super) struct Try {
     /// From 1.
     pub(super) attempt: u32,
-    pub(super) accepted: Timestamp,
+    /// From when the event's age counts.
+    pub(super) since: Timestamp,
     pub(super) now: Timestamp,
     /// How the upstream stood after it.
     pub(super) standing: Standing,
@@ -116,7 +117,7 @@ pub(super) fn decide(
     if counted && retry.max_attempts.is_some_and(|max| tried.attempt >= max) {
         return Decision::Dead(Reason::Attempts);
     }
-    let age = tried.now.since(tried.accepted);
+    let age = tried.now.since(tried.since);
     let Some(left) = retry.max_age.checked_sub(age).filter(|left| !left.is_zero()) else {
         return Decision::Dead(Reason::Age);
     };
@@ -200,8 +201,8 @@ mod tests {
     }
 
     fn tried(attempt: u32, now_ms: u64) -> Try {
-        let (accepted, now) = (Timestamp::default(), Timestamp::from_millis(now_ms));
-        Try { attempt, accepted, now, standing: Standing::There }
+        let (since, now) = (Timestamp::default(), Timestamp::from_millis(now_ms));
+        Try { attempt, since, now, standing: Standing::There }
     }
 
     fn decide_with(outcome: &Outcome, tried: Try, retry: &RetrySettings, seed: u64) -> Decision {

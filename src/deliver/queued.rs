@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Outgoing;
-use super::breaker::{Pass, Standing};
+use super::breaker::Pass;
 use super::policy::{self, Decision, Try};
 use super::route::{Inner, Route, Tried, attempted};
 use crate::spool::{Attempt, Lease, RouteName, Spool};
@@ -63,15 +63,14 @@ impl Inner {
         let deadline = Instant::now() + self.upstream.timeout;
         let tried = self.attempt(&event, deadline).await;
         let standing = self.return_pass(pass, &event, &tried);
-        let decision = self.decide(&event, &tried, standing);
+        let (attempt, since) = (lease.attempt, lease.since);
+        let decision = self.decide(&tried, Try { attempt, since, now: tried.ended, standing });
         spool.settle(lease, record(&tried, decision), decision.into());
         self.report(&event, &tried, decision);
         self.note_health(&tried, standing);
     }
 
-    fn decide(&self, event: &Outgoing, tried: &Tried, standing: Standing) -> Decision {
-        let &Outgoing { attempt, accepted, .. } = event;
-        let attempt = Try { attempt, accepted, now: tried.ended, standing };
+    fn decide(&self, tried: &Tried, attempt: Try) -> Decision {
         policy::decide(&tried.outcome, attempt, &self.retry, &mut Rng::new())
     }
 
@@ -94,7 +93,7 @@ fn record(tried: &Tried, decision: Decision) -> Attempt {
         Decision::Done | Decision::RetryAt(_) | Decision::PutBack(_) => tried.outcome.to_string(),
     };
     let status = tried.outcome.status();
-    Attempt { at: tried.began, status, outcome, answer: tried.outcome.excerpt() }
+    Attempt { at: tried.ended, status, outcome, answer: tried.outcome.excerpt() }
 }
 
 #[cfg(test)]
@@ -106,6 +105,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::super::Upstream;
+    use super::super::breaker::Standing;
     use super::super::fixture::{
         self, PATIENCE, SOON, Seen, counted, event, gate, route, serve, serve_status, status,
     };
@@ -126,7 +126,9 @@ mod tests {
             let (route, telemetry) = route(fixture::http(address));
             let event = event();
             let tried = route.current().attempt(&event, Instant::now() + PATIENCE).await;
-            let decision = route.current().decide(&event, &tried, Standing::There);
+            let (now, standing) = (tried.ended, Standing::There);
+            let attempt = Try { attempt: 1, since: event.accepted, now, standing };
+            let decision = route.current().decide(&tried, attempt);
             route.current().report(&event, &tried, decision);
             match decision {
                 Decision::Done => assert_eq!(code, 200),

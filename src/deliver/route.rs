@@ -36,7 +36,6 @@ pub(super) struct Inner {
 /// One attempt and what follows from it.
 #[derive(Debug)]
 pub(super) struct Tried {
-    pub(super) began: Timestamp,
     pub(super) ended: Timestamp,
     pub(super) outcome: Outcome,
 }
@@ -85,7 +84,7 @@ impl Inner {
         let began = clock::now();
         let request = || self.template.request(event, began);
         let outcome = self.upstream.client.send(request, deadline).await;
-        Tried { began, ended: clock::now(), outcome }
+        Tried { ended: clock::now(), outcome }
     }
 
     /// Tells the breaker how its leave was used, and what that says of the upstream.

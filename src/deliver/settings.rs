@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::spool::RouteName;
 
@@ -36,11 +36,14 @@ pub struct UpstreamSettings {
     pub envelope: Envelope,
 }
 
+impl UpstreamSettings {
+    fn signing_secret(&self) -> Option<&str> {
+        self.signing_secret.as_ref().map(ExposeSecret::expose_secret)
+    }
+}
+
 impl PartialEq for UpstreamSettings {
     fn eq(&self, other: &Self) -> bool {
-        let secret = |secret: &Option<SecretString>| -> Option<String> {
-            secret.as_ref().map(|text| text.expose_secret().to_owned())
-        };
         let same_headers = self.headers.len() == other.headers.len()
             && self.headers.iter().zip(&other.headers).all(|(ours, theirs)| {
                 ours.0 == theirs.0 && ours.1.expose_secret() == theirs.1.expose_secret()
@@ -55,7 +58,7 @@ impl PartialEq for UpstreamSettings {
             && self.breaker_failures == other.breaker_failures
             && self.breaker_pause == other.breaker_pause
             && self.envelope == other.envelope
-            && secret(&self.signing_secret) == secret(&other.signing_secret)
+            && self.signing_secret() == other.signing_secret()
     }
 }
 

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
 use super::reply::Reply;
-use super::strict::{Strict, Unescaped};
+use super::strict::{HeadLimits, Strict, Unescaped};
 use super::{Front, RequestLimits};
 use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Tls};
 use crate::telemetry::BrokenConnection;
@@ -37,9 +37,6 @@ const HTTP2_WINDOW: u32 = 256 << 10;
 const HTTP2_SEND_BUFFER: usize = 64 << 10;
 /// hyper's least buffer for an HTTP/1 head.
 const LEAST_BUFFER: usize = 8 << 10;
-/// How much later than hyper's own time-out for a head ours strikes, so that in HTTP/1 hyper's
-/// always comes first.
-const SLACK: Duration = Duration::from_millis(100);
 /// How long a connection that was asked to end, and has no request under way, may take for it.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
@@ -50,6 +47,7 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     let tasks = TaskTracker::new();
     let door = Arc::new(Door { http: Http::new(&front.limits, tasks.clone()), tls, front, stop });
     let front = &door.front;
+    tasks.spawn(tell_refusals(Arc::clone(front), door.stop.clone()));
     while let Some(arrival) = door.stop.run_until_cancelled(listener.accept()).await {
         if listener.speaks_proxy_protocol() && front.trusts(arrival.peer()) {
             tasks.spawn(Arc::clone(&door).announced(arrival));
@@ -64,6 +62,14 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     tasks.wait().await;
     front.forwards.close();
     front.forwards.wait().await;
+    front.telemetry.front.tell_refusals();
+}
+
+async fn tell_refusals(front: Arc<Front>, stop: CancellationToken) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    while stop.run_until_cancelled(second.tick()).await.is_some() {
+        front.telemetry.front.tell_refusals();
+    }
 }
 
 fn admit(front: &Front, conn: Conn) -> Option<Admitted<Conn>> {
@@ -96,7 +102,8 @@ impl Door {
         let client = origin.address();
         let _held = (place, telemetry.connection_admitted());
 
-        let stream = match self.stop.run_until_cancelled(self.tls.accept(io, deadline)).await {
+        let handshake = self.tls.accept(io, client, deadline);
+        let stream = match self.stop.run_until_cancelled(handshake).await {
             Some(Ok(stream)) => stream,
             Some(Err(error)) => return telemetry.handshake_failed(client, &error),
             None => return,
@@ -137,12 +144,11 @@ impl Door {
 pub(super) struct Http {
     one: http1::Builder,
     two: http2::Builder<Tasks>,
-    /// As much as hyper takes of a head of HTTP/1.
-    head_bytes: usize,
+    head: HeadLimits,
     /// Requests on one connection.
     requests: u64,
-    /// A connection without a request for so long is closed.
-    quiet: Duration,
+    /// Between them.
+    idle: Duration,
 }
 
 impl Http {
@@ -150,9 +156,8 @@ impl Http {
     pub(super) fn new(limits: &RequestLimits, tasks: TaskTracker) -> Self {
         let head_bytes = limits.header_bytes.max(LEAST_BUFFER);
         let mut one = http1::Builder::new();
-        // Without a timer the time-out never fires.
-        one.timer(TokioTimer::new())
-            .header_read_timeout(limits.header_time)
+        // What it would count from the answer before is counted in `strict/pace.rs`.
+        one.header_read_timeout(None)
             .max_header_size(limits.header_bytes)
             .max_buf_size(head_bytes)
             .max_headers(limits.headers)
@@ -167,8 +172,8 @@ impl Http {
             .initial_stream_window_size(HTTP2_STREAM_WINDOW)
             .initial_connection_window_size(HTTP2_WINDOW)
             .max_send_buf_size(HTTP2_SEND_BUFFER);
-        let requests = limits.requests_per_connection;
-        Self { one, two, head_bytes, requests, quiet: limits.header_time.saturating_add(SLACK) }
+        let head = HeadLimits { bytes: head_bytes, time: limits.header_time };
+        Self { one, two, head, requests: limits.requests_per_connection, idle: limits.idle_time }
     }
 
     /// Answers the requests of one connection until either end closes it, it falls silent, or
@@ -187,7 +192,7 @@ impl Http {
         F: Fn(Request<Incoming>) -> A,
         A: Future<Output = Reply> + Send + 'static,
     {
-        let activity = Arc::new(Activity::default());
+        let activity = Arc::new(Activity::new());
         let unescaped = Unescaped::default();
         let service = service_fn(|mut request| {
             let active = activity.begin();
@@ -208,8 +213,7 @@ impl Http {
         });
         match protocol {
             Protocol::Http1 => {
-                let io =
-                    TokioIo::new(Strict::new(stream, self.head_bytes, unescaped.clone(), refused));
+                let io = TokioIo::new(Strict::new(stream, self.head, unescaped.clone(), refused));
                 self.drive(self.one.serve_connection(io, service), &activity, stop).await
             }
             Protocol::Http2 => {
@@ -219,17 +223,16 @@ impl Http {
         }
     }
 
-    /// Beside hyper's time-out for a head of HTTP/1 stands ours, which sees what that one does not:
-    /// HTTP/2 without a preface or without requests, and a peer that does not read its replies.
+    /// hyper's own time-outs do not see all: HTTP/2 without a preface or without requests, and a peer
+    /// that does not read its replies.
     async fn drive<C>(&self, connection: C, activity: &Activity, stop: &CancellationToken) -> End
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
         let mut connection = std::pin::pin!(connection);
         let mut stopped = std::pin::pin!(stop.cancelled());
-        let mut sleep = std::pin::pin!(tokio::time::sleep(self.quiet));
+        let mut wake = std::pin::pin!(tokio::time::sleep(self.idle.min(self.head.time)));
         let mut closing = false;
-        let mut seen = 0;
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -237,24 +240,30 @@ impl Http {
                 }
                 () = stopped.as_mut(), if !closing => {}
                 () = activity.spent.notified(), if !closing => {}
-                () = sleep.as_mut() => {
-                    let quiet = activity.is_quiet(&mut seen);
-                    if quiet && activity.is_unused() && !stop.is_cancelled() {
+                () = wake.as_mut() => {
+                    let limit = match activity.is_unused() {
+                        _ if closing => CLOSE_TIME,
+                        true => self.head.time,
+                        false => self.idle,
+                    };
+                    let now = Instant::now();
+                    let until = activity.idle_since().map_or(now + limit, |since| since + limit);
+                    if now < until {
+                        // A request that begins now cannot have been over for long enough before.
+                        wake.as_mut().reset(until.min(now + self.idle));
+                        continue;
+                    }
+                    if activity.is_unused() && !stop.is_cancelled() {
                         return End::Silent;
                     }
-                    if quiet && closing {
+                    if closing {
                         return End::Closed;
-                    }
-                    if !quiet {
-                        let pause = if closing { CLOSE_TIME } else { self.quiet };
-                        sleep.set(tokio::time::sleep(pause));
-                        continue;
                     }
                 }
             }
             closing = true;
             connection.as_mut().graceful_shutdown();
-            sleep.set(tokio::time::sleep(CLOSE_TIME));
+            wake.as_mut().reset(Instant::now() + CLOSE_TIME);
         }
     }
 }
@@ -279,20 +288,22 @@ impl End {
         } else if !activity.is_unused() {
             // A peer that has its replies leaves as it likes; many do it without TLS's good-bye.
             Self::Closed
-        } else if error.is_timeout() {
-            Self::Silent
         } else {
             Self::Cut(error)
         }
     }
 }
 
-/// Whether anything goes on on a connection: its requests so far, and those of them that have
-/// ended.
-#[derive(Debug, Default)]
+/// What goes on on a connection.
+#[derive(Debug)]
 struct Activity {
+    opened: Instant,
+    /// Requests so far.
     begun: AtomicU64,
+    /// Those of them that have ended.
     ended: AtomicU64,
+    /// When the last of them did, in milliseconds from `opened`.
+    ended_at: AtomicU64,
     /// The connection has had all its requests.
     spent: Notify,
 }
@@ -305,26 +316,35 @@ struct Active {
 }
 
 impl Activity {
+    fn new() -> Self {
+        let zero = AtomicU64::default;
+        let (begun, ended, ended_at) = (zero(), zero(), zero());
+        Self { opened: Instant::now(), begun, ended, ended_at, spent: Notify::new() }
+    }
+
     fn begin(self: &Arc<Self>) -> Active {
         let before = self.begun.fetch_add(1, Ordering::Relaxed);
         Active { activity: Arc::clone(self), number: before.saturating_add(1) }
     }
 
-    /// Nothing is under way, and nothing was since this was last asked with the same `seen`.
-    fn is_quiet(&self, seen: &mut u64) -> bool {
-        let ended = self.ended.load(Ordering::Relaxed);
-        let before = std::mem::replace(seen, ended);
-        ended == before && ended == self.begun.load(Ordering::Relaxed)
-    }
-
     fn is_unused(&self) -> bool {
         self.begun.load(Ordering::Relaxed) == 0
+    }
+
+    /// `None`: a request is under way.
+    fn idle_since(&self) -> Option<Instant> {
+        let ended = self.ended.load(Ordering::Acquire);
+        let ended_at = Duration::from_millis(self.ended_at.load(Ordering::Relaxed));
+        (ended == self.begun.load(Ordering::Relaxed)).then(|| self.opened + ended_at)
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.activity.ended.fetch_add(1, Ordering::Relaxed);
+        let Activity { opened, ended, ended_at, .. } = &*self.activity;
+        let now = u64::try_from(opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        ended_at.fetch_max(now, Ordering::Relaxed);
+        ended.fetch_add(1, Ordering::Release);
     }
 }
 

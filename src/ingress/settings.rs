@@ -36,8 +36,10 @@ pub struct AllowlistSettings {
 /// The part of `[limits]` that concerns requests.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
-    /// For the head of a request; also how long a connection may be idle.
+    /// For the head of a request.
     pub header_time: Duration,
+    /// Without a request under way on the connection.
+    pub idle_time: Duration,
     /// Bytes of a request's head.
     pub header_bytes: usize,
     /// Header lines.
@@ -65,6 +67,7 @@ impl RequestLimits {
     /// Everything long and large; a test makes small what it is about.
     pub(super) const GENEROUS: Self = Self {
         header_time: Duration::from_mins(1),
+        idle_time: Duration::from_mins(1),
         header_bytes: 32 << 10,
         headers: 100,
         target_bytes: 16 << 10,

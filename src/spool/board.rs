@@ -269,7 +269,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1);
 
     fn stored() -> Stored {
-        Stored { id: EventId::from_bytes([0; 16]), accepted: NOW, body: Bytes::new() }
+        Stored { id: EventId::from_bytes([0; 16]), accepted: NOW, since: NOW, body: Bytes::new() }
     }
 
     /// A board with a backlog of `events` that is not in memory.

@@ -60,6 +60,7 @@ mod tests {
         Stored {
             id: EventId::from_bytes([0; 16]),
             accepted: Timestamp::default(),
+            since: Timestamp::default(),
             body: Bytes::from(vec![0; bytes]),
         }
     }

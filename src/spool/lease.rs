@@ -20,6 +20,8 @@ pub struct Lease {
     pub route: RouteName,
     /// When it was accepted.
     pub accepted: Timestamp,
+    /// From when its age counts: it was accepted, replayed or imported.
+    pub since: Timestamp,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// What to deliver.

@@ -74,6 +74,7 @@ impl Spool {
             id: stored.id,
             route: RouteName::clone(route),
             accepted: stored.accepted,
+            since: stored.since,
             attempt: taken.attempt,
             body: stored.body,
             hold,

@@ -12,6 +12,7 @@ mod slots;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
 
 use hashbrown::HashTable;
 
@@ -60,6 +61,10 @@ pub(super) enum Offer {
     /// Nothing until something changes.
     Nothing,
 }
+
+/// No pause is longer: the most that `retry.max` can be. An event that is due later than this has its
+/// time from a clock that was ahead.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_hours(7 * 24);
 
 /// All undelivered events.
 #[derive(Debug, Default)]
@@ -144,7 +149,7 @@ impl Queue {
     pub(super) fn take(&mut self, lane: Lane, now: Timestamp) -> Offer {
         let state = self.lane(lane);
         let due = state.timed.peek().map(|Reverse((due, _))| *due);
-        let timed_ready = due.is_some_and(|due| due <= now);
+        let timed_ready = due.is_some_and(|due| is_due(due, now));
         let slot = if timed_ready && (state.timed_next || state.fresh.is_empty()) {
             state.timed_next = false;
             state.timed.pop().map(|Reverse((_, slot))| slot)
@@ -165,7 +170,7 @@ impl Queue {
     /// Whether the lane could offer something now.
     pub(super) fn has_ready(&self, lane: Lane, now: Timestamp) -> bool {
         self.lanes.get(lane.index()).is_some_and(|state| {
-            let due = state.timed.peek().is_some_and(|Reverse((due, _))| *due <= now);
+            let due = state.timed.peek().is_some_and(|Reverse((due, _))| is_due(*due, now));
             due || !state.fresh.is_empty()
         })
     }
@@ -285,6 +290,10 @@ impl Queue {
     fn lane(&mut self, lane: Lane) -> &mut LaneState {
         &mut self.lanes[lane.index()]
     }
+}
+
+fn is_due(due: Timestamp, now: Timestamp) -> bool {
+    due <= now || due > now.plus(LONGEST_PAUSE)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::flood::Flood;
+
 /// The route of a refusal that came before a route was found.
 const NO_ROUTE: &str = "";
 
@@ -36,6 +38,8 @@ pub struct FrontMetrics {
     quarantined: Family<RouteLabel, Counter>,
     forwarded: Family<RouteLabel, Counter>,
     accept_seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    connections_told: Flood,
+    requests_told: Flood,
 }
 
 /// Why a connection was closed before a byte was read.
@@ -50,7 +54,7 @@ pub enum ConnectionRefusal {
 /// How a connection ended that was let in and brought no request, or no HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BrokenConnection {
-    /// Nothing whole came within `limits.header_time`.
+    /// No request came within `limits.header_time`.
     Silent,
     /// The head of a request cannot be read, or is too large.
     NotHttp,
@@ -120,6 +124,8 @@ impl FrontMetrics {
             accept_seconds: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
             }),
+            connections_told: Flood::default(),
+            requests_told: Flood::default(),
         };
         metrics.register(registry);
         metrics
@@ -192,15 +198,30 @@ impl FrontMetrics {
             ConnectionRefusal::TooMany => "too_many",
         };
         self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
-        tracing::info!(%peer, %client, reason, "connection refused");
+        if self.connections_told.has_line(reason) {
+            tracing::info!(%peer, %client, reason, "connection refused");
+        }
     }
 
     /// A trusted proxy did not say whose its connection is.
     pub fn proxy_header_refused(&self, peer: IpAddr, error: &dyn Error) {
         let reason = "proxy_header";
         self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
-        let cause = error.source().map(ToString::to_string);
-        tracing::warn!(%peer, reason, %error, cause, "connection refused");
+        if self.connections_told.has_line(reason) {
+            let cause = error.source().map(ToString::to_string);
+            tracing::warn!(%peer, reason, %error, cause, "connection refused");
+        }
+    }
+
+    /// Tells of the refusals of the last second that had no line of their own. To be called each
+    /// second: strangers decide how many there are.
+    pub fn tell_refusals(&self) {
+        for (reason, more) in self.connections_told.next_second() {
+            tracing::info!(reason, more, "connections refused, not told one by one");
+        }
+        for (reason, more) in self.requests_told.next_second() {
+            tracing::warn!(reason, more, "requests refused, not told one by one");
+        }
     }
 
     /// No connection could be accepted, for the `streak`th time in a row.
@@ -239,7 +260,9 @@ impl FrontMetrics {
     pub fn head_refused(&self, client: IpAddr, what: &'static str) {
         let label = RefusalLabel { route: Arc::from(NO_ROUTE), reason: "grammar" };
         self.refusals.get_or_create(&label).inc();
-        tracing::warn!(%client, reason = label.reason, what, status = 400, "request refused");
+        if self.requests_told.has_line(label.reason) {
+            tracing::warn!(%client, reason = label.reason, what, status = 400, "request refused");
+        }
     }
 
     /// Somebody asked what would be answered, and sent no event.
@@ -264,7 +287,9 @@ impl FrontMetrics {
         status: u16,
     ) {
         let route = route.cloned().unwrap_or_else(|| Arc::from(NO_ROUTE));
-        tracing::warn!(%route, %client, %by, reason, status, "request refused");
+        if self.requests_told.has_line(reason) {
+            tracing::warn!(%route, %client, %by, reason, status, "request refused");
+        }
         self.refusals.get_or_create(&RefusalLabel { route, reason }).inc();
     }
 }

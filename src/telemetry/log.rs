@@ -1,13 +1,24 @@
 //! The log on stderr: text for people, JSON for collectors.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::Duration;
 
-use serde::Deserialize;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
 
+use super::lines::Lines;
+
+/// How long the end of the process waits for what reads stderr.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Lines that were lost, in this process: it has one log, however many gateways.
+static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
+
 /// How a log line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people; coloured on a terminal only.
     Text,
@@ -24,6 +35,22 @@ pub struct LogSettings {
     pub level: String,
 }
 
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// See [`LogSettings::filter`].
+    #[error("the level cannot be read")]
+    Level(#[from] tracing_subscriber::filter::ParseError),
+    /// The thread that writes it.
+    #[error("cannot start its thread")]
+    Thread(#[from] io::Error),
+}
+
+/// The log of the process. Dropped at the end, it waits a moment until everything is written.
+#[derive(Debug)]
+#[must_use]
+pub struct Log(Arc<Lines>);
+
 impl LogSettings {
     /// The filter that `level` stands for.
     ///
@@ -35,22 +62,40 @@ impl LogSettings {
     }
 }
 
-/// Starts logging to stderr. A second call in one process changes nothing: tests start several
-/// gateways.
+/// Starts logging to stderr. A second call in one process changes nothing.
 ///
 /// # Errors
-/// When the level cannot be read; see [`LogSettings::filter`].
-pub fn start_log(settings: &LogSettings) -> Result<(), tracing_subscriber::filter::ParseError> {
+/// See [`LogError`].
+pub fn start_log(settings: &LogSettings) -> Result<Log, LogError> {
+    let lines = Lines::new(LOST.clone());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(settings.filter()?)
-        .with_writer(std::io::stderr)
+        .with_writer(Arc::clone(&lines))
         .with_target(false);
+    let writer = Arc::clone(&lines);
+    let write = move || writer.write_to(io::stderr(), tell_lost);
+    thread::Builder::new().name("log".to_owned()).spawn(write)?;
     let started = match settings.format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     if started.is_err() {
         tracing::debug!("the log was started before; it keeps its first settings");
     }
-    Ok(())
+    Ok(Log(lines))
+}
+
+/// Registers what the log counts.
+pub(super) fn register(registry: &mut Registry) {
+    registry.register("log_lines_lost", "Log lines that stderr was too slow for", LOST.clone());
+}
+
+fn tell_lost(lines: u64) {
+    tracing::warn!(lines, "log lines lost: what reads stderr is too slow, or stood still");
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush(LAST_WORDS);
+    }
 }

@@ -5,7 +5,9 @@
 //! its own file here.
 
 mod delivery;
+mod flood;
 mod front;
+mod lines;
 mod log;
 mod operator;
 mod reload;
@@ -13,7 +15,7 @@ mod spooling;
 
 pub use delivery::{Attempted, Away, DeliveryMetrics, InFlight, RouteDelivery};
 pub use front::{BrokenConnection, ConnectionRefusal, FrontMetrics, OpenConnection, RouteMetrics};
-pub use log::{LogFormat, LogSettings, start_log};
+pub use log::{Log, LogError, LogFormat, LogSettings, start_log};
 pub use operator::{AdminMetrics, AdminRefusal};
 pub use reload::ReloadMetrics;
 pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal};
@@ -41,6 +43,7 @@ impl Telemetry {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("postgate");
+        log::register(&mut registry);
         Self {
             front: FrontMetrics::new(&mut registry),
             spool: SpoolMetrics::new(&mut registry),

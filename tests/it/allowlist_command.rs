@@ -36,6 +36,12 @@ fn check_says_yes_or_no_and_why() {
     let object: serde_json::Value = serde_json::from_slice(&no.stdout).unwrap();
     assert_eq!((&object["allowed"], &object["client"]), (&false.into(), &"203.0.113.9".into()));
 
+    // A secret that another shell has is no reason not to answer; for a route it is.
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&text.replace("[upstream]\n", "[upstream]\nsigning_secret = \"env:NOT_SET\"\n"));
+    assert_eq!(check(&["192.0.2.7"]).status.code(), Some(0));
+    assert_eq!(check(&["192.0.2.7", "--route", "actions"]).status.code(), Some(78));
+
     assert_eq!(check(&["impact.com"]).status.code(), Some(2));
     folder.write("[allowlist]\nrange = []\n");
     assert_eq!(check(&["192.0.2.7"]).status.code(), Some(78));

@@ -66,6 +66,13 @@ fn convert_reads_stdin_or_a_file_and_explains_what_it_cannot_read() {
     assert!(text(&query.stdout).starts_with(r#"{"event":"action","action_id":"1.2""#));
     assert!(text(&query.stderr).contains("warning"), "{}", text(&query.stderr));
 
+    // What `echo` puts behind it was never sent.
+    for (echoed, line) in [(&["convert"][..], "\n"), (&["convert", "--format", "form"], "\r\n")] {
+        let form = output(echoed, format!("ActionId=1&Payout=2.00{line}").as_bytes());
+        let wanted = "{\"event\":\"action\",\"action_id\":\"1\",\"payout\":\"2.00\"}\n";
+        assert_eq!((text(&form.stdout), text(&form.stderr)), (wanted, ""));
+    }
+
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.json");
     std::fs::write(&file, "{\n\"payout\": ,}").unwrap();

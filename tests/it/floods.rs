@@ -98,7 +98,7 @@ async fn pings_and_settings_are_no_requests_and_keep_nothing_open() {
 
 #[tokio::test]
 async fn frames_without_a_byte_do_not_make_a_body_last() {
-    let gateway = gateway("body_time = \"300ms\"\nheader_time = \"300ms\"").await;
+    let gateway = gateway("body_time = \"300ms\"\nidle_time = \"300ms\"").await;
     let mut stream = open(&gateway, b"").await;
     let head = frame(HEADERS, END_HEADERS, 1, &request("POST", PATH, &[]));
     stream.write_all(&head).await.unwrap();
@@ -111,7 +111,7 @@ async fn replies_that_are_not_read_do_not_keep_a_connection_open() {
     // Large ones, so that few of them fill what the kernel holds for a peer.
     let reply = "x".repeat(16 << 10);
     let route = format!("{ROUTE}[routes.reply]\nsuccess_body = \"{reply}\"\n");
-    let gateway = gateway_with("header_time = \"300ms\"", &route).await;
+    let gateway = gateway_with("idle_time = \"300ms\"", &route).await;
     // SETTINGS_INITIAL_WINDOW_SIZE = 0: no reply may have a body.
     let mut narrow = open(&gateway, &[0, 4, 0, 0, 0, 0]).await;
     let block = request("GET", PATH, &[]);
@@ -131,6 +131,34 @@ async fn replies_that_are_not_read_do_not_keep_a_connection_open() {
         while deaf.write_all(asked.as_bytes()).await.is_ok() {}
     })
     .await;
+    is_well(gateway).await;
+}
+
+#[tokio::test]
+async fn handshakes_that_do_not_go_on_keep_out_their_own_address_alone() {
+    // Two at once, so one of an address; none is cut for its time.
+    let upstream = Upstream::away().await;
+    let limits = "[limits]\nhandshakes = 2\nhandshake_time = \"10m\"";
+    let folder = Folder::new(upstream.address, &format!("{limits}\n{ROUTE}"));
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&text.replace("127.0.0.1/32", "127.0.0.0/8"));
+    let gateway = TestGateway::start(folder).await;
+    let address = gateway.gateway.address();
+    let connect = async |from: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(from.parse().unwrap()).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let mut stalled = Vec::new();
+    for _ in 0..10 {
+        let mut stream = connect("127.0.0.1:0").await;
+        stream.write_all(b"\x16").await.unwrap();
+        stalled.push(stream);
+    }
+    let stream = connect("127.0.0.2:0").await;
+    let trusted = &gateway.folder.certificate;
+    within("a handshake", handshake_on(stream, trusted, b"http/1.1")).await.unwrap();
+    drop(stalled);
     is_well(gateway).await;
 }
 

@@ -34,6 +34,8 @@ mod house;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod overload;
@@ -63,3 +65,5 @@ mod spool_transfer;
 mod support;
 #[cfg(test)]
 mod upstream_request;
+#[cfg(test)]
+mod usage;

@@ -202,6 +202,38 @@ async fn a_form_whose_secret_was_cut_out_is_counted_and_converted_again() {
     assert_eq!(String::from_utf8_lossy(&upstream.received(1).await[0].body), body);
 }
 
+/// A secret that another shell has, a certificate that is gone, a line that is being typed.
+#[tokio::test]
+async fn the_spool_is_reached_whatever_else_is_wrong_with_the_configuration() {
+    let upstream = Upstream::start().await;
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let (dead, quarantined) = trouble(&gateway, &folder, &upstream).await;
+    let file = std::fs::read_to_string(folder.config()).unwrap();
+    let secret = "[upstream]\nheaders = { Authorization = \"env:NOT_SET_HERE\" }\n";
+    folder.write(&file.replace("[upstream]\n", secret).replace("[log]\n", "[log]\nlevel = \n"));
+    std::fs::remove_file(folder.path("tls.crt")).unwrap();
+
+    for question in [&["list"][..], &["show", &dead], &["export"], &["verify"], &["compact"]] {
+        assert!(spool(&folder, question).1, "{question:?}");
+    }
+    assert_eq!(spool(&folder, &["replay", &dead]).0, "1 of 1 replayed\n");
+    upstream.received(2).await;
+    gateway.kill();
+    for question in [&["list"][..], &["show", &dead], &["export"], &["verify"], &["compact"]] {
+        assert!(spool(&folder, question).1, "{question:?}");
+    }
+    // The rules of its route are what is in need of the rest.
+    let (replayed, good) = spool(&folder, &["replay", &quarantined]);
+    assert!(!good && replayed.contains("has problems, which `postgate check` lists"));
+    assert!(spool(&folder, &["drop", "--quarantined", "--yes"]).1);
+
+    folder.write(&file.replace("[spool]\n", "[spool]\nmax_bytes = 1\n"));
+    let config = folder.config();
+    let refused = postgate(&["spool", "list", "--config", config.to_str().unwrap()]).output();
+    assert_eq!(refused.unwrap().status.code(), Some(78));
+}
+
 #[tokio::test]
 async fn dropping_asks_and_deletes() {
     let upstream = Upstream::start().await;

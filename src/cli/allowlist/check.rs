@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 
-use crate::config::{self, ListedRange, Settings};
+use crate::config::{self, Admission, ListedRange, Route};
 use crate::ingress::{Gate, Ranges};
 use crate::net::{Announced, Origin};
 
@@ -37,7 +37,12 @@ pub(super) struct Arguments {
 
 /// Exits 0 for yes and 1 for no.
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let answer = answer(&config::load(config)?, arguments)?;
+    let admission = config::admission(config)?;
+    let routes = match arguments.route {
+        Some(_) => config::load(config)?.routes,
+        None => Vec::new(),
+    };
+    let answer = answer(&admission, &routes, arguments)?;
     let mut out = anstream::stdout().lock();
     if arguments.json {
         serde_json::to_writer(&mut out, &answer)?;
@@ -64,17 +69,21 @@ struct Answer {
     reason: String,
 }
 
-fn answer(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Answer> {
+fn answer(
+    admission: &Admission,
+    routes: &[Route],
+    arguments: &Arguments,
+) -> anyhow::Result<Answer> {
     let peer = arguments.address.to_canonical();
-    if let Some(reason) = no_connection(settings, arguments) {
+    if let Some(reason) = no_connection(admission, arguments) {
         let (client, by, range, place) = (None, None, None, None);
         return Ok(Answer { address: peer, client, by, allowed: false, range, place, reason });
     }
     let headers = headers(arguments)?;
     let announced = arguments.proxied.map(|client| Announced::Client(client.to_canonical()));
-    let ruling = Gate::new(&settings.allowlist).rule(&Origin { peer, announced }, &headers);
+    let ruling = Gate::new(&admission.allowlist).rule(&Origin { peer, announced }, &headers);
     let client = ruling.client.map(|client| client.address);
-    let listed = client.ok().and_then(|client| narrowest(&settings.listed, client));
+    let listed = client.ok().and_then(|client| narrowest(&admission.listed, client));
     let (range, place) = listed
         .map(|listed| (listed.range.to_string(), listed.place.to_string()))
         .map_or((None, None), |(range, place)| (Some(range), Some(place)));
@@ -94,7 +103,7 @@ fn answer(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Answer> 
         (false, false) => format!("; the header is ignored, because {speaker} is no trusted proxy"),
         (false, true) => String::new(),
     };
-    let narrower = narrower(settings, arguments, client.ok())?;
+    let narrower = narrower(routes, arguments, client.ok())?;
     let allowed = ruling.allowed && narrower.is_none();
     let reason = format!("{found}{why}{}", narrower.unwrap_or_default());
     let by = ruling.client.ok().map(|client| client.rule.to_string());
@@ -117,14 +126,14 @@ fn headers(arguments: &Arguments) -> anyhow::Result<HeaderMap> {
 
 /// Why the route would refuse a client that the list for all lets in.
 fn narrower(
-    settings: &Settings,
+    routes: &[Route],
     arguments: &Arguments,
     client: Option<IpAddr>,
 ) -> anyhow::Result<Option<String>> {
     let Some(name) = &arguments.route else {
         return Ok(None);
     };
-    let mut routes = settings.routes.iter().map(|route| &route.ingress);
+    let mut routes = routes.iter().map(|route| &route.ingress);
     let route = routes.find(|route| *route.name == **name);
     let route = route.with_context(|| format!("there is no route {name:?}"))?;
     let (Some(ranges), Some(client)) = (&route.allowlist, client) else {
@@ -135,10 +144,10 @@ fn narrower(
 }
 
 /// Why the connection would not get as far as the list.
-fn no_connection(settings: &Settings, arguments: &Arguments) -> Option<String> {
+fn no_connection(admission: &Admission, arguments: &Arguments) -> Option<String> {
     let peer = arguments.address;
-    let is_trusted = Gate::new(&settings.allowlist).trusts(peer);
-    match (settings.listen.proxy_protocol, is_trusted, arguments.proxied) {
+    let is_trusted = Gate::new(&admission.allowlist).trusts(peer);
+    match (admission.proxy_protocol, is_trusted, arguments.proxied) {
         (true, true, None) => Some(format!(
             "connections of {peer}, a trusted proxy, must begin with a PROXY header; say with \
              --proxied whom it names"
@@ -160,6 +169,16 @@ fn narrowest(listed: &[ListedRange], client: IpAddr) -> Option<&ListedRange> {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::config::Settings;
+
+    fn asked(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Answer> {
+        let admission = Admission {
+            allowlist: settings.allowlist.clone(),
+            listed: settings.listed.clone(),
+            proxy_protocol: settings.listen.proxy_protocol,
+        };
+        answer(&admission, &settings.routes, arguments)
+    }
 
     fn ask(address: &str, forwarded_for: Option<&str>, more: &str) -> Answer {
         let text = format!(
@@ -178,7 +197,7 @@ mod tests {
         let (forwarded, route) = (None, Some("a".to_owned()));
         let arguments =
             Arguments { address, forwarded_for, forwarded, proxied, route, json: false };
-        answer(&settings, &arguments).unwrap()
+        asked(&settings, &arguments).unwrap()
     }
 
     #[test]
@@ -252,7 +271,7 @@ mod tests {
                 route: route.map(str::to_owned),
                 json: false,
             };
-            answer(&settings, &arguments)
+            asked(&settings, &arguments)
         };
         for (client, route, allowed) in [
             ("192.0.2.8", None, true),

@@ -36,8 +36,8 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
     for refusal in &refused {
         anstream::eprintln!("refused: line {}: {}: {}", refusal.line, refusal.text, refusal.why);
     }
-    match config::load(config) {
-        Ok(settings) => anstream::eprint!("{}", difference(&settings.allowlist.ranges, &ranges)),
+    match config::admission(config) {
+        Ok(admission) => anstream::eprint!("{}", difference(&admission.allowlist.ranges, &ranges)),
         Err(_) => anstream::eprintln!(
             "no comparison: {} has problems; see `postgate check`",
             config.display()

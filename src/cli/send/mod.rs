@@ -15,8 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
-use clap::error::ErrorKind;
 use indicatif::ProgressBar;
 use tokio::time::Instant;
 
@@ -27,16 +25,15 @@ use self::pace::Pace;
 use self::plan::{Content, Plan};
 use self::report::Sum;
 use self::tally::Tally;
+use super::convert;
 use super::sample::Taste;
 use super::sender::{Answer, Fault, FaultKind, Sender, Trust};
-use super::{EXIT_USAGE, convert};
 use crate::event::{Format, Kind, Template};
 
 /// Exits 0 only if every event was acknowledged.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(what) = arguments.contradiction() {
-        super::Arguments::command().error(ErrorKind::ArgumentConflict, what).print()?;
-        return Ok(ExitCode::from(EXIT_USAGE));
+        return super::wrong_usage(&["send"], what);
     }
     let plan = plan(arguments)?;
     if arguments.dry_run {

@@ -1,6 +1,6 @@
 //! `postgate spool compact`.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ pub(super) async fn run(
         bar.set_position(bar.length().unwrap_or_default().saturating_sub(left));
         if field(&step, "goes_on") != true {
             bar.finish_and_clear();
-            let mut out = anstream::stdout();
+            let mut out = io::stdout();
             let name = path.display();
             if arguments.json {
                 let facts =

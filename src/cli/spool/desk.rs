@@ -1,6 +1,7 @@
 //! Whom to ask: the running gateway, over its admin listener, or the file itself.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use super::field;
 use crate::admin::{Desk, NEXT};
 use crate::app;
 use crate::cli::healthcheck::reachable;
-use crate::config::Settings;
-use crate::spool::{OpenError, Spool, SpoolSettings};
+use crate::config::{self, SpoolAccess};
+use crate::spool::{Convert, OpenError, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
 /// A listener on the same machine that needs longer to accept is not there.
@@ -60,24 +61,28 @@ impl Answer {
 
 impl Asked {
     /// The file's lock decides: whoever runs has it.
-    pub(super) fn find(settings: &Settings, missing: Missing) -> anyhow::Result<Self> {
-        let path = &settings.spool.path;
+    pub(super) fn find(
+        config: &Path,
+        access: &SpoolAccess,
+        missing: Missing,
+    ) -> anyhow::Result<Self> {
+        let path = &access.spool.path;
         if missing == Missing::Refused && !path.exists() {
             bail!("there is no spool at {}", path.display());
         }
         // Looking must not be what deletes events whose time is over.
-        let kept = SpoolSettings { keep_delivered: Duration::MAX, ..settings.spool.clone() };
+        let kept = SpoolSettings { keep_delivered: Duration::MAX, ..access.spool.clone() };
         match Spool::open(&kept, Arc::new(Telemetry::new())) {
             Ok(spool) => {
-                let desk = Desk::new(spool.clone(), app::conversion(settings));
+                let desk = Desk::new(spool.clone(), conversion(config));
                 Ok(Self::File { desk, spool })
             }
             Err(OpenError::Locked { .. }) => {
-                let token = settings.admin.token.as_ref().map(ExposeSecret::expose_secret);
+                let token = access.admin.token.as_ref().map(ExposeSecret::expose_secret);
                 let token = token.filter(|token| !token.is_empty());
                 let token = token.map(|token| HeaderValue::try_from(format!("Bearer {token}")));
                 let token = token.transpose().context("admin.token fits no header")?;
-                Ok(Self::Gateway { address: reachable(settings.admin.address), token })
+                Ok(Self::Gateway { address: reachable(access.admin.address), token })
             }
             Err(error) => Err(error.into()),
         }
@@ -126,6 +131,16 @@ impl Asked {
         }
         let next = head.headers.get(NEXT).and_then(|next| next.to_str().ok());
         Ok(Answer { next: next.map(str::to_owned), body })
+    }
+}
+
+/// How what is in quarantine is read again: with the rules of the routes, which nothing else needs.
+fn conversion(config: &Path) -> Convert {
+    match config::reload(config) {
+        Ok(settings) => app::conversion(&settings),
+        Err(_) => Convert::new(|_| {
+            Err("the configuration has problems, which `postgate check` lists".to_owned())
+        }),
     }
 }
 

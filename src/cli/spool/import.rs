@@ -18,7 +18,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What `export` or `salvage` wrote; without it, stdin.
+    /// What `export` or `salvage` wrote; `-` or nothing reads stdin.
     file: Option<PathBuf>,
     /// One JSON object a line for each event that was not imported.
     #[arg(long)]
@@ -43,7 +43,7 @@ pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<Ex
     }
     bar.finish_and_clear();
     if shown == Shown::Text {
-        writeln!(anstream::stdout(), "{counts}")?;
+        writeln!(io::stdout(), "{counts}")?;
     }
     Ok(if counts.unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -80,9 +80,9 @@ impl Counts {
                 let reason = cell(field(&outcome, "reason"));
                 if shown == Shown::Json {
                     let told = serde_json::json!({"line": number, "reason": reason});
-                    writeln!(anstream::stdout(), "{told}")?;
+                    writeln!(io::stdout(), "{told}")?;
                 } else {
-                    writeln!(anstream::stdout(), "line {number}: {reason}")?;
+                    writeln!(io::stdout(), "line {number}: {reason}")?;
                 }
             }
         }
@@ -104,11 +104,12 @@ struct Lines {
 impl Lines {
     fn open(file: Option<&Path>) -> anyhow::Result<Self> {
         let input: Box<dyn BufRead> = match file {
-            None => Box::new(io::stdin().lock()),
-            Some(path) => {
+            Some(path) if path != Path::new("-") => {
                 let file = File::open(path);
-                Box::new(BufReader::new(file.with_context(|| format!("{}", path.display()))?))
+                let file = file.with_context(|| format!("cannot read {}", path.display()))?;
+                Box::new(BufReader::new(file))
             }
+            _ => Box::new(io::stdin().lock()),
         };
         Ok(Self { input, number: 0 })
     }

@@ -30,7 +30,8 @@ pub(super) struct Arguments {
 pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shown = if arguments.json { u64::MAX } else { SHOWN };
     let limit = arguments.limit.unwrap_or(shown);
-    let mut out = anstream::stdout();
+    // Not anstream's, which takes more out of data than colours.
+    let mut out = io::stdout();
     let mut table = Table::new();
     table.load_style(TableStyle::new());
     table.set_header(["ID", "STATE", "ROUTE", "ACCEPTED", "ATTEMPTS", "STATUS", "BYTES", "REASON"]);
@@ -46,7 +47,7 @@ pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<Ex
     }
     if !arguments.json {
         if listed > 0 {
-            writeln!(out, "{}", table.trim_fmt())?;
+            writeln!(anstream::stdout(), "{}", table.trim_fmt())?;
         }
         let more = if after.is_some() { "; there are more: see --limit" } else { "" };
         writeln!(out, "{listed} listed{more}")?;

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use self::desk::{Asked, Missing};
 use crate::config;
+use crate::spool::EventId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -30,9 +31,18 @@ pub(super) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Desk(AtDesk),
+    /// Write what can be read of a damaged file on stdout, as export does.
+    Salvage(salvage::Arguments),
+}
+
+/// What is asked of whoever has the spool.
+#[derive(Debug, clap::Subcommand)]
+enum AtDesk {
     /// List events: pending, delivered, dead, quarantined.
     List(list::Arguments),
-    /// Show all of one event: its body, or the request as received, and the failed attempts.
+    /// Show all of one event: the request as received, its body, and the failed attempts.
     Show(show::Arguments),
     /// Deliver events again, under the same id; convert what is in quarantine again.
     ///
@@ -48,46 +58,57 @@ enum Command {
     Verify(verify::Arguments),
     /// Give the file's free space back to the disk; a gateway goes on working.
     Compact(compact::Arguments),
-    /// Write what can be read of a damaged file on stdout, as export does.
-    Salvage(salvage::Arguments),
 }
 
 /// Asks the gateway that has the spool of this configuration or, when none runs, opens the file.
 pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    if let Command::Salvage(arguments) = arguments.command {
+    let command = match arguments.command {
+        Command::Desk(command) => command,
         // Needs no configuration: the file that it names is not the one in use.
-        return salvage::run(&arguments);
+        Command::Salvage(arguments) => return salvage::run(&arguments),
+    };
+    let (word, contradiction) = match &command {
+        AtDesk::Replay(arguments) => ("replay", arguments.contradiction()),
+        AtDesk::Drop(arguments) => ("drop", arguments.contradiction()),
+        _ => ("", None),
+    };
+    if let Some(what) = contradiction {
+        return super::wrong_usage(&["spool", word], what);
     }
-    let settings = config::load(config)?;
+    let access = config::spool_access(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {
-        let path = &settings.spool.path;
-        let missing = match arguments.command {
-            Command::Import(_) => Missing::Made,
+        let path = &access.spool.path;
+        let missing = match command {
+            AtDesk::Import(_) => Missing::Made,
             _ => Missing::Refused,
         };
-        let desk = match (Asked::find(&settings, missing), &arguments.command) {
+        let desk = match (Asked::find(config, &access, missing), &command) {
             (Ok(desk), _) => desk,
-            (Err(error), Command::Verify(_)) => {
-                return verify::unopened(error, path, config);
+            (Err(error), AtDesk::Verify(arguments)) => {
+                return verify::unopened(error, *arguments, path, config);
             }
             (Err(error), _) => return Err(error),
         };
-        let done = match arguments.command {
-            Command::List(arguments) => list::run(&desk, arguments).await,
-            Command::Show(arguments) => show::run(&desk, &arguments).await,
-            Command::Replay(arguments) => several::replay(&desk, arguments).await,
-            Command::Export(arguments) => export::run(&desk, &arguments).await,
-            Command::Drop(arguments) => several::discard(&desk, arguments).await,
-            Command::Verify(arguments) => verify::run(&desk, arguments, path, config).await,
-            Command::Import(arguments) => import::run(&desk, arguments).await,
-            Command::Compact(arguments) => compact::run(&desk, arguments, path).await,
-            Command::Salvage(arguments) => salvage::run(&arguments),
+        let done = match command {
+            AtDesk::List(arguments) => list::run(&desk, arguments).await,
+            AtDesk::Show(arguments) => show::run(&desk, &arguments).await,
+            AtDesk::Replay(arguments) => several::replay(&desk, arguments).await,
+            AtDesk::Export(arguments) => export::run(&desk, &arguments).await,
+            AtDesk::Drop(arguments) => several::discard(&desk, arguments).await,
+            AtDesk::Verify(arguments) => verify::run(&desk, arguments, path, config).await,
+            AtDesk::Import(arguments) => import::run(&desk, arguments).await,
+            AtDesk::Compact(arguments) => compact::run(&desk, arguments, path).await,
         };
         desk.close().await;
         done
     })
+}
+
+/// An id as it is typed.
+fn id(text: &str) -> Result<EventId, &'static str> {
+    text.parse().map_err(|_| "an id is what `spool list` shows in its first column")
 }
 
 /// A field of an answer; null where it was left out.

@@ -1,8 +1,11 @@
 //! `postgate spool salvage`.
 
-use std::io::{BufWriter, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::Context as _;
 
 use super::progress;
 use crate::admin::exported;
@@ -16,9 +19,12 @@ pub(super) struct Arguments {
 
 /// Prints what can be read, as `export` does. The exit code is 1 when something could not.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut out = BufWriter::new(anstream::stdout());
+    let path = &arguments.file;
+    // The engine has a number for what the system says in words.
+    drop(File::open(path).with_context(|| format!("cannot read {}", path.display()))?);
+    let mut out = BufWriter::new(io::stdout());
     let bar = progress::count("events");
-    let found = Spool::salvage(&arguments.file, &mut |story| {
+    let found = Spool::salvage(path, &mut |story| {
         bar.inc(1);
         out.write_all(&exported(&story))?;
         out.write_all(b"\n")
@@ -26,6 +32,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     out.flush()?;
     bar.finish_and_clear();
     let told = format!("{} saved; damaged places passed over: {}", found.saved, found.passed);
-    writeln!(anstream::stderr(), "{told}")?;
+    writeln!(io::stderr(), "{told}")?;
     Ok(if found.passed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

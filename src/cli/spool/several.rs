@@ -15,6 +15,7 @@ use crate::spool::EventId;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The events' ids. Without any, a filter says which.
+    #[arg(value_parser = super::id)]
     ids: Vec<EventId>,
     #[command(flatten)]
     filter: Filter,
@@ -27,6 +28,14 @@ pub(super) struct Arguments {
     /// One JSON object a line for each event.
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    /// Arguments that clap cannot know to be wrong.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        (self.ids.is_empty() == self.filter.is_empty())
+            .then_some("name events, or say which with a filter such as --dead; not both")
+    }
 }
 
 /// Makes events pending again.
@@ -46,15 +55,12 @@ async fn work(
     what: &str,
     done: &str,
 ) -> anyhow::Result<ExitCode> {
-    if arguments.ids.is_empty() == arguments.filter.is_empty() {
-        bail!("name the events to {what}, or say which with a filter such as --dead; not both");
-    }
     let ids = if arguments.ids.is_empty() {
         arguments.filter.ids(desk).await?
     } else {
         arguments.ids.iter().map(ToString::to_string).collect()
     };
-    let mut out = anstream::stdout();
+    let mut out = io::stdout();
     if arguments.dry_run {
         for id in &ids {
             writeln!(out, "{id}")?;
@@ -63,7 +69,7 @@ async fn work(
         writeln!(io::stderr(), "{told}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    if what == "drop" && !arguments.yes && !confirmed(ids.len())? {
+    if what == "drop" && !ids.is_empty() && !arguments.yes && !confirmed(ids.len())? {
         bail!("nothing was dropped; --yes drops without asking");
     }
     let mut good = 0;

@@ -15,6 +15,7 @@ use crate::spool::EventId;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The event's id, as in the list and in the answer to the sender.
+    #[arg(value_parser = super::id)]
     id: EventId,
     /// One JSON object instead of text.
     #[arg(long)]
@@ -24,7 +25,7 @@ pub(super) struct Arguments {
 /// Prints all of one event.
 pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let answer = desk.get(&format!("/spool/events/{}", arguments.id)).await?;
-    let mut out = anstream::stdout();
+    let mut out = io::stdout();
     if arguments.json {
         out.write_all(&answer.body)?;
         writeln!(out)?;

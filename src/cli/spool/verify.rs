@@ -1,6 +1,7 @@
 //! `postgate spool verify`.
 
-use std::io::Write as _;
+use std::borrow::Cow;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ pub(super) async fn run(
     let answer = desk.get("/spool/verify").await?;
     let found: Value = serde_json::from_slice(&answer.body)?;
     let whole = field(&found, "ok") == true;
-    let mut out = anstream::stdout();
+    let mut out = io::stdout();
     if arguments.json {
         out.write_all(&answer.body)?;
         writeln!(out)?;
@@ -58,12 +59,19 @@ pub(super) async fn run(
 /// A file so damaged that it cannot be opened is told with the same mend.
 pub(super) fn unopened(
     error: anyhow::Error,
+    arguments: Arguments,
     path: &Path,
     config: &Path,
 ) -> anyhow::Result<ExitCode> {
     match error.downcast_ref::<OpenError>() {
         Some(OpenError::Engine { source, .. }) if source.fault() == Fault::Damaged => {
-            writeln!(anstream::stdout(), "problem: {source:#}\n{}", mend(path, config))?;
+            let problem = format!("{error:#}");
+            if arguments.json {
+                let found = serde_json::json!({"ok": false, "problems": [problem]});
+                writeln!(io::stdout(), "{found}")?;
+            } else {
+                writeln!(io::stdout(), "problem: {problem}\n{}", mend(path, config))?;
+            }
             Ok(ExitCode::FAILURE)
         }
         _ => Err(error),
@@ -72,14 +80,23 @@ pub(super) fn unopened(
 
 /// Every step is a command that can be pasted; a test does so.
 fn mend(path: &Path, config: &Path) -> String {
-    let (path, config) = (path.display(), config.display());
+    let beside = |end: &str| quoted(&format!("{}{end}", path.display())).into_owned();
+    let (file, damaged, exported) = (beside(""), beside(".damaged"), beside(".ndjson"));
+    let (log, damaged_log) = (beside("-wal"), beside(".damaged-wal"));
+    let config = config.display().to_string();
+    let config = quoted(&config);
     format!(
-        "{path} is damaged. To mend it, stop the gateway, and:\n\
-         1. mv {path} {path}.damaged\n\
-         2. [ ! -e {path}-wal ] || mv {path}-wal {path}.damaged-wal\n\
-         3. postgate spool salvage {path}.damaged > {path}.ndjson\n\
-         4. postgate spool import --config {config} {path}.ndjson\n\
+        "{file} is damaged. To mend it, stop the gateway, and:\n\
+         1. mv {file} {damaged}\n\
+         2. [ ! -e {log} ] || mv {log} {damaged_log}\n\
+         3. postgate spool salvage {damaged} > {exported}\n\
+         4. postgate spool import --config {config} {exported}\n\
          Then start the gateway, and keep the damaged file until the month is settled: what is \
          lost must be asked of impact.com again."
     )
+}
+
+/// As a shell reads it as one word. A path has no NUL, which is all that cannot be quoted.
+fn quoted(path: &str) -> Cow<'_, str> {
+    shlex::try_quote(path).unwrap_or(Cow::Borrowed(path))
 }

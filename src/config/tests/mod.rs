@@ -6,6 +6,8 @@ mod limits;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 const VARIABLES: [(&str, &str); 3] = [("TOKEN", "t0ken"), ("EMPTY", ""), ("BYTES", "\u{fffd}")];
@@ -213,6 +215,34 @@ fn the_environment_wins_over_the_file_over_the_defaults() {
         ("POSTGATE_PORT_8443_TCP_ADDR", "10.0.0.1"),
     ];
     assert_eq!(timeout(&service), (3, 64));
+}
+
+#[test]
+fn a_name_of_the_users_own_is_overridden_in_any_letter_case() {
+    let text = changed(&[
+        ("upstream.headers", "{ Authorization = \"env:NOT_SET\", X-Shop = \"1\" }"),
+        ("routes[0].fields", "{ Betrag = \"currency\" }"),
+        ("routes[0].upstream", "{ headers = { X-Shop = \"1\" } }"),
+    ]);
+    let list = [
+        ("TOKEN", "t0ken"),
+        ("POSTGATE_UPSTREAM__HEADERS__AUTHORIZATION", "Bearer 7"),
+        ("POSTGATE_ROUTES__0__UPSTREAM__HEADERS__X-SHOP", "2"),
+        ("POSTGATE_ROUTES__0__FIELDS__BETRAG", "payout"),
+    ];
+    let settings = load_with(&text, &list).unwrap_or_else(|problems| panic!("{problems}"));
+    let route = &settings.routes[0];
+    let headers: Vec<_> = route.deliver.upstream.headers.iter().collect();
+    let [(name, value)] = headers.as_slice() else { panic!("{headers:?}") };
+    assert_eq!((name.as_str(), value.expose_secret()), ("x-shop", "2"));
+    let fields: Vec<_> = route.ingress.rules.fields.iter().collect();
+    assert_eq!(fields, [(&"Betrag".to_owned(), &"payout".to_owned())]);
+
+    // What is wrong with the value is a mistake of the variable, not of the file.
+    let wrong = ("POSTGATE_UPSTREAM__HEADERS__X-SHOP", "a\nb");
+    let problems = load_with(&text, &[&list[..], &[wrong]].concat()).expect_err("a line break");
+    assert_eq!(problems.iter().count(), 1, "{problems}");
+    assert!(problems.to_string().contains(wrong.0), "{problems}");
 }
 
 #[test]

@@ -196,6 +196,7 @@ fn warnings() -> Value {
         "type": "array",
         "minItems": 1,
         "maxItems": MOST + 1,
+        "uniqueItems": true,
         "items": { "type": "string" },
     })
 }

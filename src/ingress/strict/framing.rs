@@ -167,6 +167,16 @@ impl Framing {
         }
     }
 
+    /// Of the head of this request, counted from 1, some has come and not all.
+    pub(super) fn head_under_way(&self) -> Option<u64> {
+        match self.state {
+            State::Start if self.line.is_empty() => None,
+            State::Start => Some(self.requests.saturating_add(1)),
+            State::Head(_) => Some(self.requests),
+            State::Bytes { .. } | State::ChunkEnd | State::ChunkSize | State::Trailers => None,
+        }
+    }
+
     /// Nothing of a request has come that is not whole.
     pub(super) fn is_between_requests(&self) -> bool {
         matches!(self.state, State::Start) && self.line.is_empty()

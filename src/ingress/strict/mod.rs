@@ -11,11 +11,13 @@ mod chunk;
 mod framing;
 mod line;
 mod linger;
+mod pace;
 mod query;
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,10 +26,20 @@ pub(super) use self::query::{Unescaped, received};
 
 use self::framing::{Framing, Place};
 use self::linger::Linger;
+use self::pace::Pace;
 use self::query::escaped_at;
 
 /// In a head: no part of one may hold NUL, and hyper looks at a head when an empty line has come.
 const NO_HEAD: &[u8] = b"\0\r\n\r\n";
+
+/// What a head may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadLimits {
+    /// As much as hyper takes.
+    pub(super) bytes: usize,
+    /// From its first byte to its last.
+    pub(super) time: Duration,
+}
 
 /// A stream whose reader checks the framing of what it reads.
 #[derive(Debug)]
@@ -36,6 +48,7 @@ pub(super) struct Strict<S, F> {
     /// Told which rule a head has broken: no handler sees it. A broken body is the handler's to tell.
     refused: F,
     framing: Framing,
+    pace: Pace,
     /// What was made longer than there was room for, to be read first.
     late: Bytes,
     /// Set for good where the peer has broken a rule.
@@ -54,11 +67,11 @@ enum Broken {
 }
 
 impl<S, F: FnMut(&'static str)> Strict<S, F> {
-    /// `head_bytes`: as much as hyper takes of a head. `unescaped`: where queries go that hyper
-    /// sees in another spelling.
-    pub(super) fn new(stream: S, head_bytes: usize, unescaped: Unescaped, refused: F) -> Self {
-        let framing = Framing::new(head_bytes, unescaped);
-        Self { stream, refused, framing, late: Bytes::new(), broken: None, linger: None }
+    /// `unescaped`: where queries go that hyper sees in another spelling.
+    pub(super) fn new(stream: S, head: HeadLimits, unescaped: Unescaped, refused: F) -> Self {
+        let framing = Framing::new(head.bytes, unescaped);
+        let pace = Pace::new(head.time);
+        Self { stream, refused, framing, pace, late: Bytes::new(), broken: None, linger: None }
     }
 
     /// Looks at what has come into `buffer` after its first `before` bytes, and takes out what
@@ -121,8 +134,13 @@ impl<S: AsyncRead + Unpin, F: FnMut(&'static str) + Unpin> AsyncRead for Strict<
             return Poll::Ready(answer);
         }
         let before = buffer.filled().len();
-        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) else {
+            return self.pace.poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
+        };
+        read?;
         self.check(buffer, before);
+        let under_way = self.framing.head_under_way();
+        self.pace.follow(under_way);
         // Nothing read means the end, and it is not the end yet.
         if self.broken.is_some() && buffer.filled().len() == before {
             return Poll::Ready(self.answer_broken(buffer).unwrap_or(Ok(())));
@@ -174,13 +192,14 @@ mod tests {
 
     use super::*;
 
+    const HEAD: HeadLimits = HeadLimits { bytes: 8192, time: Duration::from_secs(10) };
     const GOOD: &str = "POST /in HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
                         2;a=b\r\n{}\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
     /// What comes out of `bytes`, written `step` bytes at a time.
     async fn read(bytes: &[u8], step: usize) -> (Vec<u8>, io::Result<usize>) {
         let (mut peer, stream) = tokio::io::duplex(step);
-        let mut strict = Strict::new(stream, 8192, Unescaped::default(), |_| {});
+        let mut strict = Strict::new(stream, HEAD, Unescaped::default(), |_| {});
         let mut out = Vec::new();
         let write = async move {
             // A reader that has seen enough leaves.
@@ -222,7 +241,7 @@ mod tests {
     async fn what_becomes_longer_than_there_is_room_for_is_read_later() {
         let head = format!("GET /?{} HTTP/1.1\r\nHost: a\r\n", "\"".repeat(20));
         let bad = format!("{head}X : y\r\n\r\n");
-        let mut strict = Strict::new(bad.as_bytes(), 8192, Unescaped::default(), |_| {});
+        let mut strict = Strict::new(bad.as_bytes(), HEAD, Unescaped::default(), |_| {});
         let (mut out, mut piece) = (Vec::new(), [0; 30]);
         loop {
             let bytes = strict.read(&mut piece).await.unwrap();
@@ -259,5 +278,39 @@ mod tests {
             let out = String::from_utf8(out).unwrap();
             assert!(bad.starts_with(&out) && !out.contains("{}"), "{out}");
         }
+    }
+    #[tokio::test(start_paused = true)]
+    async fn each_head_has_its_time_from_its_first_byte_on() {
+        let (mut peer, stream) = tokio::io::duplex(1024);
+        let mut strict = Strict::new(stream, HEAD, Unescaped::default(), |_| {});
+        let mut space = [0; 1024];
+        let just = Duration::from_millis(9_999);
+        // An idle connection and a body take as long as they like, here.
+        for piece in ["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", "{", "}", "GET"] {
+            let read = tokio::time::timeout(HEAD.time * 2, strict.read(&mut space)).await;
+            assert!(read.is_err(), "before {piece}");
+            peer.write_all(piece.as_bytes()).await.unwrap();
+            assert_eq!(strict.read(&mut space).await.unwrap(), piece.len());
+        }
+        let read = tokio::time::timeout(just, strict.read(&mut space)).await;
+        assert!(read.is_err(), "in time");
+        // The next one, which begins where that one ends, has a time of its own.
+        peer.write_all(b" / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n").await.unwrap();
+        assert_ne!(strict.read(&mut space).await.unwrap(), 0);
+        let began = tokio::time::Instant::now();
+        let more = async {
+            tokio::time::sleep(just).await;
+            peer.write_all(b"Host: a\r\n").await.unwrap();
+            peer
+        };
+        let slow = async {
+            while let Ok(bytes) = strict.read(&mut space).await {
+                assert_ne!(bytes, 0);
+            }
+            began.elapsed()
+        };
+        // More of it buys no time.
+        let (took, _peer) = tokio::join!(slow, more);
+        assert_eq!(took, HEAD.time);
     }
 }

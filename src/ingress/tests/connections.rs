@@ -94,8 +94,16 @@ async fn a_connection_ends_behind_its_last_request() {
 }
 
 #[tokio::test]
-async fn an_idle_http2_connection_is_ended_after_its_replies() {
-    let house = impatient(TlsMode::SelfSigned);
+async fn an_idle_connection_is_ended_after_its_replies() {
+    let mut plan = plan();
+    plan.tls = TlsMode::SelfSigned;
+    plan.front.limits.idle_time = HEADER_TIME;
+    let house = House::build(plan);
+    let mut stream = house.connect_tls(b"http/1.1").await.unwrap();
+    let first = request("POST /in", "", EVENT).replace("close", "keep-alive");
+    stream.write_all(first.as_bytes()).await.unwrap();
+    assert_eq!(status(&said(&mut stream).await), 200);
+
     let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());
     let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     let connection = TaskTracker::new().spawn(connection);
@@ -104,6 +112,24 @@ async fn an_idle_http2_connection_is_ended_after_its_replies() {
     assert_eq!(client.send_request(request).await.unwrap().status(), StatusCode::OK);
     within("the end of the connection", connection).await.unwrap().unwrap();
     assert_eq!(house.metric("postgate_connections_broken_total{reason=\"silent\"}"), None);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_for_longer_than_a_head_may_take() {
+    let house = impatient(TlsMode::Off);
+    let mut stream = house.connect().await;
+    let keep = request("POST /in", "", EVENT).replace("close", "keep-alive");
+    stream.write_all(keep.as_bytes()).await.unwrap();
+    let mut seen = [0; 12];
+    within("an answer", stream.read_exact(&mut seen)).await.unwrap();
+    // Two silent ones, one after the other: with the second the time for a head is over for certain.
+    for _ in 0..2 {
+        assert_eq!(house.say("").await, "");
+    }
+    stream.write_all(request("POST /in", "", EVENT).as_bytes()).await.unwrap();
+    let said = said(&mut stream).await;
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 1, "{said}");
     house.close().await;
 }
 

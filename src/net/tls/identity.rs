@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
 use super::{TlsError, clients};
@@ -65,10 +65,17 @@ impl Identity {
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         // Our order of ciphers is the considered one; a client's may be anything.
         config.ignore_client_order = true;
-        // A sender opens a connection for nearly every event; a resumed one costs no signature. The
-        // keys of tickets change by themselves, and clients of TLS 1.2 without tickets find their
-        // session in rustls' own small store. Early data stays off: it can be replayed.
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::Pair)?;
+        if clients.is_some() {
+            // A resumed session brings the client's certificate along without asking again whether
+            // it is still good, and a ticket begets the next one: every connection shows it anew.
+            config.send_tls13_tickets = 0;
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        } else {
+            // A sender opens a connection for nearly every event; a resumed one costs no signature.
+            // The keys of tickets change by themselves, and clients of TLS 1.2 without tickets find
+            // their session in rustls' own small store. Early data stays off: it can be replayed.
+            config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::Pair)?;
+        }
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate })
     }
 }

@@ -1,9 +1,11 @@
 //! TLS 1.2 and 1.3 with rustls: who we are, and the handshake within a deadline.
 
 mod clients;
+mod handshakes;
 mod identity;
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +15,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem;
 use rustls::server::VerifierBuilderError;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use self::handshakes::Handshakes;
 use self::identity::Identity;
 use super::{Stream, TlsMode, TlsSettings};
 
@@ -68,7 +70,7 @@ pub struct Tls {
     identity: Option<Arc<ArcSwap<Identity>>>,
     handshake_time: Duration,
     /// A place for each handshake that has begun.
-    handshakes: Arc<Semaphore>,
+    handshakes: Arc<Handshakes>,
 }
 
 impl Tls {
@@ -85,11 +87,10 @@ impl Tls {
             TlsMode::Off => None,
         };
         let identity = identity.map(|identity| Arc::new(ArcSwap::from_pointee(identity)));
-        let handshakes = settings.handshakes.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             identity,
             handshake_time: settings.handshake_time,
-            handshakes: Arc::new(Semaphore::new(handshakes)),
+            handshakes: Arc::new(Handshakes::new(settings.handshakes)),
         })
     }
 
@@ -114,20 +115,27 @@ impl Tls {
         Instant::now() + self.handshake_time
     }
 
-    /// Shakes hands, within the deadline.
+    /// Shakes hands with a client of this address, within the deadline.
     ///
     /// # Errors
     /// When the client does not get there.
-    pub async fn accept(&self, io: TcpStream, deadline: Instant) -> Result<Stream, HandshakeError> {
+    pub async fn accept(
+        &self,
+        io: TcpStream,
+        client: IpAddr,
+        deadline: Instant,
+    ) -> Result<Stream, HandshakeError> {
         let Some(identity) = &self.identity else {
             return Ok(Stream::Plain(io));
         };
         let handshake = async {
             // Whoever says nothing gets no place, and no memory but its socket's.
             io.peek(&mut [0]).await?;
-            let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
-            let handshake = identity.load().acceptor.accept(io);
-            handshake.await
+            let handshake = async {
+                let handshake = identity.load().acceptor.accept(io);
+                handshake.await
+            };
+            self.handshakes.one_of(client, handshake).await
         };
         match tokio::time::timeout_at(deadline, handshake).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::fresh::BACKLOG;
 use super::*;
 
+const MILLI: Duration = Duration::from_millis(1);
 const NEVER_TRIED: Timestamp = Timestamp::from_millis(0);
 
 fn at(millis: u64) -> Timestamp {
@@ -52,6 +53,20 @@ fn one_that_waited_goes_before_what_was_accepted_after_it() {
     queue.remove(first);
     assert_eq!(taken(&mut queue, lane, at(1)).unwrap().1, 2);
     assert_eq!(taken(&mut queue, lane, at(1)).unwrap().1, 3);
+}
+
+#[test]
+fn a_time_from_a_clock_that_was_ahead_holds_nothing_up() {
+    let now = at(1_000_000);
+    for (due, goes) in
+        [(now.plus(LONGEST_PAUSE), false), (now.plus(LONGEST_PAUSE).plus(MILLI), true)]
+    {
+        let mut queue = Queue::default();
+        let lane = queue.add_lane();
+        queue.push(lane, Item { due, ..item(1, Some(7)) });
+        assert_eq!(queue.has_ready(lane, now), goes);
+        assert_eq!(taken(&mut queue, lane, now).is_some(), goes);
+    }
 }
 
 #[test]

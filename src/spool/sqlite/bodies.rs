@@ -59,13 +59,15 @@ impl Bodies for SqliteBodies {
 
 fn load(connection: &Connection, seq: Seq) -> rusqlite::Result<Option<Stored>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, accepted, body FROM events JOIN bodies USING (seq) WHERE seq = ?1",
+        "SELECT id, accepted, coalesce(since, accepted), body
+         FROM events JOIN bodies USING (seq) WHERE seq = ?1",
     )?;
     let stored = statement.query_row([seq.0], |row| {
         Ok(Stored {
             id: EventId::from_bytes(row.get(0)?),
             accepted: timestamp(row.get(1)?),
-            body: Bytes::from(row.get::<_, Vec<u8>>(2)?),
+            since: timestamp(row.get(2)?),
+            body: Bytes::from(row.get::<_, Vec<u8>>(3)?),
         })
     });
     stored.optional()

@@ -9,6 +9,7 @@ use super::super::record::{Place, State};
 use super::super::store::{Change, Changed, NewEvent, Order, Pending, Seq};
 use super::write::number_route;
 use super::{SqliteStore, import, millis, pending, received, state};
+use crate::clock::{self, Timestamp};
 
 impl SqliteStore {
     /// The transaction of a request; dropped half-way, it is rolled back.
@@ -17,10 +18,11 @@ impl SqliteStore {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let end = end(&transaction)?;
+        let now = clock::now();
         let done = changes.iter().map(|change| match change {
-            Change::Revive(seq, id) => revive(&transaction, *seq, *id, &names),
-            Change::Admit(seq, event) => admit(&transaction, *seq, event),
-            Change::Import(story) => import::import(&transaction, story),
+            Change::Revive(seq, id) => revive(&transaction, *seq, *id, now, &names),
+            Change::Admit(seq, event) => admit(&transaction, *seq, event, now),
+            Change::Import(story) => import::import(&transaction, story, now),
             Change::Discard(Place::Event(seq), id) => discard(&transaction, Seq(*seq), *id),
             Change::Discard(Place::Quarantine(seq), id) => {
                 let left = take_out(&transaction, *seq, *id)?.is_some();
@@ -55,6 +57,7 @@ fn revive(
     transaction: &Connection,
     seq: Seq,
     id: EventId,
+    now: Timestamp,
     names: &HashMap<i64, RouteName>,
 ) -> rusqlite::Result<Changed> {
     let from = match standing(transaction, seq, id)? {
@@ -65,10 +68,10 @@ fn revive(
     let moved = end(transaction)?.saturating_add(1);
     let mut update = transaction.prepare_cached(
         "UPDATE events SET seq = ?2, state = 0, attempts = 0, due = 0, settled = NULL,
-                           status = NULL, replays = replays + 1
+                           status = NULL, replays = replays + 1, since = ?3
          WHERE seq = ?1",
     )?;
-    update.execute([seq.0, moved])?;
+    update.execute([seq.0, moved, millis(now)])?;
     for sql in
         ["UPDATE bodies SET seq = ?2 WHERE seq = ?1", "UPDATE attempts SET seq = ?2 WHERE seq = ?1"]
     {
@@ -81,15 +84,20 @@ fn revive(
 }
 
 /// Makes an event of what was in quarantine.
-fn admit(transaction: &Connection, seq: Seq, event: &NewEvent) -> rusqlite::Result<Changed> {
+fn admit(
+    transaction: &Connection,
+    seq: Seq,
+    event: &NewEvent,
+    now: Timestamp,
+) -> rusqlite::Result<Changed> {
     let Some(repeats) = take_out(transaction, seq.0, event.id)? else {
         return Ok(Changed::Missing);
     };
     let route = number_route(transaction, &event.route)?;
     let ordered = event.order == Order::Keyed;
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO events (id, route, key, ordered, fingerprint, accepted, repeats, replays)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)",
+        "INSERT INTO events (id, route, key, ordered, fingerprint, accepted, repeats, replays, since)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)",
     )?;
     let stored = insert.insert(params![
         event.id.as_bytes(),
@@ -98,7 +106,8 @@ fn admit(transaction: &Connection, seq: Seq, event: &NewEvent) -> rusqlite::Resu
         ordered,
         event.fingerprint.0,
         millis(event.at),
-        repeats
+        repeats,
+        millis(now)
     ])?;
     received::insert(transaction, Seq(stored), &event.body, event.received.as_deref())?;
     let pending = Pending {
@@ -106,7 +115,7 @@ fn admit(transaction: &Connection, seq: Seq, event: &NewEvent) -> rusqlite::Resu
         route: RouteName::clone(&event.route),
         key: ordered.then_some(event.key),
         attempts: 0,
-        due: crate::clock::Timestamp::default(),
+        due: Timestamp::default(),
     };
     Ok(Changed::Queued(pending, State::Quarantined))
 }

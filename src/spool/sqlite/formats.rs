@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// Of format 1, 2, 3 … each makes the next. Never changed once it was released: files of every
 /// earlier format are out there.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     // 2: what the upstream said, beside what happened.
     "ALTER TABLE attempts ADD COLUMN answer BLOB;",
     // 3: what explains a request in quarantine, and what all of them take.
@@ -32,10 +32,12 @@ const STEPS: [&str; 4] = [
     // 5: what is written at once lies together.
     "DROP INDEX latest;
      CREATE INDEX latest ON events (seq >> 13, key);",
+    // 6: from when its age counts.
+    "ALTER TABLE events ADD COLUMN since INTEGER;",
 ];
 
 /// The format that this version writes.
-pub(super) const FORMAT: i64 = 5;
+pub(super) const FORMAT: i64 = 6;
 
 /// Whether the file has a format that [`bring_up`] can start from, or needs nothing.
 pub(super) const fn is_known(format: i64) -> bool {

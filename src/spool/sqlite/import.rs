@@ -4,13 +4,20 @@ use rusqlite::{Connection, params};
 
 use super::super::digest;
 use super::super::event::{EventId, Malformed, RouteName};
+use super::super::queue::LONGEST_PAUSE;
 use super::super::record::{Contents, Record, State, Story};
 use super::super::store::{Changed, Pending, Seq, weight};
 use super::write::{Kept, insert_malformed, keep_attempt, number_route};
 use super::{millis, received, state};
+use crate::clock::Timestamp;
 
-/// At the end of the order. Whether the id is known was looked up before.
-pub(super) fn import(transaction: &Connection, story: &Story) -> rusqlite::Result<Changed> {
+/// At the end of the order. Whether the id is known was looked up before. Its age counts from `now`:
+/// who imports an old event wants it delivered.
+pub(super) fn import(
+    transaction: &Connection,
+    story: &Story,
+    now: Timestamp,
+) -> rusqlite::Result<Changed> {
     let record = &story.record;
     let route = number_route(transaction, &record.route)?;
     let (body, key, attempts, received) = match &story.contents {
@@ -24,13 +31,14 @@ pub(super) fn import(transaction: &Connection, story: &Story) -> rusqlite::Resul
         State::Dead => (state::DEAD, None, Some(record.settled.unwrap_or(record.accepted))),
         State::Pending | State::Quarantined => (state::PENDING, record.due, None),
     };
-    let due = due.unwrap_or_default();
+    // No file decides how long an event waits.
+    let due = due.unwrap_or_default().min(now.plus(LONGEST_PAUSE));
     let fingerprint = digest::of_body(body);
     let hash = key.unwrap_or_else(|| digest::of_no_key(&record.route, fingerprint));
     let mut insert = transaction.prepare_cached(
         "INSERT INTO events (id, route, key, ordered, fingerprint, accepted, state, attempts, due,
-                             repeats, replays, settled, status)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                             repeats, replays, settled, status, since)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     let seq = Seq(insert.insert(params![
         record.id.as_bytes(),
@@ -45,7 +53,8 @@ pub(super) fn import(transaction: &Connection, story: &Story) -> rusqlite::Resul
         record.repeats,
         record.replays,
         settled.map(millis),
-        record.status
+        record.status,
+        millis(now)
     ])?);
     received::insert(transaction, seq, body, received.as_ref())?;
     for (number, attempt) in attempts {

@@ -51,7 +51,9 @@ CREATE TABLE events (
     repeats INTEGER NOT NULL DEFAULT 0,
     replays INTEGER NOT NULL DEFAULT 0,
     settled INTEGER,
-    status INTEGER
+    status INTEGER,
+    -- When it was replayed or imported: its age counts from there.
+    since INTEGER
 );
 CREATE INDEX pending ON events (seq, route, key, ordered, attempts, due) WHERE state = 0;
 -- By groups of events first: `sieve.rs` tells why.

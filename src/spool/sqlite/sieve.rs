@@ -84,9 +84,11 @@ impl Sieve {
         })
     }
 
-    /// Gives up the earliest events that are all too old to be repeated at this moment.
+    /// Gives up the earliest events that are all too old to be repeated at this moment. Not the
+    /// shelf that is being filled: with a short window it would be made anew for each event.
     pub(super) fn forget(&mut self, at: Timestamp, window: Duration) {
-        while let Some(earliest) = self.shelves.first_entry()
+        while self.shelves.len() > 1
+            && let Some(earliest) = self.shelves.first_entry()
             && at.since(earliest.get().latest) >= window
         {
             earliest.remove();
@@ -166,6 +168,9 @@ mod tests {
         sieve.forget(later, HOUR);
         assert_eq!(groups(&sieve, 0), [0; 0]);
         assert_eq!((groups(&sieve, 1), groups(&sieve, 2)), (vec![64], vec![128]));
+        // The last one is being filled.
+        sieve.forget(later.plus(HOUR), Duration::ZERO);
+        assert_eq!((groups(&sieve, 1), groups(&sieve, 2)), (vec![], vec![128]));
     }
 
     #[test]

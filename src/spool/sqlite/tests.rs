@@ -51,7 +51,7 @@ fn done(seq: i64, settled: u64) -> Settlement {
 
 fn batch<'a>(settlements: &'a [Settlement], arrivals: &'a [Arrival]) -> Batch<'a> {
     let quarantine = Share::default();
-    Batch { settlements, arrivals, expiry: None, history: History::Keep, quarantine }
+    Batch { settlements, arrivals, expiry: None, history: History::Whole, quarantine }
 }
 
 /// The event numbers that are left.

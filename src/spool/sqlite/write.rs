@@ -198,7 +198,12 @@ fn settle(
     let (seq, status) = (settlement.seq.0, settlement.attempt.status);
     update.execute(params![seq, state, counted, due, settled, status])?;
     // A delivered event says all about its last attempt by itself.
-    if settlement.verdict == Verdict::Done || history == History::Skip {
+    let kept = match settlement.verdict {
+        Verdict::Done => false,
+        Verdict::Dead => true,
+        Verdict::RetryAt(_) | Verdict::PutBack(_) => history == History::Whole,
+    };
+    if !kept {
         return Ok(());
     }
     keep_attempt(transaction, settlement.seq, settlement.attempts, &settlement.attempt)

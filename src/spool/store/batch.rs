@@ -24,11 +24,12 @@ pub(in crate::spool) struct Expiry {
     pub(in crate::spool) at_most: u32,
 }
 
-/// Whether failed attempts are kept one by one.
+/// Which failed attempts are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::spool) enum History {
-    Keep,
-    Skip,
+    Whole,
+    /// The last one of a dead letter: why it is one.
+    Ends,
 }
 
 /// What is written together.

@@ -88,6 +88,8 @@ pub(super) struct Pending {
 pub(super) struct Stored {
     pub(super) id: EventId,
     pub(super) accepted: Timestamp,
+    /// From when its age counts.
+    pub(super) since: Timestamp,
     pub(super) body: Bytes,
 }
 

@@ -1,5 +1,6 @@
 //! From one spool to another.
 
+use super::super::queue::LONGEST_PAUSE;
 use super::*;
 
 /// Everything in the spool, in its order.
@@ -54,6 +55,29 @@ async fn everything_is_as_it_was_and_in_its_order() {
     assert!(spool.now().is_none());
     let again = spool.append(event("c", "4")).await.unwrap();
     assert_eq!(again, Receipt::Repeat(exported[3].record.id), "repeats are still recognised");
+}
+
+#[tokio::test]
+async fn no_file_decides_how_long_an_event_waits_or_how_old_it_is() {
+    let spool = Rig::new().open();
+    spool.append(event("a", "1")).await.unwrap();
+    spool.settle(spool.next().await, attempt(503), Verdict::RetryAt(Timestamp::from_millis(1)));
+    spool.append(event("b", "2")).await.unwrap();
+    let mut all = stories(&spool).await;
+    all.truncate(1);
+    all[0].record.due = Some(Timestamp::from_millis(u64::MAX >> 1));
+    let other = Rig::new().open();
+    let asked = crate::clock::now();
+    other.import(all).await.unwrap();
+    let due = stories(&other).await[0].record.due.unwrap();
+    assert!(due >= asked.plus(LONGEST_PAUSE) && due <= crate::clock::now().plus(LONGEST_PAUSE));
+
+    let mut old = stories(&spool).await.split_off(1);
+    old[0].record.accepted = NOON;
+    other.import(old).await.unwrap();
+    let lease = other.next().await;
+    assert_eq!(lease.accepted, NOON);
+    assert!(lease.since >= asked);
 }
 
 #[tokio::test]

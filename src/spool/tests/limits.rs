@@ -186,14 +186,16 @@ async fn past_half_of_max_bytes_history_yields_to_events() {
     let mut rig = Rig::new();
     rig.settings.max_bytes = 1_000_000;
     let (spool, faults) = rig.open_faulty();
-    for (bytes, rows) in [(499_999, 1), (500_000, 1)] {
+    for (bytes, rows) in [(499_999, 2), (500_000, 3)] {
         faults.bytes.store(bytes, Ordering::SeqCst);
         spool.append(event(&bytes.to_string(), "body")).await.unwrap();
+        spool.settle(spool.next().await, attempt(503), Verdict::RetryAt(NOON));
         spool.settle(spool.next().await, attempt(404), Verdict::Dead);
         spool.append(event(&format!("{bytes} next"), "body")).await.unwrap();
         spool.done(spool.next().await);
         assert_eq!(rig.ask("SELECT count(*) FROM attempts"), rows);
     }
+    assert_eq!(rig.ask("SELECT count(*) FROM attempts WHERE status = 404"), 2);
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ impl Game {
             settlements: &settlements,
             arrivals,
             expiry: None,
-            history: History::Keep,
+            history: History::Whole,
             quarantine: NO_BOUND,
         };
         let applied = self.store().apply(&batch).unwrap();
@@ -270,7 +270,7 @@ impl Game {
             settlements: &[],
             arrivals: &[],
             expiry,
-            history: History::Keep,
+            history: History::Whole,
             quarantine: NO_BOUND,
         };
         let expired = self.store().apply(&batch).unwrap().expired;

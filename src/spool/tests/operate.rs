@@ -160,6 +160,27 @@ async fn a_replayed_event_keeps_its_id_counts_anew_and_is_no_repeat() {
 }
 
 #[tokio::test]
+async fn the_age_of_a_replayed_event_counts_from_its_replay() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    spool.append(event("a", "one")).await.unwrap();
+    let first = spool.next().await;
+    assert_eq!((first.accepted, first.since), (NOON, NOON));
+    let dead = first.id;
+    spool.settle(first, attempt(410), Verdict::Dead);
+    let raw = spool.quarantine(malformed("mended")).await.unwrap();
+    let asked = crate::clock::now();
+    let replayed = spool.replay(vec![dead, raw], convert()).await.unwrap();
+    assert_eq!(replayed, [Operated::Replayed, Operated::Replayed]);
+    for id in [dead, raw] {
+        let again = spool.next().await;
+        assert_eq!((again.id, again.accepted), (id, NOON));
+        assert!(again.since >= asked, "{:?}", again.since);
+        spool.done(again);
+    }
+}
+
+#[tokio::test]
 async fn what_is_in_quarantine_is_converted_again() {
     let rig = Rig::new();
     let spool = rig.open();

@@ -122,7 +122,7 @@ fn fill(rig: &Rig, events: i64) {
         settlements: &[],
         arrivals: &arrivals,
         expiry: None,
-        history: History::Keep,
+        history: History::Whole,
         quarantine: Share::default(),
     };
     store.apply(&batch).unwrap();

@@ -265,12 +265,12 @@ impl Writer {
         }
     }
 
-    /// History yields to events: past half of the limit no failed attempt is kept one by one.
+    /// History yields to events: past half of the limit only what made a dead letter is kept.
     fn history(&self) -> History {
         if self.board.status.bytes() < self.limits.max_bytes / 2 {
-            History::Keep
+            History::Whole
         } else {
-            History::Skip
+            History::Ends
         }
     }
 
@@ -367,7 +367,7 @@ pub(super) fn queued(arrival: Arrival, written: Written) -> Option<(Pending, Sto
         attempts: 0,
         due: Timestamp::default(),
     };
-    let stored = Stored { id: event.id, accepted: event.at, body: event.body };
+    let stored = Stored { id: event.id, accepted: event.at, since: event.at, body: event.body };
     Some((pending, stored))
 }
 

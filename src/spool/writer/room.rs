@@ -45,7 +45,7 @@ impl Writer {
                 delivered_by: Timestamp::from_millis(u64::MAX),
                 at_most: ROOM_AT_ONCE,
             }),
-            history: History::Skip,
+            history: History::Ends,
             quarantine: self.quarantine(),
         });
         self.note_health(applied.as_ref().err());

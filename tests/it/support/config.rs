@@ -18,7 +18,8 @@ impl Folder {
     /// A gateway that lets loopback in, has one route `/postback/actions` for actions, delivers to
     /// `upstream`, and retries fast; `more` is appended to the file and may open further tables.
     pub(crate) fn new(upstream: SocketAddr, more: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // Paths have blanks in them now and then.
+        let folder = tempfile::Builder::new().prefix("post gate ").tempdir().unwrap();
         let certificate = certs::write(folder.path());
         let folder = Self { folder, certificate };
         folder.write(&format!(

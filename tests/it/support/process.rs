@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -33,6 +33,26 @@ impl Process {
         Self::wait_for(program)
     }
 
+    /// Starts the gateway as [`Process::run`] does, and reads its log no further than that: it comes
+    /// out of the second one.
+    pub(crate) fn run_unheard(config: &Path) -> (Self, BufReader<ChildStderr>) {
+        let mut command = postgate(&["run", "--config", config.to_str().unwrap()]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let ready = loop {
+            line.clear();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the gateway did not start");
+            let said: Value = serde_json::from_str(&line).unwrap();
+            if said["message"] == "ready" {
+                break said;
+            }
+        };
+        let (_, log) = mpsc::channel();
+        let (address, admin) = addresses(&ready);
+        (Self { child, address, admin, log, said: None }, stderr)
+    }
+
     fn wait_for(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -42,8 +62,8 @@ impl Process {
             let status = child.kill().and_then(|()| child.wait());
             panic!("the gateway did not start: {status:?}; its log is above");
         };
-        let address = |key: &str| ready[key].as_str().unwrap().parse().unwrap();
-        Self { child, address: address("address"), admin: address("admin"), log, said }
+        let (address, admin) = addresses(&ready);
+        Self { child, address, admin, log, said }
     }
 
     /// Waits until the log says something that begins so; the whole line.
@@ -87,6 +107,12 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Where the gateway listens for postbacks, and for the operator.
+fn addresses(ready: &Value) -> (SocketAddr, SocketAddr) {
+    let address = |key: &str| ready[key].as_str().unwrap().parse().unwrap();
+    (address("address"), address("admin"))
 }
 
 /// Reads the log to its end, shows it in the test's output, passes it on, and remembers it.

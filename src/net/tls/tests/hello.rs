@@ -47,7 +47,8 @@ async fn answer(hello: &[u8]) -> Result<(u16, u16), u8> {
     near.write_all(hello).await.unwrap();
     near.shutdown().await.unwrap();
     let mut said = Vec::new();
-    let (served, read) = tokio::join!(tls.accept(far, tls.deadline()), near.read_to_end(&mut said));
+    let (served, read) =
+        tokio::join!(tls.accept(far, NEAR, tls.deadline()), near.read_to_end(&mut said));
     assert!(served.is_err(), "nobody has shaken hands");
     read.unwrap();
     match said.as_slice() {

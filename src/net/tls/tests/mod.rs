@@ -3,7 +3,7 @@
 mod hello;
 mod keys;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use rustls::client::{Resumption, Tls12Resumption, WantsClientCert};
@@ -113,16 +113,29 @@ async fn pair() -> (TcpStream, TcpStream) {
 
 /// Both ends of one handshake; what the server made of it.
 async fn shake(tls: &Tls, client: &TlsConnector) -> Result<Stream, HandshakeError> {
+    shake_from(NEAR, tls, client, tls.handshake_time).await
+}
+
+/// The same with a client of this address, and so much time.
+async fn shake_from(
+    address: IpAddr,
+    tls: &Tls,
+    client: &TlsConnector,
+    time: Duration,
+) -> Result<Stream, HandshakeError> {
     let (near, far) = pair().await;
     let name = ServerName::try_from("localhost").unwrap();
-    let (server, client) =
-        tokio::join!(tls.accept(far, tls.deadline()), client.connect(name, near));
+    let server = tls.accept(far, address, Instant::now() + time);
+    let (server, client) = tokio::join!(server, client.connect(name, near));
     // A client of TLS 1.3 is done before the server has looked at its certificate.
     assert!(client.is_ok() || server.is_err(), "only the client found a fault: {client:?}");
     server
 }
 
 const PATIENCE: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_millis(20);
+const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 #[tokio::test]
 async fn both_versions_and_both_protocols_are_spoken() {
@@ -205,7 +218,7 @@ async fn resumed(tls: &Tls, client: &TlsConnector) -> bool {
     let (near, far) = pair().await;
     let name = ServerName::try_from("localhost").unwrap();
     let server = async {
-        let mut stream = tls.accept(far, tls.deadline()).await.unwrap();
+        let mut stream = tls.accept(far, NEAR, tls.deadline()).await.unwrap();
         stream.write_all(b"x").await.unwrap();
         let Stream::Tls(stream) = stream else { panic!("no TLS") };
         stream.get_ref().1.handshake_kind()
@@ -236,6 +249,28 @@ async fn a_second_handshake_resumes_the_session() {
     }
 }
 
+/// A session would outlive the certificate that it was begun with.
+#[tokio::test]
+async fn a_client_that_must_show_a_certificate_resumes_nothing() {
+    let (server, friend) = (Files::new(), Files::new());
+    for names in [&[][..], &["localhost"]] {
+        let asks = server.mode(Some(clients(&friend.path("tls.crt"), names)));
+        let tls = tls(asks, PATIENCE).unwrap();
+        for version in [&TLS13, &TLS12] {
+            for by in [Tls12Resumption::SessionIdOrTickets, Tls12Resumption::SessionIdOnly] {
+                let (chain, key) = friend.identity();
+                let config = builder(&tls.certificate().unwrap(), &[version]);
+                let mut config = config.with_client_auth_cert(chain, key).unwrap();
+                config.resumption = Resumption::in_memory_sessions(8).tls12_resumption(by);
+                let client = TlsConnector::from(Arc::new(config));
+                for time in 1..=3 {
+                    assert!(!resumed(&tls, &client).await, "{version:?} {by:?} {time}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_new_identity_is_for_new_handshakes_of_every_clone() {
     let (old, new) = (Files::new(), Files::new());
@@ -261,36 +296,36 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
     let tls = tls(TlsMode::SelfSigned, Duration::from_millis(20)).unwrap();
     let (mut near, far) = pair().await;
     near.write_all(b"\x16\x03\x01").await.unwrap();
-    assert!(matches!(tls.accept(far, tls.deadline()).await, Err(HandshakeError::TooSlow)));
+    assert!(matches!(tls.accept(far, NEAR, tls.deadline()).await, Err(HandshakeError::TooSlow)));
 }
 
 #[tokio::test]
 async fn past_the_limit_a_handshake_waits_and_whoever_is_silent_holds_no_place() {
+    // Two at once, and one of an address.
     let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
     let client = client(&tls, ALL_VERSIONS, &[], None);
     let tasks = TaskTracker::new();
-    let begin = |far| {
+    let begin = |far, from| {
         let tls = tls.clone();
-        tasks.spawn(async move { tls.accept(far, tls.deadline()).await.map(drop) })
+        tasks.spawn(async move { tls.accept(far, from, tls.deadline()).await.map(drop) })
     };
     let (_silent, far) = pair().await;
-    begin(far);
+    begin(far, NEAR);
     let mut stalled = Vec::new();
-    for _ in 0..2 {
-        shake(&tls, &client).await.unwrap();
+    for from in [NEAR, ELSEWHERE] {
+        shake_from(from, &tls, &client, PATIENCE).await.unwrap();
         let (mut near, far) = pair().await;
         near.write_all(b"\x16\x03\x01").await.unwrap();
         stalled.push(near);
-        begin(far);
+        begin(far, from);
+        while tls.handshakes.free() > 2 - stalled.len() {
+            tokio::task::yield_now().await;
+        }
+        let late = shake_from(from, &tls, &client, SOON).await;
+        assert!(matches!(late, Err(HandshakeError::TooSlow)), "{from} has its half");
     }
-    while tls.handshakes.available_permits() > 0 {
-        tokio::task::yield_now().await;
-    }
-    let (near, far) = pair().await;
-    let name = ServerName::try_from("localhost").unwrap();
-    let late = tls.accept(far, Instant::now() + Duration::from_millis(20));
-    let (late, _) = tokio::join!(late, client.connect(name, near));
-    assert!(matches!(late, Err(HandshakeError::TooSlow)));
+    let late = shake_from(IpAddr::from([127, 0, 0, 3]), &tls, &client, SOON).await;
+    assert!(matches!(late, Err(HandshakeError::TooSlow)), "there is no place for anybody");
     // The places are given back.
     drop(stalled);
     shake(&tls, &client).await.unwrap();
@@ -301,7 +336,7 @@ async fn what_is_no_tls_fails_at_once() {
     let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
     let (mut near, far) = pair().await;
     near.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    assert!(matches!(tls.accept(far, tls.deadline()).await, Err(HandshakeError::Failed(_))));
+    assert!(matches!(tls.accept(far, NEAR, tls.deadline()).await, Err(HandshakeError::Failed(_))));
 }
 
 #[tokio::test]
@@ -309,7 +344,7 @@ async fn without_tls_a_connection_passes_as_it_is() {
     let tls = tls(TlsMode::Off, PATIENCE).unwrap();
     assert!(tls.certificate().is_none());
     let (_near, far) = pair().await;
-    let stream = tls.accept(far, tls.deadline()).await.unwrap();
+    let stream = tls.accept(far, NEAR, tls.deadline()).await.unwrap();
     assert_eq!(stream.protocol(), Protocol::Http1);
     assert!(matches!(stream, Stream::Plain(_)));
 }

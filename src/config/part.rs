@@ -1,0 +1,211 @@
+//! Some sections alone, whatever is wrong with the others: an operator must get at the spool while a
+//! certificate has expired, a secret is not set in his shell, or somebody edits the file.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::document::Document;
+use super::key::Key;
+use super::problem::{Problem, Problems};
+use super::report::Report;
+use super::{ListedRange, allowlist, environment_variables, raw, read, server, store};
+use crate::admin::AdminSettings;
+use crate::clock;
+use crate::ingress::AllowlistSettings;
+use crate::spool::SpoolSettings;
+
+/// Where the spool is, and whom to ask who has it.
+#[derive(Clone, Debug)]
+pub struct SpoolAccess {
+    /// `[spool]` and `[dedup]`.
+    pub spool: SpoolSettings,
+    /// `[admin]`.
+    pub admin: AdminSettings,
+}
+
+/// Who may come in, as far as the list for all routes says so.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// `[allowlist]`, with the ranges of its files.
+    pub allowlist: AllowlistSettings,
+    /// The ranges again, each with the place that names it.
+    pub listed: Vec<ListedRange>,
+    /// `listen.proxy_protocol`.
+    pub proxy_protocol: bool,
+}
+
+/// Where the admin listener is: a file that somebody is editing must not make a running gateway
+/// look unwell.
+///
+/// # Errors
+/// When the file cannot be read, or `admin.address` cannot be understood.
+pub fn admin_address(path: &Path) -> Result<SocketAddr, Problems> {
+    let mut report = report(path)?;
+    let raw = raw(&mut report);
+    let admin = raw.and_then(|raw| server::admin(&raw.admin, None, &mut report));
+    admin.map(|admin| admin.address).ok_or_else(|| Problems::new(report.problems))
+}
+
+/// `[spool]`, `[dedup]` and `[admin]`.
+///
+/// # Errors
+/// When the file cannot be read, one of the three has a problem, or the file does not say for sure
+/// where the spool is.
+pub fn spool_access(path: &Path) -> Result<SpoolAccess, Problems> {
+    spool_access_in(report(path)?)
+}
+
+fn spool_access_in(mut report: Report) -> Result<SpoolAccess, Problems> {
+    let access = raw(&mut report).and_then(|raw| {
+        let spool = store::spool(&raw.spool, &raw.dedup, None, &mut report);
+        let admin = server::admin(&raw.admin, None, &mut report);
+        Some(SpoolAccess { spool: spool?, admin: admin? })
+    });
+    // Where no `spool.path` is read, a slip may have hidden it, and the default is another file.
+    let others = if report.is_set(&Key::top("spool").child("path")) {
+        Others::Ignored
+    } else {
+        Others::Understood
+    };
+    only(&["spool", "dedup", "admin"], others, access, report)
+}
+
+/// `[allowlist]`, and what `[listen]` says about it.
+///
+/// # Errors
+/// When the file cannot be read, or the two sections are not understood for sure.
+pub fn admission(path: &Path) -> Result<Admission, Problems> {
+    admission_in(report(path)?)
+}
+
+fn admission_in(mut report: Report) -> Result<Admission, Problems> {
+    let admission = raw(&mut report).map(|raw| {
+        let allowlist = allowlist::allowlist(&raw.allowlist, &mut report);
+        server::proxy_protocol(&raw.listen, &raw.allowlist, &mut report);
+        let listed = std::mem::take(&mut report.listed);
+        Admission { allowlist, listed, proxy_protocol: raw.listen.proxy_protocol }
+    });
+    only(&["allowlist", "listen"], Others::Understood, admission, report)
+}
+
+fn report(path: &Path) -> Result<Report, Problems> {
+    let document = Document::parse(&read(path)?);
+    Ok(Report::new(path, document, environment_variables().collect(), clock::now()))
+}
+
+/// What must be so of the rest of the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Ignored,
+    /// It must be TOML, and its sections known: else one of them may be meant.
+    Understood,
+}
+
+/// `part`, unless there is a problem in one of its `sections`.
+fn only<T>(
+    sections: &[&str],
+    others: Others,
+    part: Option<T>,
+    mut report: Report,
+) -> Result<T, Problems> {
+    if others == Others::Understood {
+        report.faults();
+    }
+    report.problems.retain(|problem| match section(problem) {
+        // A fault of the text, or a section that is unknown or none.
+        section if section == problem.key => {
+            others == Others::Understood || sections.contains(&section)
+        }
+        section => sections.contains(&section),
+    });
+    match part {
+        Some(part) if report.problems.is_empty() => Ok(part),
+        _ => Err(Problems::new(report.problems)),
+    }
+}
+
+fn section(problem: &Problem) -> &str {
+    problem.key.split(['.', '[']).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    /// A report on `text`, where no environment variable is set but `POSTGATE_ROUTES__7__PATH`.
+    fn report(text: &str) -> Report {
+        let variables = [("POSTGATE_ROUTES__7__PATH".to_owned(), "/p".to_owned())];
+        let document = Document::parse(text);
+        Report::new(
+            Path::new("config.toml"),
+            document,
+            variables.into_iter().collect(),
+            Timestamp::default(),
+        )
+    }
+
+    /// Much is wrong: a secret and files are missing, a key and a section are unknown.
+    const WRONG: &str = "[tls]\ncertificate = \"gone.crt\"\n[limits]\ndeep = 1\n[upstreem]\n\
+                         [upstream.headers]\nAuthorization = \"env:NOT_SET\"\n\
+                         [[routes]]\nname = \"a\"\nsecret = { header = \"X\", value = \"env:NO\" }\n";
+
+    fn keys<T>(read: Result<T, Problems>) -> Vec<String> {
+        read.map_or_else(
+            |problems| problems.iter().map(|problem| problem.key.clone()).collect(),
+            |_| Vec::new(),
+        )
+    }
+
+    #[test]
+    fn the_spool_is_found_whatever_else_is_wrong() {
+        let spool = "[spool]\npath = \"events.db\"\n[admin]\naddress = \"127.0.0.1:7\"\n";
+        for wrong in [WRONG, "[log]\nlevel = info\n", "[tls.x]\n", "[[routes]\n"] {
+            let text = format!("{spool}{wrong}");
+            let access = spool_access_in(report(&text)).expect("an access");
+            assert!(access.spool.path.ends_with("events.db"), "{wrong}");
+            assert_eq!(access.admin.address.port(), 7, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_spool_itself_is_told_alone() {
+        for (wrong, key) in [
+            ("[spool]\npath = \"\"\n", "spool.path"),
+            ("[spool]\npath = \"a.db\"\npth = 1\n", "spool.pth"),
+            ("[spool]\npath = \"a.db\"\nmax_bytes = 1\n", "spool.max_bytes"),
+            ("spool = 5\n", "spool"),
+            ("[spool]\npath = \"a.db\"\n[dedup]\nwindow = \"x\"\n", "dedup.window"),
+            ("[spool]\npath = \"a.db\"\n[admin]\ntoken = \"env:NOT_SET\"\n", "admin.token"),
+        ] {
+            let wrong =
+                if wrong.starts_with('[') { format!("{WRONG}{wrong}") } else { wrong.into() };
+            assert_eq!(keys(spool_access_in(report(&wrong))), [key], "{wrong}");
+        }
+    }
+
+    #[test]
+    fn another_file_is_never_taken_for_the_spool() {
+        // The default would be meant here, and a file of that name may be there.
+        assert_eq!(keys(spool_access_in(report("[spol]\npath = \"a.db\"\n"))), ["spol"]);
+        assert_eq!(keys(spool_access_in(report("[spool\npath = \"a.db\"\n"))), ["", "path"]);
+        assert_eq!(keys(spool_access_in(report("[limits]\ndeep = 1\n"))), [""; 0]);
+    }
+
+    #[test]
+    fn the_allowlist_is_read_alone_and_not_guessed_at() {
+        let list = "[allowlist]\nranges = [\"192.0.2.0/24\"]\n";
+        let wrong = WRONG.replace("[upstreem]\n", "");
+        let admission = admission_in(report(&format!("{list}{wrong}"))).expect("an admission");
+        assert_eq!((admission.allowlist.ranges.len(), admission.listed.len()), (1, 1));
+        for (wrong, key) in [
+            (WRONG, "upstreem"),
+            ("[log]\nlevel = info\n", ""),
+            ("[listen]\nproxy_protocol = true\n", "listen.proxy_protocol"),
+            ("[listen]\nproxy_protocl = true\n", "listen.proxy_protocl"),
+        ] {
+            assert_eq!(keys(admission_in(report(&format!("{list}{wrong}")))), [key], "{wrong}");
+        }
+        assert_eq!(keys(admission_in(report("[allowlist]\nranges = [\"x\"]\n"))).len(), 1);
+    }
+}
