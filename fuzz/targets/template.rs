@@ -145,8 +145,8 @@ impl Values {
             {
                 Ok(other) => {
                     assert_eq!(
-                        body.value.get(field),
-                        other.value.get(field),
+                        body.value[*field].as_str(),
+                        other.value[*field].as_str(),
                         "{field} of {sent:?}"
                     );
                 }

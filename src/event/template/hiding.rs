@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn what_a_value_needs_depends_on_where_macros_stand() {
-        for (source, means) in [
-            (r#"{"a":"{Oid}","o":{"b":"{Note}"},"c":"k"}"#, &[] as &[_]),
+        let cases: [(&str, &[&str]); _] = [
+            (r#"{"a":"{Oid}","o":{"b":"{Note}"},"c":"k"}"#, &[]),
             (r#"{"a":"{Oid}","b":{Payout}}"#, LISTS),
             (r#"{"a":["{Oid}","{Note}"]}"#, STRINGS),
             (r#"{"a":["{Oid}","k","{Note}"]}"#, &[]),
@@ -127,7 +127,8 @@ mod tests {
             ("<a><!-- it's --><b>{Oid}</b></a>", MARKUP),
             ("<a b='{Oid}'/>", QUOTES),
             ("a={Oid}", PAIRS),
-        ] {
+        ];
+        for (source, means) in cases {
             let (pieces, format) = pieces(source);
             assert_eq!(Hiding::of(&pieces, format).means, means, "{source}");
         }
@@ -146,8 +147,8 @@ mod tests {
 
     #[test]
     fn a_value_is_held_up_to_the_end_of_its_place() {
-        for (source, good, bad) in [
-            (r#"{"a":"{Oid}"}"#, r#"x\"<&'"#, &["\"", "\\", r#"","b":""#] as &[_]),
+        let cases: [(&str, &str, &[&str]); _] = [
+            (r#"{"a":"{Oid}"}"#, r#"x\"<&'"#, &["\"", "\\", r#"","b":""#]),
             (r#"{"a":{Oid}}"#, r#"[{"b":1}]"#, &["1,\"b\":2", "\"", "1}"]),
             ("<a>{Oid}</a>", "\"'&>]]", &["<!---->"]),
             ("<a><![CDATA[{Oid}]]></a>", "\"'<!--&", &["]]>"]),
@@ -155,7 +156,8 @@ mod tests {
             ("<a b=\"{Oid}\"/>", "'&>", &["\""]),
             ("<a><!-- {Oid} --></a>", "", &["", "x"]),
             ("a={Oid}", "x=#%", &["&"]),
-        ] {
+        ];
+        for (source, good, bad) in cases {
             let (pieces, _) = pieces(source);
             let slot = pieces.slots.first().unwrap();
             assert!(holds(slot, good) || slot.place == Place::Aside, "{good} in {source}");

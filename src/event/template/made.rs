@@ -2,13 +2,13 @@
 //! what comes out is what was put in, as its format reads it where the whole is valid, or the input
 //! is malformed.
 
+mod encoding;
 mod forged;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use encoding_rs::WINDOWS_1252;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -20,6 +20,7 @@ use super::super::{
 };
 use super::recovery::{FOREIGN, RECOVERED, REJOINED};
 use super::{Target, Template, compose};
+use encoding::Encoding;
 
 /// Macros and their fields. The first hold any text, the others a value of a type.
 const TEXTS: &[(&str, &str)] = &[
@@ -45,16 +46,6 @@ enum Stand {
     Section,
     Attribute(char),
     Pair,
-}
-
-/// How an XML text becomes bytes.
-#[derive(Clone, Copy, Debug)]
-enum Encoding {
-    Utf8,
-    Little,
-    Big,
-    /// Where the text can be written so.
-    Western,
 }
 
 /// A template, and how each of its macros stands in it.
@@ -168,21 +159,6 @@ impl Made {
             self.stands.push((name, field, Stand::Pair));
         }
         self.source = format!("https://h/p?{}", pairs.join("&"));
-    }
-}
-
-impl Encoding {
-    /// The bytes, and what the sender says of them.
-    fn encode(self, text: &str) -> (Option<&'static [u8]>, Vec<u8>) {
-        let wide = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect();
-        match (self, WINDOWS_1252.encode(text)) {
-            (Self::Little, _) => (None, wide(u16::to_le_bytes)),
-            (Self::Big, _) => (None, wide(u16::to_be_bytes)),
-            (Self::Western, (bytes, _, false)) => {
-                (Some(b"text/xml; charset=windows-1252"), bytes.into_owned())
-            }
-            (Self::Western | Self::Utf8, _) => (None, text.as_bytes().to_vec()),
-        }
     }
 }
 
@@ -338,13 +314,13 @@ fn all_values() -> impl Strategy<Value = (Vec<Vec<Piece>>, Vec<String>)> {
 
 /// The values in the template's order; `text` gives those of [`TEXTS`].
 fn values_of(made: &Made, text: impl Fn(usize) -> String, typed: &[String]) -> Vec<String> {
-    let value = |name: &str| match TEXTS.iter().position(|(known, _)| *known == name) {
-        Some(index) => text(index),
-        None => {
-            let value = &typed[TYPED.iter().position(|(known, _)| *known == name).unwrap()];
-            // A time that is encoded is of its type in pairs alone.
-            if made.format == Format::Query { value.clone() } else { value.replace("%2B", "+") }
+    let value = |name: &str| {
+        if let Some(index) = TEXTS.iter().position(|(known, _)| *known == name) {
+            return text(index);
         }
+        let value = &typed[TYPED.iter().position(|(known, _)| *known == name).unwrap()];
+        // A time that is encoded is of its type in pairs alone.
+        if made.format == Format::Query { value.clone() } else { value.replace("%2B", "+") }
     };
     made.stands.iter().map(|(name, ..)| value(name)).collect()
 }

@@ -228,8 +228,8 @@ mod tests {
     #[test]
     fn a_macro_stands_where_the_syntax_says() {
         use Place::{Aside, Attribute, Bare, Element, Pair, Quoted, Section};
-        for (source, places) in [
-            (r#"{"é\"":{Payout},"b":"\\{Note}"}"#, &[Bare, Quoted] as &[_]),
+        let cases: [(&str, &[Place]); _] = [
+            (r#"{"é\"":{Payout},"b":"\\{Note}"}"#, &[Bare, Quoted]),
             ("<a><![CDATA[<b c='{Note}]]>{Oid}</a>", &[Section, Element]),
             (
                 "<a b='\"{Note}>' c=\"{Oid}\">{AdId}</a>",
@@ -237,7 +237,8 @@ mod tests {
             ),
             ("<?xml v='1'?><!-- it's > {Note} --><a {Oid}>{AdId}", &[Aside, Aside, Element]),
             ("a='{Note}&b={Oid}", &[Pair, Pair]),
-        ] {
+        ];
+        for (source, places) in cases {
             let found: Vec<Place> = pieces(source).slots.iter().map(|slot| slot.place).collect();
             assert_eq!(found, places, "{source}");
         }
