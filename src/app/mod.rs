@@ -42,7 +42,7 @@ pub enum StartError {
     #[error("cannot open the spool")]
     Spool(#[from] OpenError),
     /// The address is taken, or not ours.
-    #[error("cannot listen")]
+    #[error(transparent)]
     Listen(#[from] net::ListenError),
     /// The certificate or its key.
     #[error("cannot set up TLS")]

@@ -1,6 +1,7 @@
 //! PEM files: can they be read, do certificate and key match, and when does it end.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -145,9 +146,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     if names.is_empty() { vec![certificate.subject().to_string()] } else { names }
 }
 
-#[cfg(unix)]
 fn warn_if_open(key: &Key, path: &Path, report: &mut Report) {
-    use std::os::unix::fs::PermissionsExt as _;
     const READABLE_BY_OTHERS: u32 = 0o004;
     let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
     if mode.is_ok_and(|mode| mode & READABLE_BY_OTHERS != 0) {
@@ -155,9 +154,6 @@ fn warn_if_open(key: &Key, path: &Path, report: &mut Report) {
         report.warn(key, what, format!("chmod o-r {}", path.display()));
     }
 }
-
-#[cfg(not(unix))]
-fn warn_if_open(_key: &Key, _path: &Path, _report: &mut Report) {}
 
 #[cfg(test)]
 mod tests {

@@ -38,6 +38,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use dictionary::pascal;
 pub use kind::{Format, Kind};
 pub use malformed::{Malformed, Position};
 pub use remarks::{By, Origin};
@@ -147,7 +148,7 @@ impl Event<'_> {
         &self.warnings
     }
 
-    /// The canonical body: same event, same bytes, always (DESIGN.md "The canonical body").
+    /// The canonical body: same event, same bytes, always (README, "What your system gets").
     #[must_use]
     pub fn to_canonical(&self) -> Vec<u8> {
         canonical::write(self.kind, &self.record, &self.warnings)

@@ -44,7 +44,7 @@ use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
-use self::admit::HeadRefusal;
+use self::admit::{HeadRefusal, Stranger};
 use self::bodies::Bodies;
 use self::body::BodyError;
 use self::head::HeadRules;
@@ -144,7 +144,7 @@ impl Front {
                 self.telemetry.front.client_admitted(client.address, &client.rule);
                 (client, self.receive(&rules.routes, client.address, &head, &mut body).await)
             }
-            Err(refusal) => (Client::of(&origin), Err(nowhere(Refusal::Address(refusal)))),
+            Err(Stranger { client, refusal }) => (client, Err(nowhere(Refusal::Address(refusal)))),
         };
         match answered {
             Ok(reply) => reply,

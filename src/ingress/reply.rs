@@ -37,6 +37,7 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 pub(super) enum Refusal {
     Address(HeadRefusal),
     Host,
+    Scheme,
     Misdirected,
     Expectation,
     TooManyHeaders,
@@ -59,6 +60,7 @@ impl Refusal {
             Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
             Self::Address(HeadRefusal::Unreadable(_)) => (StatusCode::FORBIDDEN, "forwarded"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
+            Self::Scheme => (StatusCode::BAD_REQUEST, "scheme"),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
             Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
@@ -92,6 +94,7 @@ impl Refusal {
                 "X-Forwarded-For or Forwarded does not tell who the client is."
             }
             Self::Host => "There must be one Host header, and it must be the host of the URL.",
+            Self::Scheme => "The scheme is https or http.",
             Self::Misdirected => "This host is not served here.",
             Self::Expectation => "The one thing that can be expected is 100-continue.",
             Self::TooManyHeaders => "There are too many header lines.",
@@ -122,6 +125,7 @@ impl Refusal {
             | Self::UpstreamUnavailable => false,
             Self::Address(_)
             | Self::Host
+            | Self::Scheme
             | Self::Misdirected
             | Self::Expectation
             | Self::TooManyHeaders
@@ -288,6 +292,7 @@ mod tests {
             (Address(HeadRefusal::NotAllowed), 403, false),
             (Address(HeadRefusal::Unreadable(Unreadable::Forwarded)), 403, false),
             (Refusal::Host, 400, false),
+            (Refusal::Scheme, 400, false),
             (Refusal::Misdirected, 421, false),
             (Refusal::Expectation, 417, false),
             (Refusal::TooManyHeaders, 431, false),

@@ -18,7 +18,7 @@ pub use front::{BrokenConnection, ConnectionRefusal, FrontMetrics, OpenConnectio
 pub use log::{Log, LogError, LogFormat, LogSettings, start_log};
 pub use operator::{AdminMetrics, AdminRefusal};
 pub use reload::ReloadMetrics;
-pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal};
+pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal, Tell};
 
 use prometheus_client::registry::Registry;
 

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 
 use crate::config::{self, Admission, ListedRange, Route};
-use crate::ingress::{Gate, Ranges};
+use crate::ingress::{Gate, Ranges, Unreadable};
 use crate::net::{Announced, Origin};
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ struct Answer {
     address: IpAddr,
     /// Who the request is taken to come from; null when that cannot be told.
     client: Option<IpAddr>,
-    /// What tells so.
+    /// What tells so, or should; null where no request comes.
     by: Option<String>,
     allowed: bool,
     /// The narrowest range that holds the client.
@@ -106,7 +106,8 @@ fn answer(
     let narrower = narrower(routes, arguments, client.ok())?;
     let allowed = ruling.allowed && narrower.is_none();
     let reason = format!("{found}{why}{}", narrower.unwrap_or_default());
-    let by = ruling.client.ok().map(|client| client.rule.to_string());
+    let by = ruling.client.map_or_else(Unreadable::rule, |client| client.rule);
+    let by = Some(by.to_string());
     Ok(Answer { address: peer, client: client.ok(), by, allowed, range, place, reason })
 }
 
@@ -246,6 +247,8 @@ mod tests {
             assert_eq!(answer.allowed, allowed, "{address} {header:?}");
             assert!(answer.reason.contains(part), "{}", answer.reason);
         }
+        let unreadable = ask("10.0.0.1", Some("unknown"), "");
+        assert_eq!((unreadable.client, unreadable.by.as_deref()), (None, Some("X-Forwarded-For")));
         let open = ask("203.0.113.9", None, "allow_any = true");
         assert!(open.allowed && open.reason.contains("allow_any"), "{}", open.reason);
     }

@@ -194,7 +194,7 @@ pub(super) fn is_address(canonical: &str) -> bool {
     ["url", "uri", "link"].iter().any(|end| canonical.ends_with(end))
 }
 
-/// What most systems behind need of a kind, beside its key (IMPACT.md "Fields of an action").
+/// What most systems behind need of a kind, beside its key.
 fn recommended(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Action => {

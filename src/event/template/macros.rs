@@ -1,12 +1,14 @@
-//! The macros of impact.com by their exact spelling (IMPACT.md "Fields of an action" and the
-//! following): which field each stands for, and which was meant by a wrong one.
+//! The macros of impact.com by the exact spelling of its documentation: which field each stands for,
+//! and which was meant by a wrong one.
+
+use strsim::levenshtein;
 
 use super::super::Kind;
 use super::super::check::Check;
-use super::super::dictionary::{self, Table};
+use super::super::dictionary::{self, Table, pascal};
 use super::super::path::normal_text;
 use super::super::rows::{ITEMS, Spec};
-use super::super::spelling::{changes, nearest};
+use super::super::spelling::nearest;
 
 /// What a macro stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,17 +113,6 @@ pub(in crate::event) fn item_spellings(canonical: &str) -> Vec<String> {
     words.map(|(word, _)| format!("Item{word}")).collect()
 }
 
-/// `sub_id1` → `SubId1`.
-fn pascal(canonical: &str) -> String {
-    let mut name = String::with_capacity(canonical.len());
-    for word in canonical.split('_') {
-        let mut letters = word.chars();
-        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        name.push_str(letters.as_str());
-    }
-    name
-}
-
 fn exact(table: &Table, name: &str) -> Option<usize> {
     let also = ALSO.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
     let of_table = |canonical: &str| table.fields.iter().position(|field| field.name == canonical);
@@ -173,8 +164,9 @@ fn item_meant(table: &Table, normal: &str) -> Option<String> {
         return None;
     }
     let known = ITEM_WORDS.iter().map(|(known, _)| format!("Item{known}"));
-    let best = known.min_by_key(|known| changes(word, &known.to_ascii_lowercase()))?;
-    let is_near = changes(word, &best.to_ascii_lowercase()) * 3 <= word.len();
+    let changes = |known: &String| levenshtein(word, &known.to_ascii_lowercase());
+    let best = known.min_by_key(changes)?;
+    let is_near = changes(&best) * 3 <= word.len();
     is_near.then(|| format!("{best}{number}"))
 }
 
