@@ -5,7 +5,6 @@
 //! editors that put a new file in the old one's place, where notifications have a gap each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::clock::{self, Timestamp};
 use crate::config::{self, Problems, Settings};
 use crate::ingress::{Front, FrontSettings};
 use crate::net::{Tls, TlsMode};
-use crate::telemetry::{ReloadMetrics, Telemetry};
+use crate::telemetry::{ReloadMetrics, Telemetry, causes};
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
@@ -118,9 +117,9 @@ impl Live {
 
     /// Puts `settings` in force. Everything that can fail is done before anything is changed.
     fn take(&mut self, settings: Settings) -> Result<(), Vec<String>> {
-        let tls = self.identity(&settings).map_err(|error| vec![chain(&error)])?;
+        let tls = self.identity(&settings).map_err(|error| vec![causes(&error)])?;
         let upstreams = delivery::upstreams(&settings, self.deliveries.upstreams());
-        let upstreams = upstreams.map_err(|error| vec![chain(&error)])?;
+        let upstreams = upstreams.map_err(|error| vec![causes(&error)])?;
 
         let before = self.tls.certificate();
         if let Some(tls) = tls {
@@ -220,17 +219,6 @@ fn difference<T: Ord + Clone>(
 
 fn listed(problems: &Problems) -> Vec<String> {
     problems.iter().map(|problem| format!("{problem}; {}", problem.mend)).collect()
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub(super) fn template(
         Ok(template) => template,
         Err(error) => return unusable(&path, error, key, report),
     };
-    for Finding { weight, at, what, mend } in template.lint(rules.key.as_deref()) {
+    for Finding { weight, at, what, mend } in template.lint(&rules) {
         let what = match weight {
             Weight::Fault => what,
             Weight::Advice => format!("advice: {what}"),
@@ -129,6 +129,18 @@ mod tests {
         let advice = report.warnings.last().expect("a finding");
         assert!(advice.what.starts_with("advice: "), "{}", advice.what);
         assert_eq!(advice.line, None);
+    }
+
+    #[test]
+    fn a_template_is_tried_with_the_names_of_the_route() {
+        let text = b"a={ActionId}&p={Payout}&agreed=5";
+        let refused = |rules| {
+            let (_, report) = load(text, rules);
+            report.warnings.iter().any(|warning| warning.what.contains("refused: two different"))
+        };
+        assert!(!refused(Rules::of(Kind::Action)));
+        let fields = [("agreed".to_owned(), "payout".to_owned())].into();
+        assert!(refused(Rules { fields, ..Rules::of(Kind::Action) }));
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod properties;
 mod recovery;
 mod shape;
 mod text;
+mod trial;
 
 use std::borrow::Cow;
 use std::ops::Range;
