@@ -22,7 +22,7 @@ pub(super) fn template(
         return rules;
     }
     let path = report.path(text);
-    report.watched.push(path.clone());
+    report.watch(&path);
     let source = match read(&path) {
         Ok(source) => source,
         Err(what) => {
@@ -111,7 +111,7 @@ mod tests {
     fn a_template_says_which_key_is_which_field() {
         let (rules, report) = load(b"{\"x\":\"{ActionId}\"}", Rules::of(Kind::Action));
         assert_eq!(report.problems, []);
-        assert!(report.watched.iter().any(|path| path.ends_with("t.json")));
+        assert!(report.watched.files().any(|path| path.ends_with("t.json")));
         let input = crate::event::Input { body: b"{\"x\":\"7\"}", ..Default::default() };
         let rules = rules.expect("no problem");
         let event = convert(&input, &rules).expect("an event");

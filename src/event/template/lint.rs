@@ -96,7 +96,7 @@ impl Template {
 
     /// JSON alone: a value without quotes is nothing at all when it is blank.
     fn quotes(&self, slot: &Slot) -> Option<Finding> {
-        if self.format != Format::Json || slot.is_guarded {
+        if self.format != Format::Json || slot.is_guarded() {
             return None;
         }
         let own = &slot.own;
@@ -130,7 +130,7 @@ impl Template {
                     "put it at the end, or send JSON with POST".to_owned(),
                 )
             }
-            Format::Xml if !slot.is_guarded => (
+            Format::Xml if !slot.is_guarded() => (
                 format!("`{own}` is not encoded: a `&` in it breaks the XML"),
                 format!("write <![CDATA[{own}]]>"),
             ),
