@@ -1,5 +1,5 @@
 //! The command line. In: arguments. Out: an exit code, text for people on stdout, problems on
-//! stderr. Never: logic of its own; each command is one file that calls the stages.
+//! stderr. Never: logic of its own; each command is one file, or a folder, that calls the stages.
 
 mod allowlist;
 mod check;

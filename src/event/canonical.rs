@@ -1,5 +1,5 @@
 //! The canonical body: one JSON object whose bytes depend on what was said alone, and not on how
-//! (DESIGN.md "The canonical body").
+//! (README, "What your system gets").
 
 use std::borrow::Cow;
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::node::Node;
 
-/// The shape of a field's value (IMPACT.md "Fields of an action" and the following).
+/// The shape of a field's value (`docs/fields.md`, "Types").
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Check {
     /// Anything: ids, names, addresses, what people chose.
@@ -24,7 +24,7 @@ pub(super) enum Check {
     Open,
 }
 
-/// A scalar after DESIGN.md "The canonical body".
+/// A value as the canonical body has it (`docs/fields.md`, "Types").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scalar<'a> {
     /// `null`: an empty value.

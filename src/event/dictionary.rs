@@ -61,16 +61,22 @@ impl Table {
 
 /// `sub_id1`, `subId1`, `SubId1`.
 fn spellings(name: &str) -> [String; 3] {
-    let pascal: String = name
-        .split('_')
-        .flat_map(|word| {
-            let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
-            [first.to_ascii_uppercase(), rest.to_owned()]
-        })
-        .collect();
+    let pascal = pascal(name);
     let (first, rest) = pascal.split_at_checked(1).unwrap_or_default();
     let camel = first.to_ascii_lowercase() + rest;
     [name.to_owned(), camel, pascal]
+}
+
+/// `sub_id1` → `SubId1`, which is how impact.com writes most of its macros.
+#[must_use]
+pub fn pascal(name: &str) -> String {
+    let mut pascal = String::with_capacity(name.len());
+    for word in name.split('_') {
+        let mut letters = word.chars();
+        pascal.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        pascal.push_str(letters.as_str());
+    }
+    pascal
 }
 
 /// What stands inside a money value: `{"payout":{"amount":"1.00","currency":"USD"}}` is a payout,

@@ -1,5 +1,5 @@
-//! The known fields of every kind, in canonical order (IMPACT.md "Fields of an action" and the
-//! following). Other names are written as [`super::path::normal`] reads them: lower case, without
+//! The known fields of every kind, in canonical order; `docs/fields.md` is made of them. They are
+//! those of impact.com's documentation of postbacks and of the objects of its API. Other names are written as [`super::path::normal`] reads them: lower case, without
 //! separators. A field's own name need not be repeated.
 
 use super::check::Check::{self, Currency, Date, Decimal, Open, Text, Time, Word};
@@ -10,8 +10,8 @@ pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) check: Check,
     pub(super) also: &'static [&'static str],
-    /// IMPACT.md calls it personal data.
-    #[cfg_attr(not(test), expect(dead_code, reason = "masking reads it, once there is masking"))]
+    /// It says something about a person: for `docs/fields.md`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test writes that page"))]
     pub(super) personal: bool,
 }
 
@@ -174,7 +174,7 @@ pub(super) const CATALOG: &[Field] = &[
     field("change_type", Text).also(&["eventtype"]),
 ];
 
-/// Of `tracking`. IMPACT.md knows little of it: what other kinds share.
+/// Of `tracking`. impact.com documents little of it: what other kinds share.
 pub(super) const TRACKING: &[Field] = &[
     field("tracking_id", Text).also(&["id", "trackingrequestid", "trackingvaluerequestid"]),
     CAMPAIGN_ID,
@@ -186,7 +186,7 @@ pub(super) const TRACKING: &[Field] = &[
     field("uri", Text),
 ];
 
-/// Of `job`. IMPACT.md knows little of it: what other kinds share.
+/// Of `job`. impact.com documents little of it: what other kinds share.
 pub(super) const JOB: &[Field] = &[
     field("job_id", Text).also(&["id"]),
     field("job_name", Text).also(&["name"]),

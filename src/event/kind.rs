@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a route receives; decides the dictionary and the default key (IMPACT.md "Who sends what").
+/// What a route receives; decides the dictionary and the default key (`docs/fields.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// An action was tracked, modified or reversed.

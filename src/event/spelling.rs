@@ -1,5 +1,7 @@
 //! The names that an operator writes into a route: whether they exist, and what was meant.
 
+use strsim::levenshtein;
+
 use super::Kind;
 use super::dictionary::{Table, table};
 use super::path::normal_text;
@@ -39,27 +41,8 @@ pub(super) fn nearest(table: &Table, wrong: &str) -> Option<&'static str> {
         return name(index);
     }
     let (changes, index) =
-        table.names.iter().map(|(known, index)| (changes(&wrong, known), *index)).min()?;
+        table.names.iter().map(|(known, index)| (levenshtein(&wrong, known), *index)).min()?;
     (changes * 3 <= wrong.chars().count()).then(|| name(index))?
-}
-
-/// Letters to add, drop or replace to make one word of the other (Levenshtein).
-pub(super) fn changes(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
-    for (above, a) in left.chars().enumerate() {
-        let mut diagonal = above;
-        let mut before = above + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(right.chars()) {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = *cell;
-            *cell = replaced.min(diagonal + 1).min(before + 1);
-            before = *cell;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = above + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -85,12 +68,5 @@ mod tests {
         assert_eq!(unknown_field(Kind::Custom, "anything"), None);
         assert!(unknown_field(Kind::Custom, "event").is_some());
         assert!(unknown_field(Kind::Custom, "").is_some());
-    }
-
-    #[test]
-    fn changes_are_counted() {
-        assert_eq!(changes("", "abc"), 3);
-        assert_eq!(changes("payout", "payot"), 1);
-        assert_eq!(changes("kitten", "sitting"), 3);
     }
 }

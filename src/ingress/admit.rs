@@ -44,6 +44,8 @@ pub enum Rule {
     XForwardedFor,
     /// The `Forwarded` of a trusted proxy names it.
     Forwarded,
+    /// Both of these headers should, and contradict each other.
+    BothHeaders,
 }
 
 /// What the address of an admitted connection says of its clients.
@@ -64,6 +66,14 @@ pub struct Ruling {
     pub by_head: bool,
     /// The request would be let in.
     pub allowed: bool,
+}
+
+/// Whose request is refused although its connection was admitted, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stranger {
+    /// The proxy, where the client cannot be told.
+    pub(super) client: Client,
+    pub(super) refusal: HeadRefusal,
 }
 
 /// Why a request is refused although its connection was admitted.
@@ -104,14 +114,19 @@ impl Gate {
         &self,
         origin: &Origin,
         headers: &HeaderMap,
-    ) -> Result<Client, HeadRefusal> {
-        let proxy = match self.claim(origin).ok_or(HeadRefusal::NotAllowed)? {
+    ) -> Result<Client, Stranger> {
+        let not_allowed = |client| Stranger { client, refusal: HeadRefusal::NotAllowed };
+        let claim = self.claim(origin).ok_or_else(|| not_allowed(Client::of(origin)))?;
+        let proxy = match claim {
             Claim::Decided(client) => return Ok(client),
             Claim::ByHead(proxy) => proxy,
         };
         let client = forwarded::client(headers, proxy, &self.trusted);
-        let client = client.map_err(HeadRefusal::Unreadable)?;
-        if self.allows(client.address) { Ok(client) } else { Err(HeadRefusal::NotAllowed) }
+        let client = client.map_err(|unreadable| Stranger {
+            client: Client { rule: unreadable.rule(), ..proxy },
+            refusal: HeadRefusal::Unreadable(unreadable),
+        })?;
+        if self.allows(client.address) { Ok(client) } else { Err(not_allowed(client)) }
     }
 
     /// What would become of a request from there with these headers: the same answer that a sender
@@ -162,6 +177,7 @@ impl fmt::Display for Rule {
             Self::ProxyHeader => "PROXY header",
             Self::XForwardedFor => "X-Forwarded-For",
             Self::Forwarded => "Forwarded",
+            Self::BothHeaders => "X-Forwarded-For and Forwarded",
         })
     }
 }
@@ -208,7 +224,8 @@ mod tests {
             headers.insert("x-forwarded-for", lines.parse().unwrap());
         }
         let client = gate.admit_head(origin, &headers);
-        client.map(|client| format!("{} by {}", client.address, client.rule))
+        let told = client.map(|client| format!("{} by {}", client.address, client.rule));
+        told.map_err(|stranger| stranger.refusal)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use http::header::{EXPECT, HOST};
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Version};
 
 use super::reply::Refusal;
@@ -36,6 +36,14 @@ impl HeadRules {
         if head.uri.path().len() + query > self.target_bytes {
             return Err(Refusal::TargetTooLong);
         }
+        // HTTP/1.1's targets were looked at before (`strict/line.rs`).
+        if head
+            .uri
+            .scheme()
+            .is_some_and(|scheme| *scheme != Scheme::HTTPS && *scheme != Scheme::HTTP)
+        {
+            return Err(Refusal::Scheme);
+        }
         let host = host(head)?;
         if !self.server_names.is_empty() && !host.is_some_and(|host| self.serves(&host)) {
             return Err(Refusal::Misdirected);
@@ -56,7 +64,8 @@ impl HeadRules {
 fn host(head: &Parts) -> Result<Option<Authority>, Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let named = match (hosts.next(), hosts.next(), head.version) {
-        (None, _, Version::HTTP_10 | Version::HTTP_2) => None,
+        (None, _, Version::HTTP_10) => None,
+        (None, _, Version::HTTP_2) if head.uri.authority().is_some() => None,
         (Some(host), None, _) => Some(authority(host.as_bytes()).ok_or(Refusal::Host)?),
         _ => return Err(Refusal::Host),
     };
@@ -125,6 +134,8 @@ mod tests {
             (V::HTTP_10, "/", &[], true),
             (V::HTTP_2, "https://a/", &[], true),
             (V::HTTP_2, "https://a/", &["a"], true),
+            (V::HTTP_2, "/", &["a"], true),
+            (V::HTTP_2, "/", &[], false),
             (V::HTTP_11, "/", &[], false),
             (V::HTTP_11, "http://a/", &[], false),
             (V::HTTP_11, "http://a/", &["b"], false),
@@ -143,6 +154,16 @@ mod tests {
         ] {
             let found = host(&head(version, target, hosts));
             assert_eq!(found.is_ok(), good, "{version:?} {target} {hosts:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn another_scheme_is_refused() {
+        for (target, good) in
+            [("https://a/", true), ("http://a/", true), ("HTTPS://a/", true), ("ftp://a/", false)]
+        {
+            let found = rules(&[]).check(&head(Version::HTTP_2, target, &[]));
+            assert!(matches!((good, found), (true, Ok(())) | (false, Err(Refusal::Scheme))));
         }
     }
 

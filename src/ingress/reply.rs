@@ -10,10 +10,11 @@ use http_body_util::Full;
 
 use super::admit::HeadRefusal;
 use super::body::BodyError;
+use super::promise::Promise;
 use super::route::Asked;
 use super::settings::ReplySettings;
 use crate::event::Malformed;
-use crate::spool::{AppendError, EventId};
+use crate::spool::AppendError;
 
 /// What is sent back.
 pub(super) type Reply = Response<Full<Bytes>>;
@@ -37,6 +38,7 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 pub(super) enum Refusal {
     Address(HeadRefusal),
     Host,
+    Scheme,
     Misdirected,
     Expectation,
     TooManyHeaders,
@@ -59,6 +61,7 @@ impl Refusal {
             Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
             Self::Address(HeadRefusal::Unreadable(_)) => (StatusCode::FORBIDDEN, "forwarded"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
+            Self::Scheme => (StatusCode::BAD_REQUEST, "scheme"),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
             Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
@@ -92,6 +95,7 @@ impl Refusal {
                 "X-Forwarded-For or Forwarded does not tell who the client is."
             }
             Self::Host => "There must be one Host header, and it must be the host of the URL.",
+            Self::Scheme => "The scheme is https or http.",
             Self::Misdirected => "This host is not served here.",
             Self::Expectation => "The one thing that can be expected is 100-continue.",
             Self::TooManyHeaders => "There are too many header lines.",
@@ -122,6 +126,7 @@ impl Refusal {
             | Self::UpstreamUnavailable => false,
             Self::Address(_)
             | Self::Host
+            | Self::Scheme
             | Self::Misdirected
             | Self::Expectation
             | Self::TooManyHeaders
@@ -159,11 +164,11 @@ impl Replies {
         }
     }
 
-    /// The promise: whoever calls this has a receipt, or the upstream's own success.
-    pub(super) fn success(&self, id: EventId) -> Reply {
+    /// Success, which whoever has a promise may answer.
+    pub(super) fn success(&self, promise: Promise) -> Reply {
         let body = match &*self.success_parts {
             [only] => String::from(&**only),
-            parts => parts.join(&*id.to_string()),
+            parts => parts.join(&*promise.id().to_string()),
         };
         self.with(Full::from(body))
     }
@@ -252,6 +257,7 @@ mod tests {
     use super::super::forwarded::Unreadable;
     use super::*;
     use crate::clock::Timestamp;
+    use crate::spool::{EventId, Receipt};
 
     fn replies(success_body: &str, error_body: &str) -> Replies {
         Replies::new(&ReplySettings {
@@ -272,6 +278,10 @@ mod tests {
         }
     }
 
+    fn promise(id: EventId) -> Promise {
+        Promise::of_receipt(Receipt::Stored(id))
+    }
+
     fn malformed() -> Malformed {
         crate::event::convert(
             &crate::event::Input { body: b"{", ..Default::default() },
@@ -288,6 +298,7 @@ mod tests {
             (Address(HeadRefusal::NotAllowed), 403, false),
             (Address(HeadRefusal::Unreadable(Unreadable::Forwarded)), 403, false),
             (Refusal::Host, 400, false),
+            (Refusal::Scheme, 400, false),
             (Refusal::Misdirected, 421, false),
             (Refusal::Expectation, 417, false),
             (Refusal::TooManyHeaders, 431, false),
@@ -334,7 +345,7 @@ mod tests {
             ("OK", "OK".to_owned()),
             ("", String::new()),
         ] {
-            let reply = replies(template, "").success(id);
+            let reply = replies(template, "").success(promise(id));
             assert_eq!(reply.status(), StatusCode::ACCEPTED);
             assert_eq!(text(reply), expected, "{template}");
         }
@@ -350,7 +361,7 @@ mod tests {
             ("OK", Some("text/plain; charset=utf-8")),
             ("", None),
         ] {
-            let reply = replies(body, "").success(id);
+            let reply = replies(body, "").success(promise(id));
             let found = reply.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap());
             assert_eq!(found, expected, "{body}");
         }

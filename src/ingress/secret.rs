@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use subtle::ConstantTimeEq as _;
 
 use super::settings::{RouteSecret, SecretPlace};
+use super::strict;
 use crate::event::Format;
 
 /// The digest of what the sender must know. Digests have one length, so that comparing them tells
@@ -36,7 +37,7 @@ impl Secret {
                 }
             }
             SecretPlace::Query(name) => {
-                let query = head.uri.query().unwrap_or_default().as_bytes();
+                let query = strict::received(head).unwrap_or_default();
                 let mut given = form_urlencoded::parse(query).filter(|(key, _)| key == name);
                 match (given.next(), given.next()) {
                     (Some((_, value)), None) => self.is(value.as_bytes()),

@@ -28,8 +28,7 @@ pub enum AppendError {
 /// Why the spool cannot be opened. What was found was left as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder of `spool.path` is missing and cannot be made. Only the last folder of the path
-    /// is made: a longer missing path is more likely a typing error or a missing mount.
+    /// The folder of `spool.path` is missing, and it or one that it lies in cannot be made.
     #[error("cannot make the folder {path}: make it, writable for this user")]
     Folder {
         /// The folder.

@@ -117,6 +117,9 @@ impl Spool {
         if let Some((from, to)) = opening.brought_up {
             telemetry.spool.brought_up(&settings.path, from, to);
         }
+        if opening.damaged_places > 0 {
+            telemetry.spool.damaged(&settings.path, opening.damaged_places);
+        }
         let spool = Self::start(Box::new(store), Arc::new(bodies), settings, telemetry)?;
         let numbers = spool.status().numbers();
         let metrics = &spool.shared.telemetry.spool;

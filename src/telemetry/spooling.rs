@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::causes;
+
 /// The spool's metrics, under `postgate_spool_`.
 #[derive(Debug)]
 pub struct SpoolMetrics {
@@ -22,6 +24,7 @@ pub struct SpoolMetrics {
     refusals: Family<RefusalLabel, Counter>,
     commit_failures: Counter,
     read_failures: Counter,
+    passed: Family<WhatLabel, Counter>,
     expired: Counter,
     operated: Family<OperationLabel, Counter>,
 }
@@ -56,6 +59,15 @@ pub struct SpoolNumbers {
     pub bytes: u64,
 }
 
+/// Whether a change of health is news: one that follows close on another is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tell {
+    /// As an ERROR, or INFO.
+    Aloud,
+    /// At most as DEBUG.
+    Quietly,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
@@ -64,6 +76,11 @@ struct StateLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusalLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WhatLabel {
+    what: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +101,7 @@ impl SpoolMetrics {
             refusals: Family::default(),
             commit_failures: Counter::default(),
             read_failures: Counter::default(),
+            passed: Family::default(),
             expired: Counter::default(),
             operated: Family::default(),
         };
@@ -111,6 +129,8 @@ impl SpoolMetrics {
         registry.register("commit_failures", "Commits that were rolled back", failures);
         let failures = self.read_failures.clone();
         registry.register("read_failures", "Bodies that could not be read", failures);
+        let passed = self.passed.clone();
+        registry.register("damage_passed", "What damaged pages kept from being written", passed);
         let expired = self.expired.clone();
         registry.register("expired", "Delivered events deleted", expired);
         let operated = self.operated.clone();
@@ -144,6 +164,16 @@ impl SpoolMetrics {
     /// The file had the format of an earlier version.
     pub fn brought_up(&self, path: &Path, from: i64, to: i64) {
         tracing::info!(path = %path.display(), from, to, "brought the spool to this version's format");
+    }
+
+    /// Some events in the file cannot be read.
+    pub fn damaged(&self, path: &Path, places: u64) {
+        tracing::error!(
+            path = %path.display(),
+            places,
+            mend = "`postgate spool verify` says how",
+            "pages of the spool are damaged: it goes on without the events on them"
+        );
     }
 
     /// The file is at rest.
@@ -188,12 +218,29 @@ impl SpoolMetrics {
         }
     }
 
-    /// A commit failed. Logged when it is the first after good ones: the disk must be looked at.
-    /// `mend` says how, as far as the engine's code tells.
-    pub fn commit_failed(&self, error: &dyn std::error::Error, mend: &str, first: bool) {
+    /// Damaged pages kept this out of a batch. Each kind is logged once: the file does not mend by
+    /// itself, and the counters tell how much it is.
+    pub fn passed(&self, pieces: &[(&'static str, u32)], error: Option<&impl std::error::Error>) {
+        for &(what, times) in pieces.iter().filter(|(_, times)| *times > 0) {
+            let counter = self.passed.get_or_create(&WhatLabel { what }).clone();
+            if counter.inc_by(u64::from(times)) == 0 {
+                tracing::error!(
+                    what,
+                    times,
+                    error = error.map(|error| causes(error)),
+                    mend = "`postgate spool verify` says how",
+                    "the spool goes on beside a damaged page; told once, and counted from now on"
+                );
+            }
+        }
+    }
+
+    /// A commit failed. Told when it is news: the disk must be looked at. `mend` says how, as far as
+    /// the engine's code tells.
+    pub fn commit_failed(&self, error: &dyn std::error::Error, mend: &str, tell: Tell) {
         self.commit_failures.inc();
         self.healthy.set(0);
-        if first {
+        if tell == Tell::Aloud {
             tracing::error!(
                 error = %causes(error),
                 mend,
@@ -205,9 +252,11 @@ impl SpoolMetrics {
     }
 
     /// Writing works again.
-    pub fn recovered(&self) {
+    pub fn recovered(&self, tell: Tell) {
         self.healthy.set(1);
-        tracing::info!("the spool can write again");
+        if tell == Tell::Aloud {
+            tracing::info!("the spool can write again");
+        }
     }
 
     /// `spool.max_bytes` is reached.
@@ -283,16 +332,4 @@ impl SpoolMetrics {
         self.read_failures.inc();
         tracing::error!(seq, "an event has no body in the spool: it was made a dead letter");
     }
-}
-
-/// An error and its causes in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    line
 }

@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use crate::support::client::{Client, handshake, post};
 use crate::support::config::Folder;
 use crate::support::gateway::TestGateway;
+use crate::support::process::Process;
 use crate::support::upstream::Upstream;
 use crate::support::within;
 
@@ -35,6 +36,41 @@ async fn an_address_outside_the_allowlist_gets_no_tls_handshake() {
     drop(within("the end of the connection", stream.read_to_end(&mut bytes)).await);
     assert!(bytes.is_empty(), "{bytes:?}");
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_names_who_was_refused_and_what_told_so() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    let list = "ranges = [\"192.0.2.0/24\"]\ntrusted_proxies = [\"127.0.0.1\"]";
+    folder.write(&text.replace("ranges = [\"127.0.0.1/32\"]", list));
+    let gateway = Process::run(&folder.config());
+    let (list, pairs) = ("x-forwarded-for", "forwarded");
+    for (headers, reason, who, by) in [
+        (&[][..], "address", "127.0.0.1", "peer"),
+        (&[(list, "203.0.113.9")], "address", "203.0.113.9", "X-Forwarded-For"),
+        (&[(pairs, "for=203.0.113.9")], "address", "203.0.113.9", "Forwarded"),
+        (&[(list, "unknown")], "forwarded", "127.0.0.1", "X-Forwarded-For"),
+        (&[(pairs, "for=_hidden")], "forwarded", "127.0.0.1", "Forwarded"),
+        (
+            &[(list, "192.0.2.7"), (pairs, "for=192.0.2.8")],
+            "forwarded",
+            "127.0.0.1",
+            "X-Forwarded-For and Forwarded",
+        ),
+    ] {
+        let mut request = post("/postback/actions", "application/json", BODY);
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let mut client = Client::connect(gateway.address, &folder.certificate).await;
+        assert_eq!(client.send(request).await.status(), 403, "{headers:?}");
+        let line = gateway.logged("request refused");
+        let found = ["reason", "client", "by"].map(|key| line[key].as_str().unwrap());
+        assert_eq!(found, [reason, who, by], "{headers:?}");
+    }
+    gateway.kill();
 }
 
 /// A request with this `X-Forwarded-For`; its status.

@@ -77,6 +77,21 @@ fn every_dependency_has_its_reason_on_the_map() {
 }
 
 #[test]
+fn every_paper_that_is_named_is_there() {
+    let mut papers = Vec::new();
+    for folder in ["", "bench", "docs", "src/spool", "tests/golden"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                papers.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    let all = ["src", "benches", "fuzz/src", "fuzz/targets"].into_iter().flat_map(sources);
+    none(all.flat_map(|source| papers::missing(&source, &papers)));
+}
+
+#[test]
 fn every_key_stands_in_the_readme() {
     let defaults = file("config.toml");
     assert!(papers::keys(&defaults.text).len() > 50, "the keys are found");

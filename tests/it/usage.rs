@@ -57,6 +57,22 @@ fn a_dash_is_stdin_and_a_file_that_is_not_there_is_named() {
     }
 }
 
+#[test]
+fn an_address_that_is_taken_is_told_once() {
+    let folder = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    let own = format!("[listen]\naddress = \"{address}\"");
+    folder.write(&text.replace("[listen]\naddress = \"127.0.0.1:0\"", &own));
+    let config = folder.config();
+    let refused = output(&["run", "--config", config.to_str().unwrap()], b"");
+    assert_eq!(refused.status.code(), Some(1));
+    let last = said(&refused).lines().last().unwrap_or_default();
+    let expected = format!("postgate: cannot listen on listen.address {address}: ");
+    assert!(last.starts_with(&expected), "{last}");
+}
+
 /// `postgate … | head`: what is not read is no fault that anybody must be told of.
 #[test]
 fn a_reader_that_has_enough_is_not_complained_of() {

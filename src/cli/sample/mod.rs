@@ -1,5 +1,5 @@
 //! Sample postbacks: realistic events of every kind, written in any format. Values follow the
-//! shapes that IMPACT.md records; the names follow what users type into impact.com in each format.
+//! shapes that impact.com documents; the names follow what users type into impact.com in each format.
 
 mod values;
 
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use form_urlencoded::byte_serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::event::{Format, Kind};
+use crate::event::{Format, Kind, pascal};
 pub(super) use values::{Taste, Value, Values};
 
 /// One event, before it is written in a format.
@@ -182,17 +182,6 @@ fn element(name: &str, value: &str) -> String {
 /// Line breaks as references, because those of an attribute would become spaces.
 fn escaped(value: &str) -> String {
     quick_xml::escape::escape(value).replace('\n', "&#10;")
-}
-
-/// `sub_id1` as its macro is written: `SubId1`.
-fn pascal(name: &str) -> String {
-    let capitalised = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map_or_else(String::new, |first| {
-            first.to_uppercase().chain(letters).collect::<String>()
-        })
-    };
-    name.split('_').map(capitalised).collect()
 }
 
 /// The fields of a kind, names beside them that no dictionary knows, and its items.

@@ -1,5 +1,5 @@
-//! Values as impact.com sends them (IMPACT.md "Fields of an action" and the following): of one event
-//! of a run, by the name of a field. The same seed, event and name give the same value.
+//! Values as impact.com sends them, in the shapes that it documents (`docs/fields.md`): of one event of
+//! a run, by the name of a field. The same seed, event and name give the same value.
 
 use fastrand::Rng;
 

@@ -1,12 +1,14 @@
-//! The macros of impact.com by their exact spelling (IMPACT.md "Fields of an action" and the
-//! following): which field each stands for, and which was meant by a wrong one.
+//! The macros of impact.com by the exact spelling of its documentation: which field each stands for,
+//! and which was meant by a wrong one.
+
+use strsim::levenshtein;
 
 use super::super::Kind;
 use super::super::check::Check;
-use super::super::dictionary::{self, Table};
+use super::super::dictionary::{self, Table, pascal};
 use super::super::path::normal_text;
 use super::super::rows::{ITEMS, Spec};
-use super::super::spelling::{changes, nearest};
+use super::super::spelling::nearest;
 
 /// What a macro stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,17 +113,6 @@ pub(in crate::event) fn item_spellings(canonical: &str) -> Vec<String> {
     words.map(|(word, _)| format!("Item{word}")).collect()
 }
 
-/// `sub_id1` → `SubId1`.
-fn pascal(canonical: &str) -> String {
-    let mut name = String::with_capacity(canonical.len());
-    for word in canonical.split('_') {
-        let mut letters = word.chars();
-        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        name.push_str(letters.as_str());
-    }
-    name
-}
-
 fn exact(table: &Table, name: &str) -> Option<usize> {
     let also = ALSO.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
     let of_table = |canonical: &str| table.fields.iter().position(|field| field.name == canonical);
@@ -141,6 +132,16 @@ fn item(table: &Table, name: &str) -> Option<&'static str> {
     let word = word.strip_prefix("Item")?;
     let (_, canonical) = ITEM_WORDS.iter().find(|(known, _)| *known == word)?;
     (!number.is_empty()).then_some(*canonical)
+}
+
+/// Whether a name is a macro of a line item, with its number or without, or a field of one.
+pub(super) fn is_of_item(kind: Kind, name: &str) -> bool {
+    let words = || ITEM_WORDS.iter().any(|(_, canonical)| *canonical == name);
+    let has_items = |table: &Table| numbered(table, name).is_some();
+    dictionary::table(kind).is_some_and(|table| {
+        has_items(table)
+            && (words() || item(table, name).or_else(|| item(table, &format!("{name}1"))).is_some())
+    })
 }
 
 /// A name and the digits at its end, where the kind has items.
@@ -164,7 +165,10 @@ fn meant(table: &Table, wrong: &str) -> Option<String> {
     {
         return Some((*name).to_owned());
     }
-    item_meant(table, &normal).or_else(|| nearest(table, wrong).map(of_field))
+    item_meant(table, &normal)
+        .or_else(|| nearest(table, wrong).map(of_field))
+        // Without a number it is of the first item.
+        .or_else(|| item_meant(table, &format!("{normal}1")))
 }
 
 fn item_meant(table: &Table, normal: &str) -> Option<String> {
@@ -173,8 +177,9 @@ fn item_meant(table: &Table, normal: &str) -> Option<String> {
         return None;
     }
     let known = ITEM_WORDS.iter().map(|(known, _)| format!("Item{known}"));
-    let best = known.min_by_key(|known| changes(word, &known.to_ascii_lowercase()))?;
-    let is_near = changes(word, &best.to_ascii_lowercase()) * 3 <= word.len();
+    let changes = |known: &String| levenshtein(word, &known.to_ascii_lowercase());
+    let best = known.min_by_key(changes)?;
+    let is_near = changes(&best) * 3 <= word.len();
     is_near.then(|| format!("{best}{number}"))
 }
 
@@ -235,6 +240,7 @@ mod tests {
             ("action_id", "ActionId"),
             ("ItemSKU1", "ItemSku1"),
             ("ItemQuantty2", "ItemQuantity2"),
+            ("ItemSku", "ItemSku1"),
             ("programID", "ProgramId"),
         ] {
             assert_eq!(suggestion(wrong).as_deref(), Some(right), "{wrong}");

@@ -35,6 +35,18 @@ pub enum Unreadable {
     Disagreement,
 }
 
+impl Unreadable {
+    /// What should have told it.
+    #[must_use]
+    pub const fn rule(self) -> Rule {
+        match self {
+            Self::XForwardedFor => Rule::XForwardedFor,
+            Self::Forwarded => Rule::Forwarded,
+            Self::Disagreement => Rule::BothHeaders,
+        }
+    }
+}
+
 /// The client, as the trusted proxy at the far end of the connection tells it.
 ///
 /// Several headers of one name are one list, in their order (RFC 9110, 5.3). Without any the proxy

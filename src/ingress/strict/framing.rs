@@ -16,7 +16,7 @@ pub(super) struct Framing {
     head_bytes: usize,
     /// In a request line, where in it.
     part: Part,
-    /// Which of the bytes just looked at must be escaped.
+    /// Which of the bytes just looked at hyper must not see.
     unescaped_at: Vec<usize>,
     /// Request lines so far.
     requests: u64,
@@ -80,7 +80,7 @@ pub(super) enum Place {
 }
 
 impl Framing {
-    /// Notes in `unescaped` the queries that hold what must be escaped.
+    /// Notes in `unescaped` the queries that hold what hyper must not see.
     pub(super) fn new(head_bytes: usize, unescaped: Unescaped) -> Self {
         Self {
             state: State::Start,
@@ -105,7 +105,7 @@ impl Framing {
         Ok(())
     }
 
-    /// Which of the bytes just looked at must be escaped, in order.
+    /// Which of the bytes just looked at hyper must not see: they stand in a query, unescaped.
     pub(super) fn unescaped_at(&self) -> &[usize] {
         &self.unescaped_at
     }

@@ -309,6 +309,42 @@ async fn a_query_is_taken_as_it_was_sent() {
 }
 
 #[tokio::test]
+async fn what_should_have_been_escaped_counts_as_it_came() {
+    let mut plan = plan();
+    (plan.front.limits.header_bytes, plan.front.limits.target_bytes) = (1024, 600);
+    let house = House::build(plan);
+    let target = |filler: &str, bytes: usize, lines: usize| {
+        let begin = "/in?action_id=1&note=";
+        let note = filler.repeat((bytes - begin.len()) / filler.len());
+        let more = "x".repeat(bytes - begin.len() - note.len());
+        let request =
+            format!("GET {begin}{note}{more} HTTP/1.1\r\nConnection: close\r\nHost: a\r\n");
+        format!("{request}A: {}\r\n\r\n", "x".repeat(lines - request.len() - "A: \r\n\r\n".len()))
+    };
+    for filler in ["x", "\"", "\u{e9}"] {
+        for (bytes, head, expected) in [(600, 1024, 200), (601, 1024, 414), (600, 1025, 431)] {
+            let said = house.say(&target(filler, bytes, head)).await;
+            assert_eq!(status(&said), expected, "{bytes} of {filler}, {head} in all");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_secret_in_a_query_may_need_escaping() {
+    let mut plan = plan();
+    let place = SecretPlace::Query("token".to_owned());
+    plan.front.routes[0].secret = Some(RouteSecret { place, value: "\"s\u{e9}\"".into() });
+    let house = House::build(plan);
+    for (token, expected) in [("\"s\u{e9}\"", 200), ("%22s%C3%A9%22", 200), ("_s___", 401)] {
+        let target = format!("GET /in?action_id=1&token={token}");
+        let said = house.say(request(&target, "Connection: close\r\n", "")).await;
+        assert_eq!(status(&said), expected, "{token}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_query_that_is_no_text_is_kept_as_it_was_sent() {
     let house = House::build(plan());
     let query = b"action_id=1&note=M\xfcller\"<";

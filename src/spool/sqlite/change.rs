@@ -8,13 +8,13 @@ use super::super::event::{EventId, RouteName};
 use super::super::record::{Place, State};
 use super::super::store::{Change, Changed, NewEvent, Order, Pending, Seq};
 use super::write::number_route;
-use super::{SqliteStore, import, millis, pending, received, state};
+use super::{SqliteStore, import, millis, received, start, state};
 use crate::clock::{self, Timestamp};
 
 impl SqliteStore {
     /// The transaction of a request; dropped half-way, it is rolled back.
     pub(super) fn alter(&mut self, changes: &[Change]) -> rusqlite::Result<Vec<Changed>> {
-        let names = self.route_names()?;
+        let names = start::route_names(&self.connection)?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let end = end(&transaction)?;
@@ -79,7 +79,7 @@ fn revive(
     }
     let sql = "SELECT seq, route, key, ordered, attempts, due FROM events WHERE seq = ?1";
     let mut select = transaction.prepare_cached(sql)?;
-    let pending = select.query_row([moved], |row| pending(row, names))?;
+    let pending = select.query_row([moved], |row| start::of_row(row, names))?;
     Ok(Changed::Queued(pending, from))
 }
 

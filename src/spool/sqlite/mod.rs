@@ -2,6 +2,8 @@
 
 mod bodies;
 mod change;
+mod damage;
+mod expire;
 mod fault;
 mod file;
 mod formats;
@@ -14,6 +16,7 @@ mod salvage;
 mod schema;
 mod shrink;
 mod sieve;
+mod start;
 mod stories;
 mod write;
 
@@ -22,17 +25,15 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use self::damage::LeftOut;
 use self::file::{Folder, Lock};
 use self::formats::FORMAT;
 use self::schema::{Found, Refused, state};
 use self::sieve::Sieve;
-use super::digest::KeyHash;
 use super::error::OpenError;
 use super::event::RouteName;
 use super::record::Compaction;
-use super::store::{
-    Applied, Batch, Census, Change, Changed, Pending, Seq, Spare, Store, StoreError,
-};
+use super::store::{Applied, Batch, Census, Change, Changed, Pending, Spare, Store, StoreError};
 use crate::clock::Timestamp;
 
 pub(super) use self::bodies::SqliteBodies;
@@ -46,10 +47,14 @@ pub(super) struct SqliteStore {
     /// Row ids of route names, as far as committed.
     routes: HashMap<RouteName, i64>,
     sieve: Sieve,
+    /// What damaged pages keep from being written.
+    left_out: LeftOut,
     /// The write-ahead log.
     log: PathBuf,
     /// Free pages are being given back.
     shrinking: bool,
+    /// A damaged page is in the way of that, which is told once and not tried again.
+    immovable: bool,
     _lock: Lock,
 }
 
@@ -59,6 +64,8 @@ pub(super) struct Opening {
     pub(super) folder_made: bool,
     /// The file's earlier format, and the one it has now.
     pub(super) brought_up: Option<(i64, i64)>,
+    /// Where events cannot be read.
+    pub(super) damaged_places: u64,
 }
 
 /// Opens the file at `path`, or makes it.
@@ -75,20 +82,22 @@ pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Opening), 
     // A long look must not keep delivery from its bodies.
     let records = schema::reader(path).map_err(|error| engine(path, error))?;
     let mut sieve = Sieve::default();
-    sieve.read(&connection, i64::MIN).map_err(|error| engine(path, error))?;
+    let damaged_places = sieve.read(&connection, 0).map_err(|error| engine(path, error))?;
     let store = SqliteStore {
         connection,
         sieve,
         routes: HashMap::new(),
+        left_out: LeftOut::default(),
         log: file::beside(path, "-wal"),
         shrinking: false,
+        immovable: false,
         _lock: lock,
     };
     let brought_up = match found {
         Found::Earlier(format) => Some((format, FORMAT)),
         Found::Nothing | Found::Current => None,
     };
-    let opening = Opening { folder_made: folder == Folder::Made, brought_up };
+    let opening = Opening { folder_made: folder == Folder::Made, brought_up, damaged_places };
     Ok((store, SqliteBodies::new(reader, records), opening))
 }
 
@@ -98,31 +107,11 @@ fn engine(path: &Path, error: rusqlite::Error) -> OpenError {
 
 impl Store for SqliteStore {
     fn census(&mut self) -> Result<Census, StoreError> {
-        let count = |sql: &str| -> rusqlite::Result<u64> {
-            let counted: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
-            Ok(u64::try_from(counted).unwrap_or_default())
-        };
-        let census = || -> rusqlite::Result<Census> {
-            Ok(Census {
-                pending: count(COUNT_PENDING)?,
-                dead: count(COUNT_DEAD)?,
-                quarantined: count(COUNT_QUARANTINED)?,
-                quarantine_bytes: count(QUARANTINE_BYTES)?,
-            })
-        };
-        census().map_err(read)
+        start::census(&self.connection).map_err(read)
     }
 
     fn pending(&mut self, visit: &mut dyn FnMut(Pending)) -> Result<(), StoreError> {
-        let names = self.route_names().map_err(read)?;
-        let mut statement = self.connection.prepare(PENDING).map_err(read)?;
-        let mut rows = statement.query([]).map_err(read)?;
-        while let Some(row) = rows.next().map_err(read)? {
-            let pending = pending(row, &names).map_err(read)?;
-            visit(pending);
-        }
-        drop(rows);
-        drop(statement);
+        start::pending(&self.connection, visit).map_err(read)?;
         // What was read for this is not read again.
         self.connection.execute_batch("PRAGMA shrink_memory").map_err(read)
     }
@@ -140,7 +129,8 @@ impl Store for SqliteStore {
     }
 
     fn quarantine_bytes(&mut self) -> Result<u64, StoreError> {
-        let bytes = self.connection.query_row(QUARANTINE_BYTES, [], |row| row.get::<_, i64>(0));
+        let bytes =
+            self.connection.query_row(start::QUARANTINE_BYTES, [], |row| row.get::<_, i64>(0));
         bytes.map(|bytes| u64::try_from(bytes).unwrap_or_default()).map_err(read)
     }
 
@@ -154,46 +144,26 @@ impl Store for SqliteStore {
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {
-        let beat = "UPDATE heartbeat SET beats = beats + 1";
-        let beaten = self.connection.execute(beat, []).and_then(|_| self.look_at_log());
-        beaten.map_err(|error| self.write_error(error))
+        let probed = self.beat().and_then(|()| self.look_at_log());
+        probed.map_err(|error| self.write_error(error))
     }
 
     fn shrink(&mut self, spare: Spare) -> Result<Compaction, StoreError> {
-        let shrunk = self.look_at_log().and_then(|()| self.give_back(spare));
-        shrunk.map_err(|error| self.write_error(error))
+        let shrunk = self.look_at_log().and_then(|()| {
+            if self.immovable && spare == Spare::Some {
+                return Ok(Compaction::default());
+            }
+            self.give_back(spare)
+        });
+        shrunk.map_err(|error| {
+            self.immovable |= damage::is_damage(&error);
+            self.write_error(error)
+        })
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
         self.checkpoint("TRUNCATE").map_err(|error| StoreError::Close(Box::new(error)))
     }
-}
-
-/// Each answered by an index, so that bodies and history are not read.
-const COUNT_PENDING: &str = "SELECT count(*) FROM events WHERE state = 0";
-const COUNT_DEAD: &str = "SELECT count(*) FROM events WHERE state = 2 AND settled IS NOT NULL";
-const COUNT_QUARANTINED: &str = "SELECT count(*) FROM quarantine";
-const QUARANTINE_BYTES: &str = "SELECT coalesce(sum(bytes), 0) FROM quarantine";
-/// Answered by the index `pending` alone, already in order.
-const PENDING: &str =
-    "SELECT seq, route, key, ordered, attempts, due FROM events WHERE state = 0 ORDER BY seq";
-
-fn pending(row: &rusqlite::Row<'_>, names: &HashMap<i64, RouteName>) -> rusqlite::Result<Pending> {
-    let route: i64 = row.get(1)?;
-    let key: i64 = row.get(2)?;
-    let ordered: bool = row.get(3)?;
-    Ok(Pending {
-        seq: Seq(row.get(0)?),
-        route: match names.get(&route) {
-            Some(name) => RouteName::clone(name),
-            // Cannot be, unless the file was changed by hand: then nobody leases it, and the
-            // backlog shows it.
-            None => RouteName::from(format!("unknown route {route}")),
-        },
-        key: ordered.then(|| KeyHash(key.to_be_bytes())),
-        attempts: row.get(4)?,
-        due: timestamp(row.get(5)?),
-    })
 }
 
 impl SqliteStore {
@@ -205,12 +175,6 @@ impl SqliteStore {
         let mut statement = self.connection.prepare_cached(sql)?;
         let number: i64 = statement.query_row([], |row| row.get(0))?;
         Ok(u64::try_from(number).unwrap_or_default())
-    }
-
-    fn route_names(&self) -> rusqlite::Result<HashMap<i64, RouteName>> {
-        let mut statement = self.connection.prepare("SELECT route, name FROM routes")?;
-        let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        names.collect()
     }
 }
 

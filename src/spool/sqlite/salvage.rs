@@ -6,19 +6,14 @@ use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 
 use super::super::digest::KeyHash;
 use super::super::error::SalvageError;
 use super::super::event::{EventId, RouteName};
 use super::super::record::{Contents, Place, Record, Salvage, Story};
 use super::super::store::{Seq, StoreError};
-use super::{received, schema, state, stories, timestamp};
-
-/// Row ids tried one by one behind a damaged place: what a page or two may have held.
-const CLOSE: i64 = 4096;
-/// Then they are tried in strides that double, up to the largest row id there can be.
-const STRIDES: u32 = 62;
+use super::{damage, received, schema, start, state, stories, timestamp};
 
 pub(crate) fn salvage(
     path: &Path,
@@ -35,13 +30,13 @@ pub(crate) fn salvage(
         return Err(SalvageError::Foreign { path: path.to_owned() });
     }
     complete(&connection).map_err(unreadable)?;
-    let file = File { names: names(&connection), connection };
+    let file = File { names: start::route_names(&connection).unwrap_or_default(), connection };
     let mut found = Salvage::default();
     let tables: [(&str, Read); 2] = [("events", File::event), ("quarantine", File::malformed)];
     for (table, read) in tables {
         let mut after = 0;
         loop {
-            let (next, passed) = file.next(table, after);
+            let (next, passed) = damage::next(&file.connection, table, after);
             found.passed += passed;
             let Some(seq) = next else { break };
             after = seq;
@@ -89,36 +84,7 @@ struct File {
     names: HashMap<i64, RouteName>,
 }
 
-/// As many as can be read.
-fn names(connection: &Connection) -> HashMap<i64, RouteName> {
-    let read = || -> rusqlite::Result<Vec<(i64, RouteName)>> {
-        let mut statement = connection.prepare("SELECT route, name FROM routes NOT INDEXED")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.map_while(Result::ok).collect())
-    };
-    read().unwrap_or_default().into_iter().collect()
-}
-
 impl File {
-    /// The next row id of the table, which count from 1, and whether a damaged place lies before it.
-    fn next(&self, table: &str, after: i64) -> (Option<i64>, u64) {
-        let sql = format!("SELECT min(seq) FROM {table} NOT INDEXED WHERE seq > ?1");
-        let ask = |after: i64| -> rusqlite::Result<Option<i64>> {
-            self.connection.prepare_cached(&sql)?.query_row([after], |row| row.get(0))
-        };
-        let close = (0..CLOSE).map(|step| after.saturating_add(step));
-        let start = after.saturating_add(CLOSE);
-        let far = (0..STRIDES).map(|stride| start.saturating_add(1 << stride));
-        let mut passed = 0;
-        for after in close.chain(far) {
-            match ask(after) {
-                Ok(found) => return (found, passed),
-                Err(_) => passed = 1,
-            }
-        }
-        (None, passed)
-    }
-
     fn event(&self, seq: i64) -> rusqlite::Result<Story> {
         let sql = "SELECT id, route, key, ordered, accepted, state, attempts, due, repeats,
                           replays, settled, status FROM events NOT INDEXED WHERE seq = ?1";
@@ -130,7 +96,7 @@ impl File {
                 place: Place::Event(seq),
                 id: EventId::from_bytes(row.get(0)?),
                 state: state::of(row.get(5)?),
-                route: self.route(row, 1)?,
+                route: start::named(&self.names, row.get(1)?),
                 accepted: timestamp(row.get(4)?),
                 attempts: row.get(6)?,
                 replays: row.get(9)?,
@@ -157,12 +123,5 @@ impl File {
     fn malformed(&self, seq: i64) -> rusqlite::Result<Story> {
         let story = stories::story(&self.connection, Place::Quarantine(seq))?;
         story.ok_or(rusqlite::Error::QueryReturnedNoRows)
-    }
-
-    /// The name of a route may be lost, and its events not.
-    fn route(&self, row: &Row<'_>, column: usize) -> rusqlite::Result<RouteName> {
-        let route: i64 = row.get(column)?;
-        let name = self.names.get(&route).map(RouteName::clone);
-        Ok(name.unwrap_or_else(|| RouteName::from(format!("unknown route {route}"))))
     }
 }

@@ -10,13 +10,14 @@
 //! first group, so that four words answer for 64 groups.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::super::digest::KeyHash;
 use super::super::store::Seq;
-use super::timestamp;
+use super::{damage, timestamp};
 use crate::clock::Timestamp;
 
 /// A group is 2 to the power of this events: the number in the definition of the index `latest`.
@@ -45,16 +46,14 @@ struct Shelf {
 }
 
 impl Sieve {
-    /// Takes in what the file has behind this place. A second for some millions of events.
-    pub(super) fn read(&mut self, connection: &Connection, after: i64) -> rusqlite::Result<()> {
-        let sql = "SELECT seq, key, accepted FROM events WHERE seq > ?1";
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query([after])?;
-        while let Some(row) = rows.next()? {
+    /// Takes in what of the file can be read behind this place; answers with the damaged places. A
+    /// second for some millions of events.
+    pub(super) fn read(&mut self, connection: &Connection, after: i64) -> rusqlite::Result<u64> {
+        damage::walk(connection, "events", "seq, key, accepted", after, &mut |row| {
             let key: i64 = row.get(1)?;
             self.add(Seq(row.get(0)?), KeyHash(key.to_be_bytes()), timestamp(row.get(2)?));
-        }
-        Ok(())
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// An event with this key is, or will be, at this place.

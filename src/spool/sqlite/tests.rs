@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::digest::Fingerprint;
+use super::super::digest::{Fingerprint, KeyHash};
 use super::super::event::EventId;
 use super::super::lease::{Attempt, Verdict};
 use super::super::store::{
-    Arrival, Bodies as _, Expiry, History, NewEvent, Order, Settlement, Share, Written,
+    Arrival, Bodies as _, Expiry, History, NewEvent, Order, Seq, Settlement, Share, Written,
 };
+use super::start::{COUNT_DEAD, COUNT_PENDING, COUNT_QUARANTINED, PENDING};
 use super::*;
 
 fn new(folder: &tempfile::TempDir) -> (SqliteStore, SqliteBodies) {
@@ -117,7 +118,7 @@ fn every_lookup_has_its_index() {
     assert_eq!(plan(PENDING), "SCAN events USING COVERING INDEX pending");
     assert_eq!(plan(write::LATEST), "SEARCH events USING INDEX latest (<expr>=? AND key=?)");
     let expired = "SEARCH events USING COVERING INDEX settled (state=? AND settled<?)";
-    assert_eq!(plan(write::EXPIRED), expired);
+    assert_eq!(plan(expire::EXPIRED), expired);
     for (sql, index) in [(COUNT_PENDING, "pending"), (COUNT_DEAD, "settled")] {
         assert!(plan(sql).contains(&format!("USING COVERING INDEX {index}")), "{}", plan(sql));
     }

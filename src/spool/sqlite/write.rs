@@ -6,9 +6,11 @@ use super::super::digest::{Fingerprint, KeyHash};
 use super::super::event::{EventId, Malformed, RouteName};
 use super::super::lease::{Attempt, Verdict};
 use super::super::store::{
-    Applied, Arrival, Batch, Expiry, History, Latest, NewEvent, Order, Seq, Settlement, Share,
-    Written,
+    Applied, Arrival, Batch, History, Latest, NewEvent, Order, Passed, Seq, Settlement, Share,
+    StoreError, Written,
 };
+use super::damage::{self, LeftOut, Piece};
+use super::expire::{any, expire, oldest};
 use super::sieve::Sieve;
 use super::{SqliteStore, headers, millis, received, state, timestamp};
 
@@ -16,17 +18,65 @@ use super::{SqliteStore, headers, millis, received, state, timestamp};
 const HISTORY_RING: u32 = 16;
 
 impl SqliteStore {
-    /// The transaction of a batch; dropped half-way, it is rolled back.
+    /// All of a batch but what meets damage.
     pub(super) fn write(&mut self, batch: &Batch<'_>) -> rusqlite::Result<Applied> {
+        let mut cause = None;
+        loop {
+            match self.transact(batch) {
+                Err(error) if damage::is_damage(&error) && self.left_out.leave() => {
+                    self.routes.clear();
+                    cause.get_or_insert(error);
+                }
+                written => {
+                    self.left_out.forget();
+                    let mut applied = written?;
+                    applied.passed.cause = cause.map(|error| StoreError::Write(Box::new(error)));
+                    return Ok(applied);
+                }
+            }
+        }
+    }
+
+    /// A heartbeat stays. The event does not: it tells whether the place can be written where those
+    /// go that come.
+    pub(super) fn beat(&mut self) -> rusqlite::Result<()> {
+        let behavior = TransactionBehavior::Immediate;
+        let mut transaction = self.connection.transaction_with_behavior(behavior)?;
+        let trial = transaction.savepoint()?;
+        let event = "INSERT INTO events (id, route, key, ordered, fingerprint, accepted)
+                     VALUES (x'', 0, 0, 0, x'', 0)";
+        trial.execute(event, [])?;
+        received::insert(&trial, Seq(trial.last_insert_rowid()), &[], None)?;
+        // Dropped, it is undone.
+        drop(trial);
+        transaction.execute("UPDATE heartbeat SET beats = beats + 1", [])?;
+        transaction.commit()
+    }
+
+    /// The transaction of a batch; dropped half-way, it is rolled back.
+    fn transact(&mut self, batch: &Batch<'_>) -> rusqlite::Result<Applied> {
+        self.left_out.end();
+        let any = match batch.expiry {
+            // Not inside of the transaction, which what it passes over would end.
+            Some(expiry) if self.left_out.has(Piece::Oldest) => {
+                Some(any(&self.connection, expiry, &self.left_out)?)
+            }
+            _ => None,
+        };
+        let left_out = &mut self.left_out;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let mut applied = Applied::default();
-        for settlement in batch.settlements {
-            settle(&transaction, settlement, batch.history)?;
-        }
+        let passed = &mut applied.passed;
+        settle_all(&transaction, batch, left_out, passed)?;
         let mut share = batch.quarantine;
         applied.written.reserve_exact(batch.arrivals.len());
-        for arrival in batch.arrivals {
+        for (place, arrival) in batch.arrivals.iter().enumerate() {
+            if !left_out.begin(Piece::Arrival(place)) {
+                passed.arrivals += 1;
+                applied.written.push(Written::Unwritable);
+                continue;
+            }
             let name = arrival.route();
             let route = if let Some(route) = self.routes.get(name) {
                 *route
@@ -36,7 +86,19 @@ impl SqliteStore {
                 route
             };
             let written = match arrival {
-                Arrival::Event(event) => store(&transaction, &mut self.sieve, event, route)?,
+                Arrival::Event(event) => {
+                    let repeat = if left_out.begin(Piece::Lookup(place)) {
+                        repeat(&transaction, &mut self.sieve, event)?
+                    } else {
+                        // A repeat on a damaged page goes out twice, which is better than never.
+                        None
+                    };
+                    left_out.begin(Piece::Arrival(place));
+                    match repeat {
+                        Some(first) => count_repeat(&transaction, &first)?,
+                        None => store(&transaction, &mut self.sieve, event, route)?,
+                    }
+                }
                 Arrival::Malformed(malformed, print) => {
                     let kept = Kept { malformed, print: *print, route, bytes: arrival.bytes() };
                     quarantine(&transaction, &kept, &mut share)?
@@ -45,8 +107,13 @@ impl SqliteStore {
             applied.written.push(written);
         }
         if let Some(expiry) = batch.expiry {
-            applied.expired = expire(&transaction, expiry)?;
+            let chosen = match any {
+                Some(chosen) => chosen,
+                None => oldest(&transaction, expiry, left_out)?,
+            };
+            applied.expired = expire(&transaction, &chosen, left_out, passed)?;
         }
+        left_out.end();
         transaction.commit()?;
         Ok(applied)
     }
@@ -54,8 +121,31 @@ impl SqliteStore {
 
 pub(super) fn number_route(transaction: &Connection, name: &RouteName) -> rusqlite::Result<i64> {
     let name: &str = name;
-    transaction.execute("INSERT OR IGNORE INTO routes (name) VALUES (?1)", [name])?;
-    transaction.query_row("SELECT route FROM routes WHERE name = ?1", [name], |row| row.get(0))
+    let known = "SELECT route FROM routes WHERE name = ?1";
+    let known = transaction.query_row(known, [name], |row| row.get(0)).optional()?;
+    if let Some(route) = known {
+        return Ok(route);
+    }
+    transaction.execute("INSERT INTO routes (name) VALUES (?1)", [name])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// The event that this one repeats.
+fn repeat(
+    transaction: &Connection,
+    sieve: &mut Sieve,
+    event: &NewEvent,
+) -> rusqlite::Result<Option<Latest>> {
+    sieve.forget(event.at, event.window);
+    let latest = latest(transaction, sieve, event.key)?;
+    Ok(latest.filter(|latest| event.repeats(latest)))
+}
+
+fn count_repeat(transaction: &Connection, first: &Latest) -> rusqlite::Result<Written> {
+    let mut count =
+        transaction.prepare_cached("UPDATE events SET repeats = repeats + 1 WHERE seq = ?1")?;
+    count.execute([first.seq.0])?;
+    Ok(Written::Repeat(first.id))
 }
 
 fn store(
@@ -64,15 +154,6 @@ fn store(
     event: &NewEvent,
     route: i64,
 ) -> rusqlite::Result<Written> {
-    sieve.forget(event.at, event.window);
-    if let Some(latest) = latest(transaction, sieve, event.key)?
-        && event.repeats(&latest)
-    {
-        let mut count =
-            transaction.prepare_cached("UPDATE events SET repeats = repeats + 1 WHERE seq = ?1")?;
-        count.execute([latest.seq.0])?;
-        return Ok(Written::Repeat(latest.id));
-    }
     let mut insert = transaction.prepare_cached(
         "INSERT INTO events (id, route, key, ordered, fingerprint, accepted)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -175,11 +256,33 @@ pub(super) fn insert_malformed(transaction: &Connection, kept: &Kept<'_>) -> rus
     Ok(())
 }
 
-fn settle(
+fn settle_all(
     transaction: &Connection,
-    settlement: &Settlement,
-    history: History,
+    batch: &Batch<'_>,
+    left_out: &mut LeftOut,
+    passed: &mut Passed,
 ) -> rusqlite::Result<()> {
+    for (place, settlement) in batch.settlements.iter().enumerate() {
+        if !left_out.begin(Piece::Settlement(place)) {
+            passed.settlements += 1;
+            continue;
+        }
+        settle(transaction, settlement)?;
+        if !is_history(settlement, batch.history) {
+            continue;
+        }
+        // An outcome is worth more than its history.
+        if left_out.begin(Piece::Attempt(settlement.seq)) {
+            let Settlement { seq, attempts, attempt, .. } = settlement;
+            keep_attempt(transaction, *seq, *attempts, attempt)?;
+        } else {
+            passed.attempts += 1;
+        }
+    }
+    Ok(())
+}
+
+fn settle(transaction: &Connection, settlement: &Settlement) -> rusqlite::Result<()> {
     let at = millis(settlement.attempt.at);
     // A time of zero would read as "never tried".
     let (state, due, settled) = match settlement.verdict {
@@ -197,16 +300,16 @@ fn settle(
     )?;
     let (seq, status) = (settlement.seq.0, settlement.attempt.status);
     update.execute(params![seq, state, counted, due, settled, status])?;
-    // A delivered event says all about its last attempt by itself.
-    let kept = match settlement.verdict {
+    Ok(())
+}
+
+/// Whether the attempt is kept by itself. A delivered event says all about its last one.
+fn is_history(settlement: &Settlement, history: History) -> bool {
+    match settlement.verdict {
         Verdict::Done => false,
         Verdict::Dead => true,
         Verdict::RetryAt(_) | Verdict::PutBack(_) => history == History::Whole,
-    };
-    if !kept {
-        return Ok(());
     }
-    keep_attempt(transaction, settlement.seq, settlement.attempts, &settlement.attempt)
 }
 
 /// Adds an attempt to the history of its event.
@@ -233,24 +336,4 @@ pub(super) fn keep_attempt(
 fn cut(outcome: &str) -> &str {
     let end = outcome.floor_char_boundary(Attempt::OUTCOME_BYTES);
     outcome.get(..end).unwrap_or_default()
-}
-
-/// The delivered events that have been so for longest.
-pub(super) const EXPIRED: &str = "SELECT seq FROM events
-     WHERE state = 1 AND settled <= ?1 ORDER BY settled LIMIT ?2";
-
-fn expire(transaction: &Connection, expiry: Expiry) -> rusqlite::Result<u32> {
-    let mut select = transaction.prepare_cached(EXPIRED)?;
-    let by = params![millis(expiry.delivered_by), expiry.at_most];
-    let chosen = select.query_map(by, |row| row.get(0))?;
-    let chosen: Vec<i64> = chosen.collect::<Result<_, _>>()?;
-    let mut event = transaction.prepare_cached("DELETE FROM events WHERE seq = ?1")?;
-    let mut body = transaction.prepare_cached("DELETE FROM bodies WHERE seq = ?1")?;
-    let mut history = transaction.prepare_cached("DELETE FROM attempts WHERE seq = ?1")?;
-    for seq in &chosen {
-        for delete in [&mut event, &mut body, &mut history] {
-            delete.execute([seq])?;
-        }
-    }
-    Ok(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
 }

@@ -1,6 +1,6 @@
 //! What is written together, and what became of it.
 
-use super::{Arrival, Seq};
+use super::{Arrival, Seq, StoreError};
 use crate::clock::Timestamp;
 use crate::spool::event::EventId;
 use crate::spool::lease::{Attempt, Verdict};
@@ -71,6 +71,8 @@ pub(in crate::spool) enum Written {
     Known(EventId),
     /// Not kept: quarantine has no room for it.
     Refused,
+    /// Not kept: a page is damaged that it would change.
+    Unwritable,
 }
 
 /// What a batch did.
@@ -80,4 +82,26 @@ pub(in crate::spool) struct Applied {
     pub(in crate::spool) written: Vec<Written>,
     /// Delivered events deleted.
     pub(in crate::spool) expired: u32,
+    pub(in crate::spool) passed: Passed,
+}
+
+impl Applied {
+    /// Something came, and damage kept all of it out.
+    pub(in crate::spool) fn kept_nothing(&self) -> bool {
+        !self.written.is_empty() && self.written.iter().all(|one| *one == Written::Unwritable)
+    }
+}
+
+/// What was left out of a batch, because pages are damaged that it would have changed.
+#[derive(Debug, Default)]
+pub(in crate::spool) struct Passed {
+    pub(in crate::spool) arrivals: u32,
+    /// Their events are delivered again after the next start.
+    pub(in crate::spool) settlements: u32,
+    /// The history of an attempt, and not its outcome.
+    pub(in crate::spool) attempts: u32,
+    /// Delivered events that stay.
+    pub(in crate::spool) expired: u32,
+    /// What the engine said first.
+    pub(in crate::spool) cause: Option<StoreError>,
 }

@@ -9,7 +9,7 @@ mod fault;
 use bytes::Bytes;
 
 pub(super) use self::arrival::{Arrival, Latest, NewEvent, Order, weight};
-pub(super) use self::batch::{Applied, Batch, Expiry, History, Settlement, Share, Written};
+pub(super) use self::batch::{Applied, Batch, Expiry, History, Passed, Settlement, Share, Written};
 pub(super) use self::change::{Change, Changed};
 pub(super) use self::fault::Cause;
 pub use self::fault::{Fault, StoreError};
@@ -26,7 +26,8 @@ pub(super) trait Store: Send {
     /// Visits every undelivered event in the order of acceptance.
     fn pending(&mut self, visit: &mut dyn FnMut(Pending)) -> Result<(), StoreError>;
 
-    /// Writes all of the batch or nothing of it. When it returns `Ok`, power loss changes nothing.
+    /// Writes all of the batch or nothing of it, but for what damaged pages keep out: that is told.
+    /// When it returns `Ok`, power loss changes nothing.
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError>;
 
     /// Carries out all changes or none, and answers for each. Durable as `apply` is.
@@ -38,7 +39,7 @@ pub(super) trait Store: Send {
     /// Bytes of the file that hold something; free pages do not count.
     fn bytes(&mut self) -> Result<u64, StoreError>;
 
-    /// Writes something tiny, to learn whether writing works again.
+    /// Writes something tiny, to learn whether writing works again, and an event for a trial.
     fn probe(&mut self) -> Result<(), StoreError>;
 
     /// Gives free space at the end of the file back to the disk, a moment's work at a time, and

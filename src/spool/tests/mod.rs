@@ -1,5 +1,6 @@
 //! The spool as a whole, on a real file.
 
+mod damage;
 mod delivery;
 mod faults;
 mod formats;

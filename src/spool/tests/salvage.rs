@@ -19,16 +19,21 @@ async fn filled(rig: &Rig, events: usize) {
 }
 
 /// Overwrites the page with what is no page.
-fn destroy(rig: &Rig, page: i64) {
+pub(super) fn destroy(rig: &Rig, page: i64) {
     let mut file = std::fs::OpenOptions::new().write(true).open(&rig.settings.path).unwrap();
     file.seek(SeekFrom::Start(u64::try_from(page - 1).unwrap() * 8192)).unwrap();
     file.write_all(&[0xa5; 8192]).unwrap();
 }
 
 /// The first leaf of a table or an index.
-fn leaf(rig: &Rig, name: &str) -> i64 {
+pub(super) fn leaf(rig: &Rig, name: &str) -> i64 {
     let sql = "SELECT pageno FROM dbstat WHERE pagetype = 'leaf' AND name =";
-    rig.ask(&format!("{sql} '{name}' LIMIT 1"))
+    rig.ask(&format!("{sql} '{name}' ORDER BY path LIMIT 1"))
+}
+
+/// How many there are.
+pub(super) fn leaves(rig: &Rig, name: &str) -> i64 {
+    rig.ask(&format!("SELECT count(*) FROM dbstat WHERE pagetype = 'leaf' AND name = '{name}'"))
 }
 
 fn salvaged(rig: &Rig) -> (Vec<Story>, Salvage) {

@@ -31,7 +31,7 @@ impl Writer {
         }
         let made = self.store.change(changes);
         if let Err(error) = &made {
-            self.note_health(Some(error));
+            self.note_outcome("change", Some(error));
         }
         let made = made.map_err(OperateError::Store)?;
         let (mut replayed, mut dropped, mut imported) = (0, 0, 0);
@@ -85,7 +85,7 @@ impl Writer {
     /// Gives a part of the free space back, all of it in the end.
     pub(super) fn compact(&mut self, answer: oneshot::Sender<Result<Compaction, OperateError>>) {
         let compacted = self.store.shrink(Spare::None);
-        self.note_health(compacted.as_ref().err());
+        self.note_outcome("shrink", compacted.as_ref().err());
         answer.send(compacted.map_err(OperateError::Store)).unwrap_or_else(drop);
     }
 }

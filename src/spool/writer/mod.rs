@@ -5,12 +5,14 @@
 //! because losing one costs only a second delivery.
 
 mod change;
+mod health;
 mod room;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use self::change::Changes;
@@ -21,7 +23,7 @@ use super::record::{Compaction, OperateError};
 use super::status::{Health, Room};
 use super::store::{
     Applied, Arrival, Batch, Change, Changed, Expiry, History, Order, Pending, Settlement, Spare,
-    Store, StoreError, Stored, Written,
+    Store, Stored, Written,
 };
 use crate::clock::{self, Timestamp};
 use crate::telemetry::{SpoolMetrics, Telemetry};
@@ -37,6 +39,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Delivered events deleted with one commit: as many as a full batch, so that deleting keeps up
 /// with any rate of arrival.
 const EXPIRE_AT_ONCE: u32 = 512;
+/// Settlements that keep what the upstream answered while nothing can be written: 4 MiB of it.
+const KEPT_ANSWERS: usize = 4096;
 /// How soon the next are deleted, or more space is given back, when there is more of it.
 const CLEAN_PAUSE: Duration = Duration::from_millis(50);
 
@@ -86,6 +90,10 @@ pub(super) struct Writer {
     expire_more: bool,
     /// There is more free space to give back.
     shrink_more: bool,
+    /// The log has it that writing fails.
+    told: bool,
+    /// Before this the log is not told that it fails.
+    tell_from: Instant,
 }
 
 /// Whether commands may still come.
@@ -118,6 +126,8 @@ impl Writer {
             next_tick: now,
             expire_more: false,
             shrink_more: false,
+            told: false,
+            tell_from: now,
         }
     }
 
@@ -224,7 +234,7 @@ impl Writer {
             return;
         }
         let shrunk = self.store.shrink(Spare::Some);
-        self.note_health(shrunk.as_ref().err());
+        self.note_outcome("shrink", shrunk.as_ref().err());
         self.shrink_more = shrunk.is_ok_and(|shrunk| shrunk.goes_on);
     }
 
@@ -247,9 +257,16 @@ impl Writer {
             history: self.history(),
             quarantine: self.quarantine(),
         });
-        self.note_health(applied.as_ref().err());
+        if applied.as_ref().is_ok_and(Applied::kept_nothing) {
+            // Whether that is so of these alone, or of all that come.
+            let probed = self.store.probe();
+            self.note_health(probed.as_ref().err());
+        } else {
+            self.note_health(applied.as_ref().err());
+        }
         match applied {
             Ok(applied) => {
+                self.note_passed(&applied.passed);
                 if !self.arrivals.is_empty() || !self.settlements.is_empty() {
                     let arrivals = u32::try_from(self.arrivals.len()).unwrap_or(u32::MAX);
                     self.metrics().committed(began.elapsed(), arrivals);
@@ -288,6 +305,7 @@ impl Writer {
                     Ok(Receipt::Stored(id))
                 }
                 Written::Refused => Err(AppendError::QuarantineFull),
+                Written::Unwritable => Err(AppendError::Failed),
             });
             stored.extend(queued(arrival, *written));
         }
@@ -310,6 +328,9 @@ impl Writer {
         self.settlements.reverse();
         self.settlements.sort_by_key(|settlement| settlement.seq);
         self.settlements.dedup_by_key(|settlement| settlement.seq);
+        for settlement in self.settlements.iter_mut().skip(KEPT_ANSWERS) {
+            settlement.attempt.answer = Bytes::new();
+        }
         self.settle_by = clock::instant() + TICK;
     }
 
@@ -336,17 +357,7 @@ impl Writer {
     fn measure(&mut self) {
         match self.store.bytes() {
             Ok(bytes) => self.board.status.set_bytes(bytes),
-            Err(error) => self.note_health(Some(&error)),
-        }
-    }
-
-    fn note_health(&self, failed: Option<&StoreError>) {
-        let health = if failed.is_some() { Health::Failing } else { Health::Good };
-        let changed = self.board.status.set_healthy(health);
-        match failed {
-            Some(error) => self.metrics().commit_failed(error, error.fault().mend(), changed),
-            None if changed => self.metrics().recovered(),
-            None => {}
+            Err(error) => self.note_outcome("measure", Some(&error)),
         }
     }
 

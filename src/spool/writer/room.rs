@@ -53,8 +53,10 @@ impl Writer {
             return false;
         };
         self.settlements.clear();
+        self.note_passed(&applied.passed);
         self.metrics().expired(applied.expired);
-        applied.expired > 0
+        // What is stuck is passed over from now on: the next may go.
+        applied.expired > 0 || applied.passed.expired > 0
     }
 
     /// Keeps the arrivals that fit, in their order, and refuses the rest.
@@ -90,7 +92,7 @@ impl Writer {
     pub(super) fn measure_quarantine(&mut self) {
         match self.store.quarantine_bytes() {
             Ok(bytes) => self.board.status.set_quarantine_bytes(bytes),
-            Err(error) => self.note_health(Some(&error)),
+            Err(error) => self.note_outcome("measure", Some(&error)),
         }
         let Share { used, most } = self.quarantine();
         if most.saturating_sub(used) >= most / ROOM_PART {

@@ -1,5 +1,7 @@
 //! What the papers must say about the code.
 
+use std::path::Path;
+
 use super::{Offence, Source};
 
 /// Every dependency in `manifest` needs a list item in `map` that begins with its name: "* `hyper`:
@@ -34,6 +36,20 @@ pub(super) fn undocumented(defaults: &Source, readme: &Source) -> Vec<Offence> {
             Offence::new(defaults, line, format!("`{key}` is not in {}", readme.path))
         })
         .collect()
+}
+
+/// Every paper that a source sends its reader to must be one of `papers`, by the names of the files.
+pub(super) fn missing(source: &Source, papers: &[String]) -> Vec<Offence> {
+    let no_name = |letter: char| !letter.is_ascii_alphanumeric() && !"._-".contains(letter);
+    let mut offences = Vec::new();
+    for (line, text) in (1..).zip(source.text.lines()) {
+        let named = text
+            .split(no_name)
+            .filter(|word| Path::new(word).extension().is_some_and(|extension| extension == "md"));
+        let gone = named.filter(|word| papers.iter().all(|paper| paper != word));
+        offences.extend(gone.map(|word| Offence::new(source, line, format!("there is no {word}"))));
+    }
+    offences
 }
 
 /// The keys that stand in a configuration, with their lines.
@@ -138,5 +154,16 @@ mod tests {
         let found: Vec<String> =
             undocumented(&defaults, &readme).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["config.toml:5: `two.other` is not in README.md"]);
+    }
+
+    #[test]
+    fn a_paper_that_is_not_there_is_found() {
+        let text = "//! See LIFECYCLE.md,\n//! (GONE.md \"Fields\") and `../LIFECYCLE.md`.\n";
+        let source = Source::planted("src/a.rs", text);
+        let found: Vec<_> = missing(&source, &["LIFECYCLE.md".to_owned()])
+            .into_iter()
+            .map(|offence| offence.to_string())
+            .collect();
+        assert_eq!(found, ["src/a.rs:2: there is no GONE.md"]);
     }
 }

@@ -1,15 +1,17 @@
 //! Header fields: what makes a request malformed (RFC 9113, 8), and what cannot be decoded
 //! (RFC 7541).
 
-use super::{Answered, Case, ConnectionError, Expected, StreamError, case, post};
+use super::{Answered, BadRequest, Case, ConnectionError, Expected, StreamError, case, post};
 use crate::support::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, frame, request};
 
 /// Entries of the static table (RFC 7541, A).
 const METHOD_GET: &[u8] = &[0x82];
 const PATH: &[u8] = &[0x84];
 const SCHEME: &[u8] = &[0x87];
-/// `:authority: a`, and an empty `:path`.
+/// `:authority: a`, `host: a`, `:scheme: ftp` and an empty `:path`.
 const AUTHORITY: &[u8] = &[0x01, 1, b'a'];
+const HOST: &[u8] = &[0x0f, 23, 1, b'a'];
+const FTP: &[u8] = &[0x06, 3, b'f', b't', b'p'];
 const EMPTY_PATH: &[u8] = &[0x04, 0];
 /// A new name, `x-test`, in Huffman code; a value follows.
 const NAME: &[u8] = &[0x00, 0x85, 0xf2, 0xb2, 0x4a, 0x84, 0xff];
@@ -50,6 +52,9 @@ fn pseudo() -> Vec<Case> {
     let late = [&[0x00, 1, b'x', 1, b'y'][..], &whole.concat()].concat();
     vec![
         head("all there are", &whole.concat(), Answered),
+        head("no authority, and a host", &[&without(AUTHORITY), HOST].concat(), Answered),
+        head("no authority and no host", &without(AUTHORITY), BadRequest),
+        head("a scheme that is not HTTP's", &[&without(SCHEME), FTP].concat(), BadRequest),
         head("no method", &without(METHOD_GET), refused),
         head("no scheme", &without(SCHEME), refused),
         head("no path", &without(PATH), refused),

@@ -3,6 +3,7 @@
 
 mod connection;
 mod fields;
+mod limits;
 mod streams;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -34,6 +35,8 @@ pub(super) enum Expected {
     Taken,
     /// A reply on stream 1.
     Answered,
+    /// The reply 400 on stream 1.
+    BadRequest,
     /// An error of the stream, or of the connection (RFC 9113, 5.4.2). Which one it is, is not looked
     /// at: the code is a hint for people.
     StreamError,
@@ -41,7 +44,10 @@ pub(super) enum Expected {
     ConnectionError,
 }
 
-use Expected::{Answered, ConnectionError, StreamError, Taken};
+use Expected::{Answered, BadRequest, ConnectionError, StreamError, Taken};
+
+/// What a reply begins with whose status is 400 (RFC 7541, A).
+const STATUS_400: u8 = 0x8c;
 
 /// What a ping carries that is sent behind a case.
 const AFTERWARDS: &[u8] = b"after it";
@@ -82,7 +88,7 @@ async fn said(case: &Case, gateway: &TestGateway) -> Vec<Frame> {
     let mut said = Vec::new();
     while let Some(frame) = within(case.name, next(&mut stream)).await {
         let decided = match frame.kind {
-            HEADERS => matches!(case.expected, Answered),
+            HEADERS => matches!(case.expected, Answered | BadRequest),
             PING => frame.payload == AFTERWARDS,
             RST_STREAM => true,
             _ => false,
@@ -102,6 +108,10 @@ fn judge(case: &Case, said: &[Frame]) -> bool {
     match case.expected {
         Taken => end.is_none() && said.iter().any(|frame| frame.payload == AFTERWARDS),
         Answered => end.is_none() && said.iter().any(|f| f.kind == HEADERS && f.stream == 1),
+        BadRequest => {
+            let refused = |f: &&Frame| f.stream == 1 && f.payload.first() == Some(&STATUS_400);
+            end.is_none() && said.iter().filter(|f| f.kind == HEADERS).any(|f| refused(&f))
+        }
         StreamError => end.is_some(),
         ConnectionError => end.is_some_and(|end| end.kind == GOAWAY && last == Some(end)),
     }
@@ -167,6 +177,22 @@ async fn what_goes_nowhere_is_heard_out_before_it_is_answered() {
     gateway.stop().await;
 }
 
+/// It should be refused, as in HTTP/1.1. The library drops a fragment before anybody sees the target, so
+/// all we can do is to know what comes of it: what stood behind the `#` is missing.
+#[tokio::test]
+async fn what_stands_behind_a_fragment_is_lost() {
+    let upstream = Upstream::start().await;
+    let route = "[[routes]]\nname = \"root\"\npath = \"/\"\nkind = \"action\"\n";
+    let gateway = TestGateway::start(Folder::new(upstream.address, route)).await;
+    let mut stream = open(&gateway, b"").await;
+    let target = "/?action_id=1.2.3&note=one#two&payout=7";
+    let head = request("GET", target, &[]);
+    stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &head)).await.unwrap();
+    let event = r#"{"event":"action","action_id":"1.2.3","note":"one"}"#;
+    assert_eq!(upstream.received(1).await[0].body, event);
+    gateway.stop().await;
+}
+
 #[test]
 fn a_line_is_judged_by_all_that_was_said() {
     let line = |expected| Case { name: "", bytes: Vec::new(), expected };
@@ -181,6 +207,8 @@ fn a_line_is_judged_by_all_that_was_said() {
         (Taken, vec![reset(), pong()], false),
         (Answered, vec![reply()], true),
         (Answered, vec![found(HEADERS, 3, b"")], false),
+        (BadRequest, vec![found(HEADERS, 1, &[STATUS_400])], true),
+        (BadRequest, vec![found(HEADERS, 1, &[0x88])], false),
         (StreamError, vec![reset()], true),
         (StreamError, vec![goaway()], true),
         (StreamError, vec![reply()], false),

@@ -1,0 +1,189 @@
+//! Damaged pages of a real file: what stands on them is passed over, and nothing else stops.
+
+use super::salvage::{destroy, leaf, leaves};
+use super::*;
+
+/// A file at rest with so many events in this state, each of its own key.
+async fn settled(rig: &Rig, events: usize, verdict: Verdict) {
+    let spool = rig.open();
+    let mut appends = tokio::task::JoinSet::new();
+    for number in 0..events {
+        let event = event(&number.to_string(), &format!("{{\"n\":\"{number:0500}\"}}"));
+        let spool = spool.clone();
+        appends.spawn(async move { spool.append(event).await.unwrap() });
+    }
+    appends.join_all().await;
+    let mut leases = Vec::new();
+    for _ in 0..events {
+        leases.push(spool.next().await);
+    }
+    for lease in leases {
+        let status = if verdict == Verdict::Done { 200 } else { 500 };
+        spool.settle(lease, attempt(status), verdict);
+    }
+    spool.close().await;
+}
+
+impl Spool {
+    /// What the metrics tell of damage.
+    fn damage(&self) -> String {
+        let text = self.shared.telemetry.encode();
+        text.lines().filter(|line| line.starts_with("postgate_spool_damage")).collect()
+    }
+}
+
+/// Many at once: so that each commit has some of them.
+async fn accepted(spool: &Spool, events: usize, body: &str) -> usize {
+    let mut appends = tokio::task::JoinSet::new();
+    for number in 0..events {
+        let (spool, event) = (spool.clone(), event(&format!("new {number}"), body));
+        appends.spawn(async move { spool.append(event).await.is_ok() });
+    }
+    appends.join_all().await.into_iter().filter(|accepted| *accepted).count()
+}
+
+#[tokio::test]
+async fn a_damaged_page_of_attempts_stops_neither_acceptance_nor_outcomes() {
+    let rig = Rig::new();
+    settled(&rig, 300, Verdict::RetryAt(NOON)).await;
+    destroy(&rig, leaf(&rig, "attempts"));
+    let spool = rig.open();
+    let mut leases = Vec::new();
+    for _ in 0..300 {
+        leases.push(spool.next().await);
+    }
+    for (number, lease) in leases.into_iter().enumerate() {
+        spool.settle(lease, attempt(500), Verdict::RetryAt(NOON.plus(HOUR * 999_999)));
+        let taken = spool.append(event(&format!("new {number}"), "body")).await;
+        assert!(
+            taken.is_ok() && spool.status().healthy,
+            "{number}: {taken:?} {:?} {}",
+            spool.status(),
+            spool.damage()
+        );
+    }
+    assert!(spool.shows("postgate_spool_healthy 1"));
+    assert!(spool.shows("postgate_spool_commit_failures_total 0"));
+    spool.close().await;
+    assert_eq!(rig.ask("SELECT count(*) FROM events NOT INDEXED WHERE attempts = 2"), 300);
+}
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_written_is_set_aside_and_told() {
+    let rig = Rig::new();
+    settled(&rig, 1000, Verdict::RetryAt(NOON)).await;
+    assert!(leaves(&rig, "pending") > 1);
+    destroy(&rig, leaf(&rig, "pending"));
+    let spool = rig.open();
+    let mut outcomes = 0;
+    while let Some(lease) = spool.lease_soon().await {
+        spool.done(lease);
+        outcomes += 1;
+        let taken = spool.append(event(&format!("new {outcomes}"), "body")).await;
+        assert!(
+            taken.is_ok() && spool.status().healthy,
+            "{outcomes} {taken:?} {:?}",
+            spool.status()
+        );
+        if outcomes == 1000 {
+            break;
+        }
+    }
+    assert!(!spool.shows("postgate_spool_damage_passed_total{what=\"settlement\"} 0"));
+    let delivered = rig.ask("SELECT count(*) FROM events NOT INDEXED WHERE state = 1");
+    assert!((1..1000).contains(&delivered), "{delivered}");
+}
+
+#[tokio::test]
+async fn what_cannot_expire_stops_nothing_that_can() {
+    for table in ["bodies", "events", "settled", "attempts"] {
+        let mut rig = Rig::new();
+        settled(&rig, 300, Verdict::Done).await;
+        let whole = leaves(&rig, table);
+        destroy(&rig, leaf(&rig, table));
+        rig.settings.keep_delivered = Duration::ZERO;
+        rig.settings.dedup_window = Duration::ZERO;
+        let spool = rig.open();
+        // All that stand on whole pages go; those near the damaged one may have to stay, too.
+        let most = 300 / whole * 3;
+        let gone = async { until(|| rig.ask(LEFT) <= most).await };
+        let gone = tokio::time::timeout(Duration::from_secs(5), gone).await;
+        assert!(gone.is_ok(), "{table}: more than {most} of 300 left, {whole} pages");
+        assert!(spool.status().healthy, "{table}");
+        assert_eq!(accepted(&spool, 50, "body").await, 50, "{table}");
+    }
+}
+
+/// Answered by an index that is whole.
+const LEFT: &str = "SELECT count(*) FROM events WHERE seq >> 13 = 0";
+
+#[tokio::test]
+async fn what_cannot_be_deleted_does_not_fill_the_spool() {
+    let mut rig = Rig::new();
+    settled(&rig, 300, Verdict::Done).await;
+    destroy(&rig, leaf(&rig, "bodies"));
+    rig.settings.max_bytes = 600_000;
+    let spool = rig.open();
+    let body = " ".repeat(2000);
+    for number in 0..600 {
+        let taken = spool.append(event(&format!("new {number}"), &body)).await;
+        assert!(
+            taken.is_ok() && spool.status().healthy,
+            "{number}: {taken:?} {:?} {}",
+            spool.status(),
+            spool.damage()
+        );
+        spool.done(spool.next().await);
+    }
+}
+
+#[tokio::test]
+async fn where_new_events_go_a_damaged_page_is_told_once_and_delivery_goes_on() {
+    let rig = Rig::new();
+    settled(&rig, 300, Verdict::RetryAt(NOON)).await;
+    destroy(&rig, last_leaf(&rig, "bodies"));
+    let spool = rig.open();
+    for _ in 0..3 {
+        assert_eq!(spool.append(event("new", "body")).await, Err(AppendError::Failed));
+        assert!(!spool.status().healthy, "a heartbeat alone says nothing");
+    }
+    let mut delivered = 0;
+    while let Some(lease) = spool.lease_soon().await {
+        spool.done(lease);
+        delivered += 1;
+    }
+    assert!(delivered > 0);
+}
+
+fn last_leaf(rig: &Rig, name: &str) -> i64 {
+    let sql = "SELECT pageno FROM dbstat WHERE pagetype = 'leaf' AND name =";
+    rig.ask(&format!("{sql} '{name}' ORDER BY path DESC LIMIT 1"))
+}
+
+#[tokio::test]
+async fn a_start_passes_over_what_is_damaged() {
+    let pages = ["events", "pending", "latest", "settled", "bodies", "attempts", "routes"];
+    for table in pages.into_iter().chain(["quarantine", "weight", "sqlite_autoindex_routes_1"]) {
+        let rig = Rig::new();
+        settled(&rig, 300, Verdict::RetryAt(NOON)).await;
+        let spool = rig.open();
+        for _ in 0..100 {
+            spool.settle(spool.next().await, attempt(404), Verdict::Dead);
+        }
+        spool.quarantine(malformed("what?")).await.unwrap();
+        spool.close().await;
+        destroy(&rig, leaf(&rig, table));
+        let spool = rig.open();
+        let status = spool.status();
+        assert!((100..=200).contains(&status.pending), "{table}: {status:?}");
+        assert!((20..=100).contains(&status.dead), "{table}: {status:?}");
+        let mut delivered = 0;
+        while delivered < 100
+            && let Some(lease) = spool.lease_soon().await
+        {
+            spool.done(lease);
+            delivered += 1;
+        }
+        assert_eq!(delivered, 100, "{table}");
+    }
+}
