@@ -49,10 +49,9 @@ impl Arrived<'_> {
         let content_type = head.headers.get(CONTENT_TYPE);
         let query = strict::received(head);
         let (query, body) = match secret {
-            Some(secret) => (
-                query.and_then(|query| secret.out_of_query(query)),
-                secret.out_of_body(body, format),
-            ),
+            Some(secret) => {
+                (query.and_then(|query| secret.out_of_query(query)), secret.out_of_body(body))
+            }
             None => (query.map(Bytes::copy_from_slice), body),
         };
         Received {
