@@ -3,7 +3,6 @@
 
 mod delivery;
 mod fixed;
-mod marks;
 mod reload;
 mod shutdown;
 
@@ -19,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::delivery::Deliveries;
-use self::marks::Marks;
 use self::reload::Live;
 use crate::admin::{self, AdminServer, AdminState, Desk, Readiness};
 use crate::config::Settings;
@@ -81,16 +79,16 @@ pub struct Gateway {
 }
 
 /// Starts everything, in an order in which nothing is accepted before it can be kept and nobody is
-/// told "ready" too early: spool, admin, delivery, front door.
+/// told "ready" too early: the addresses that others may have taken, spool, delivery, admin, front
+/// door. A connection that comes before the last waits in the kernel.
 ///
 /// # Errors
-/// See [`StartError`]; what had been started ends with the error.
+/// See [`StartError`]. Deliveries that have begun by then go on until the runtime ends.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
 pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
     let telemetry = Arc::new(Telemetry::new());
-    let marks = Marks::of(&settings.watched);
     let tls = Tls::new(&settings.tls)?;
     let listener = Listener::bind(&settings.listen, Arc::clone(&telemetry))?;
     let upstreams = delivery::upstreams(&settings, &[])?;
@@ -126,8 +124,9 @@ pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
         deliveries: tasks,
         live: Some(Live {
             started: settings.clone(),
+            certificate: settings.certificate.clone(),
+            marks: settings.watched.clone(),
             current: settings,
-            marks,
             tls: tls.clone(),
             front: Arc::clone(&front),
             deliveries,

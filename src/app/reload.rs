@@ -1,11 +1,11 @@
-//! The configuration, taken over while the gateway runs: whole, or not at all.
+//! The configuration, taken over while the gateway runs: whole, or not at all. A certificate that
+//! cannot be used is the exception: the last good one stays, and everything else is taken.
 //!
 //! Files are looked at every few seconds, without the kernel's help: a look at a dozen files costs
 //! nothing, and works with the links that Kubernetes turns, with network file systems and with
 //! editors that put a new file in the old one's place, where notifications have a gap each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::delivery::{self, Deliveries};
-use super::marks::Marks;
 use super::{StartError, fixed};
 use crate::clock::{self, Timestamp};
-use crate::config::{self, Problems, Settings};
+use crate::config::{self, Certificate, Marks, Problem, Problems, Settings};
 use crate::ingress::{Front, FrontSettings};
 use crate::net::{Tls, TlsMode};
-use crate::telemetry::{ReloadMetrics, Telemetry};
+use crate::telemetry::{ReloadMetrics, Telemetry, causes};
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
@@ -30,6 +29,8 @@ const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 pub(super) struct Live {
     pub(super) started: Settings,
     pub(super) current: Settings,
+    /// The one that is shown, where it is from files.
+    pub(super) certificate: Option<Certificate>,
     pub(super) marks: Marks,
     pub(super) tls: Tls,
     pub(super) front: Arc<Front>,
@@ -70,9 +71,9 @@ pub(super) async fn watch(
         let cause = if is_asked { "SIGHUP" } else { cause.as_str() };
         live.marks = marks;
         match found.map_err(|problems| listed(&problems)).and_then(|settings| live.take(settings)) {
-            Ok(()) => {
+            Ok(problems) => {
                 refused.clear();
-                live.telemetry.reload.done(cause);
+                live.telemetry.reload.done(cause, &problems);
             }
             Err(problems) => {
                 if is_asked || problems != refused {
@@ -91,11 +92,10 @@ pub(super) fn days_until(moment: Timestamp, now: Timestamp) -> i64 {
 }
 
 impl Live {
-    /// Reads the configuration again if a file has changed or if it `must` be. The marks are taken
-    /// first: what changes in between is seen at the next look.
+    /// Reads the configuration again if a file has changed or if it `must` be.
     async fn look(&mut self, path: &Path, must: bool) -> Option<Look> {
         let before = std::mem::take(&mut self.marks);
-        let path = path.to_owned();
+        let (path, certificate) = (path.to_owned(), self.certificate.clone());
         let look = move || {
             let marks = before.again();
             let changed = marks.differing(&before).map(|file| file.display().to_string());
@@ -104,7 +104,7 @@ impl Live {
                 return Err(marks);
             }
             let cause = if changed.is_empty() { "tried again".to_owned() } else { changed };
-            Ok(Look { marks, cause, found: config::reload(&path) })
+            Ok(Look { marks, cause, found: config::reload(&path, certificate) })
         };
         let looked = tokio::task::spawn_blocking(look).await;
         match looked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {
@@ -116,19 +116,21 @@ impl Live {
         }
     }
 
-    /// Puts `settings` in force. Everything that can fail is done before anything is changed.
-    fn take(&mut self, settings: Settings) -> Result<(), Vec<String>> {
-        let tls = self.identity(&settings).map_err(|error| vec![chain(&error)])?;
+    /// Puts `settings` in force. Everything that can fail is done before anything is changed. Answers
+    /// with what keeps the certificate of the files from being shown.
+    fn take(&mut self, settings: Settings) -> Result<Vec<String>, Vec<String>> {
+        let tls = self.identity(&settings).map_err(|error| vec![causes(&error)])?;
         let upstreams = delivery::upstreams(&settings, self.deliveries.upstreams());
-        let upstreams = upstreams.map_err(|error| vec![chain(&error)])?;
+        let upstreams = upstreams.map_err(|error| vec![causes(&error)])?;
 
         let before = self.tls.certificate();
         if let Some(tls) = tls {
             self.tls.replace(&tls);
+            self.certificate.clone_from(&settings.certificate);
         }
         self.deliveries.take(&settings, upstreams);
         self.front.replace(&front(&settings), self.deliveries.forwards(&settings));
-        self.marks.watch(&settings.watched);
+        self.marks = settings.watched.clone();
 
         let log = &self.telemetry.reload;
         if self.tls.certificate() != before {
@@ -139,8 +141,9 @@ impl Live {
         if !fixed.is_empty() {
             log.restart_needed(&fixed);
         }
+        let problems = listed(&settings.certificate_problems);
         self.current = settings;
-        Ok(())
+        Ok(problems)
     }
 
     /// The certificate of `settings`, where it may take the place of ours.
@@ -153,7 +156,7 @@ impl Live {
 
     /// Sets the metric, and answers with the days that are left.
     fn note_certificate(&self, last: Option<i64>) -> Option<i64> {
-        let certificate = self.current.certificate.as_ref()?;
+        let certificate = self.certificate.as_ref()?;
         let days = days_until(certificate.not_after, clock::now());
         self.telemetry.reload.certificate_days(days, last);
         Some(days)
@@ -218,19 +221,8 @@ fn difference<T: Ord + Clone>(
     (new.difference(&old).cloned().collect(), old.difference(&new).cloned().collect())
 }
 
-fn listed(problems: &Problems) -> Vec<String> {
-    problems.iter().map(|problem| format!("{problem}; {}", problem.mend)).collect()
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+fn listed<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<String> {
+    problems.into_iter().map(|problem| format!("{problem}; {}", problem.mend)).collect()
 }
 
 #[cfg(test)]

@@ -40,6 +40,11 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
     if arguments.format.is_some() {
         rules.format = arguments.format;
     }
+    if arguments.input.as_deref().is_some_and(is_document) {
+        anyhow::bail!(
+            "JSON and XML are read from a file or from stdin, not out of the command line"
+        );
+    }
     let typed = arguments.input.as_deref().and_then(|input| typed(input, rules.format));
     let read = match typed {
         Some(_) => Vec::new(),
@@ -69,12 +74,16 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+/// An argument is JSON or XML itself.
+fn is_document(input: &str) -> bool {
+    input.trim_start().starts_with(['{', '[', '<']) && !Path::new(input).exists()
+}
+
 /// The query that an argument is, rather than a file: what nobody calls a file, and has a `=`. Of an
 /// address, what stands behind the `?`.
 fn typed(input: &str, format: Option<Format>) -> Option<&str> {
     let may_be_query = format.is_none_or(|format| format == Format::Query);
-    let is_markup = input.trim_start().starts_with(['{', '[', '<']);
-    if !may_be_query || is_markup || !input.contains('=') || Path::new(input).exists() {
+    if !may_be_query || is_document(input) || !input.contains('=') || Path::new(input).exists() {
         return None;
     }
     match input.split_once('?') {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::convert;
-use crate::event::{self, Finding, Format, Kind, Template, Weight};
+use crate::event::{self, Finding, Format, Kind, Rules, Template, Weight};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -75,6 +75,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn lint(arguments: &Lint) -> anyhow::Result<ExitCode> {
+    let unknown =
+        arguments.key.as_deref().and_then(|key| event::unknown_field(arguments.kind, key));
+    if let Some(what) = unknown {
+        anyhow::bail!("--key: {what}");
+    }
     let bytes = convert::read(arguments.file.as_deref())?;
     let name = match arguments.file.as_deref() {
         Some(path) if path.as_os_str() != "-" => path.display().to_string(),
@@ -83,7 +88,8 @@ fn lint(arguments: &Lint) -> anyhow::Result<ExitCode> {
     let text = str::from_utf8(&bytes).with_context(|| format!("{name} is not text in UTF-8"))?;
     let template = Template::parse(text, arguments.kind, arguments.format)
         .with_context(|| format!("{name} is no template"))?;
-    let findings = template.lint(arguments.key.as_deref());
+    let key = arguments.key.clone();
+    let findings = template.lint(&Rules { key, ..Rules::of(arguments.kind) });
     let is_broken = findings.iter().any(|finding| finding.weight == Weight::Fault);
     let mut out = anstream::stdout().lock();
     if arguments.json {
@@ -134,7 +140,7 @@ mod tests {
     fn shown(text: &str) -> String {
         let template = Template::parse(text, Kind::Job, None).expect("a template");
         let mut out = Vec::new();
-        write(&mut out, "t.json", &template.lint(None)).expect("written");
+        write(&mut out, "t.json", &template.lint(&Rules::of(Kind::Job))).expect("written");
         String::from_utf8(out).expect("text")
     }
 

@@ -165,8 +165,8 @@ fn files(names: &[String], key: &Key, report: &mut Report) -> Vec<ListedRange> {
     let mut ranges = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let path = report.path(name);
+        report.watch(&path);
         ranges.extend(file(&path, &key.at(index), report));
-        report.watched.push(path);
     }
     ranges
 }

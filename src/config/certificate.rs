@@ -1,25 +1,26 @@
-//! PEM files: can they be read, do certificate and key match, and when does it end.
+//! Certificates and keys: can they be read, do they match, and when does it end.
 
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::key::Key;
 use super::report::Report;
 use crate::clock::Timestamp;
+use crate::net::{Pair, pem};
 
 /// Let's Encrypt renews 30 days before the end; at 14 the renewal has failed for two weeks.
 const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
 
-/// What the certificate of the gateway says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A certificate with its key, and what it says of itself.
+#[derive(Clone, Debug)]
 pub struct Certificate {
+    /// What is shown.
+    pub pair: Pair,
     /// The names it is for, as in a browser; its subject when it names none.
     pub names: Vec<String>,
     /// The last moment at which it is valid.
@@ -32,19 +33,19 @@ pub(super) fn identity(
     (secret_key, secret_path): (&Key, &Path),
     report: &mut Report,
 ) -> Option<Certificate> {
-    let chain = certificates(chain_key, chain_path, report);
-    let secret = PrivateKeyDer::from_pem_file(secret_path)
-        .map_err(|error| {
-            let what = unreadable(secret_path, &error, "private key");
-            report.problem(secret_key, what, "name a PEM file with the private key in clear text");
-        })
-        .ok();
+    let chain = pem::certificates(chain_path).map_err(|error| {
+        let mend = "name a PEM file that starts with -----BEGIN CERTIFICATE-----";
+        report.problem(chain_key, error.to_string(), mend);
+    });
+    let secret = pem::private_key(secret_path).map_err(|error| {
+        let mend = "name a PEM file with the private key in clear text";
+        report.problem(secret_key, error.to_string(), mend);
+    });
     warn_if_open(secret_key, secret_path, report);
-    let chain = chain?;
-    let certificate = describe(chain_key, chain.first()?, chain_path, report);
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    match CertifiedKey::from_der(chain, secret?, &provider) {
-        Ok(_) => certificate,
+    let chain = chain.ok()?;
+    let told = describe(chain_key, chain.first()?, chain_path, report);
+    match Pair::new(chain, secret.ok()?) {
+        Ok(pair) => told.map(|(names, not_after)| Certificate { pair, names, not_after }),
         Err(rustls::Error::InconsistentKeys(_)) => {
             let what = format!("is not the key of the certificate in {}", chain_path.display());
             report.problem(secret_key, what, "name the key and the certificate of one pair");
@@ -58,55 +59,29 @@ pub(super) fn identity(
     }
 }
 
-/// Checks a file of certificates to trust.
-pub(super) fn authorities(key: &Key, path: &Path, report: &mut Report) {
-    let Some(authorities) = certificates(key, path, report) else {
-        return;
-    };
-    let mut roots = rustls::RootCertStore::empty();
-    for authority in authorities {
+/// Reads a file of certificates to trust.
+pub(super) fn authorities(key: &Key, path: &Path, report: &mut Report) -> Option<RootCertStore> {
+    let mend = "name a PEM file of certificate authorities";
+    let read = pem::certificates(path);
+    let read = read.map_err(|error| report.problem(key, error.to_string(), mend)).ok()?;
+    let mut roots = RootCertStore::empty();
+    for authority in read {
         if let Err(error) = roots.add(authority) {
             let what = format!("{} has a certificate that cannot be used: {error}", path.display());
-            report.problem(key, what, "name a PEM file of certificate authorities");
-            return;
+            report.problem(key, what, mend);
+            return None;
         }
     }
+    Some(roots)
 }
 
-fn certificates(
-    key: &Key,
-    path: &Path,
-    report: &mut Report,
-) -> Option<Vec<CertificateDer<'static>>> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let what = match chain {
-        Ok(chain) if !chain.is_empty() => return Some(chain),
-        Ok(_) => unreadable(path, &pem::Error::NoItemsFound, "certificate"),
-        Err(error) => unreadable(path, &error, "certificate"),
-    };
-    report.problem(key, what, "name a PEM file that starts with -----BEGIN CERTIFICATE-----");
-    None
-}
-
-fn unreadable(path: &Path, error: &pem::Error, item: &str) -> String {
-    let path = path.display();
-    match error {
-        pem::Error::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-            format!("the file {path} does not exist")
-        }
-        pem::Error::Io(error) => format!("the file {path} cannot be read: {error}"),
-        pem::Error::NoItemsFound => format!("the file {path} has no {item}"),
-        // Its text may quote the file, and the file may be a key.
-        _ => format!("the file {path} is not well-formed PEM"),
-    }
-}
-
+/// The names that a certificate is for, and its last moment.
 fn describe(
     key: &Key,
     certificate: &CertificateDer<'_>,
     path: &Path,
     report: &mut Report,
-) -> Option<Certificate> {
+) -> Option<(Vec<String>, Timestamp)> {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
         let what = format!("the file {} has a certificate that is none", path.display());
         report.problem(key, what, "ask for a new one from whoever issued it");
@@ -130,7 +105,7 @@ fn describe(
         let mend = "check the clock of this machine, or wait";
         report.warn(key, "the certificate is not valid yet", mend);
     }
-    Some(Certificate { names: names(&parsed), not_after })
+    Some((names(&parsed), not_after))
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
@@ -230,10 +205,8 @@ mod tests {
         assert_eq!(found(files.not_after.plus(Duration::from_secs(1))), (1, 0));
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_key_for_everybody_is_told() {
-        use std::os::unix::fs::PermissionsExt as _;
         let files = files();
         let told = |mode: u32| {
             let path = files.folder.path().join("one.key");
@@ -251,9 +224,9 @@ mod tests {
         let files = files();
         let mut report = report_in(files.folder.path());
         let (good, bad) = (report.path("one.crt"), report.path("one.key"));
-        authorities(&Key::top("ca"), &good, &mut report);
-        assert_eq!(report.problems.len(), 0);
-        authorities(&Key::top("ca"), &bad, &mut report);
+        let read = authorities(&Key::top("ca"), &good, &mut report);
+        assert_eq!((read.map(|roots| roots.len()), report.problems.len()), (Some(1), 0));
+        assert!(authorities(&Key::top("ca"), &bad, &mut report).is_none());
         assert_eq!(report.problems.len(), 1);
     }
 }

@@ -11,6 +11,7 @@ mod extract;
 mod headers;
 mod key;
 mod limits;
+mod marks;
 mod part;
 mod problem;
 mod quantity;
@@ -28,11 +29,12 @@ mod word;
 
 pub use allowlist::{ListedRange, RangeError, RangePlace, parse_range};
 pub use certificate::Certificate;
+pub use marks::Marks;
 pub use part::{Admission, SpoolAccess, admin_address, admission, spool_access};
 pub use problem::{Problem, Problems};
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use figment::value::{Dict, Map};
@@ -78,10 +80,12 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// The certificate of `tls.mode = "files"`.
     pub certificate: Option<Certificate>,
+    /// What is wrong with that of the files, where the one in force was kept in its place.
+    pub certificate_problems: Vec<Problem>,
     /// What works and the operator should know, in the order of the file.
     pub warnings: Vec<Problem>,
     /// The configuration and the files it names: when one changes, it is time to load again.
-    pub watched: Vec<PathBuf>,
+    pub watched: Marks,
 }
 
 /// One `[[routes]]`, for both sides of the spool.
@@ -111,20 +115,20 @@ pub fn load_from(
     variables: impl IntoIterator<Item = (String, String)>,
     now: Timestamp,
 ) -> Result<Settings, Problems> {
-    let text = read(path)?;
-    parse(&text, path, variables, now)
+    finish(open(path, variables, now)?)
 }
 
 /// Reads the configuration at `path` while this process has the spool open. Like [`load`], but leaves
 /// the spool's file alone: SQLite's locks on it are the process's, and end when the process closes
-/// *any* handle of that file.
+/// *any* handle of that file. Where certificate and key cannot be used, `in_force` takes their place,
+/// and [`Settings::certificate_problems`] says why.
 ///
 /// # Errors
-/// Every mistake that can be found, in one list.
-pub fn reload(path: &Path) -> Result<Settings, Problems> {
-    let document = Document::parse(&read(path)?);
-    let mut report = Report::new(path, document, environment_variables().collect(), clock::now());
+/// Every other mistake that can be found, in one list.
+pub fn reload(path: &Path, in_force: Option<Certificate>) -> Result<Settings, Problems> {
+    let mut report = open(path, environment_variables(), clock::now())?;
     report.spool_is_open = true;
+    report.in_force = in_force;
     finish(report)
 }
 
@@ -141,17 +145,30 @@ pub fn parse(
     finish(Report::new(path, Document::parse(text), variables.into_iter().collect(), now))
 }
 
+/// Looks at the file, and reads it then.
+fn open(
+    path: &Path,
+    variables: impl IntoIterator<Item = (String, String)>,
+    now: Timestamp,
+) -> Result<Report, Problems> {
+    let mut watched = Marks::default();
+    watched.add(path);
+    let document = Document::parse(&read(path)?);
+    let mut report = Report::new(path, document, variables.into_iter().collect(), now);
+    report.watched = watched;
+    Ok(report)
+}
+
 fn finish(mut report: Report) -> Result<Settings, Problems> {
     let settings = raw(&mut report).and_then(|raw| settings(raw, &mut report));
     report.faults();
     problem::sort(&mut report.warnings);
     match settings {
         Some(mut settings) if report.problems.is_empty() => {
-            report.watched.sort_unstable();
-            report.watched.dedup();
             settings.warnings = report.warnings;
             settings.watched = report.watched;
             settings.listed = report.listed;
+            settings.certificate_problems = report.certificate_problems;
             Ok(settings)
         }
         _ => Err(Problems::new(report.problems)),
@@ -199,8 +216,9 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
         admin: admin?,
         routes,
         certificate,
+        certificate_problems: Vec::new(),
         warnings: Vec::new(),
-        watched: Vec::new(),
+        watched: Marks::default(),
     })
 }
 

@@ -4,11 +4,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::document::Document;
 use super::key::Key;
 use super::problem::{Problem, Problems};
 use super::report::Report;
-use super::{ListedRange, allowlist, environment_variables, raw, read, server, store};
+use super::{ListedRange, allowlist, environment_variables, raw, server, store};
 use crate::admin::AdminSettings;
 use crate::clock;
 use crate::ingress::AllowlistSettings;
@@ -89,8 +88,7 @@ fn admission_in(mut report: Report) -> Result<Admission, Problems> {
 }
 
 fn report(path: &Path) -> Result<Report, Problems> {
-    let document = Document::parse(&read(path)?);
-    Ok(Report::new(path, document, environment_variables().collect(), clock::now()))
+    super::open(path, environment_variables(), clock::now())
 }
 
 /// What must be so of the rest of the file.
@@ -130,6 +128,7 @@ fn section(problem: &Problem) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::Document;
     use super::*;
     use crate::clock::Timestamp;
 

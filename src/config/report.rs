@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use figment::value::Dict;
 
 use super::allowlist::ListedRange;
+use super::certificate::Certificate;
 use super::document::{Document, Place};
 use super::key::Key;
+use super::marks::Marks;
 use super::problem::Problem;
 use crate::clock::Timestamp;
 
@@ -18,12 +20,16 @@ pub(super) struct Report {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     /// Files whose change is a reason to load the configuration again.
-    pub(super) watched: Vec<PathBuf>,
+    pub(super) watched: Marks,
     /// The ranges of the allowlist, and where they stand.
     pub(super) listed: Vec<ListedRange>,
     pub(super) now: Timestamp,
     /// The spool's file is open in this process, and must not be touched.
     pub(super) spool_is_open: bool,
+    /// The certificate that is shown already, and stays where that of the files cannot be used.
+    pub(super) in_force: Option<Certificate>,
+    /// Why it stays.
+    pub(super) certificate_problems: Vec<Problem>,
     file: String,
     folder: PathBuf,
     document: Document,
@@ -41,13 +47,17 @@ impl Report {
         variables: BTreeMap<String, String>,
         now: Timestamp,
     ) -> Self {
+        let mut watched = Marks::default();
+        watched.add(path);
         Self {
             problems: Vec::new(),
             warnings: Vec::new(),
-            watched: vec![path.to_owned()],
+            watched,
             listed: Vec::new(),
             now,
             spool_is_open: false,
+            in_force: None,
+            certificate_problems: Vec::new(),
             file: path.display().to_string(),
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             document,
@@ -134,6 +144,11 @@ impl Report {
             what: fault.message,
             mend: "correct the line; the syntax is TOML, texts stand in quotes".to_owned(),
         }));
+    }
+
+    /// Has this file watched. Called before it is read, so that no change of it is missed.
+    pub(super) fn watch(&mut self, file: &Path) {
+        self.watched.add(file);
     }
 
     /// The path meant by `text`: relative ones count from the folder of the configuration file.

@@ -22,7 +22,7 @@ pub(super) fn template(
         return rules;
     }
     let path = report.path(text);
-    report.watched.push(path.clone());
+    report.watch(&path);
     let source = match read(&path) {
         Ok(source) => source,
         Err(what) => {
@@ -36,7 +36,7 @@ pub(super) fn template(
         Ok(template) => template,
         Err(error) => return unusable(&path, error, key, report),
     };
-    for Finding { weight, at, what, mend } in template.lint(rules.key.as_deref()) {
+    for Finding { weight, at, what, mend } in template.lint(&rules) {
         let what = match weight {
             Weight::Fault => what,
             Weight::Advice => format!("advice: {what}"),
@@ -111,7 +111,7 @@ mod tests {
     fn a_template_says_which_key_is_which_field() {
         let (rules, report) = load(b"{\"x\":\"{ActionId}\"}", Rules::of(Kind::Action));
         assert_eq!(report.problems, []);
-        assert!(report.watched.iter().any(|path| path.ends_with("t.json")));
+        assert!(report.watched.files().any(|path| path.ends_with("t.json")));
         let input = crate::event::Input { body: b"{\"x\":\"7\"}", ..Default::default() };
         let rules = rules.expect("no problem");
         let event = convert(&input, &rules).expect("an event");
@@ -129,6 +129,18 @@ mod tests {
         let advice = report.warnings.last().expect("a finding");
         assert!(advice.what.starts_with("advice: "), "{}", advice.what);
         assert_eq!(advice.line, None);
+    }
+
+    #[test]
+    fn a_template_is_tried_with_the_names_of_the_route() {
+        let text = b"a={ActionId}&p={Payout}&agreed=5";
+        let refused = |rules| {
+            let (_, report) = load(text, rules);
+            report.warnings.iter().any(|warning| warning.what.contains("refused: two different"))
+        };
+        assert!(!refused(Rules::of(Kind::Action)));
+        let fields = [("agreed".to_owned(), "payout".to_owned())].into();
+        assert!(refused(Rules { fields, ..Rules::of(Kind::Action) }));
     }
 
     #[test]

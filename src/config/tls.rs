@@ -1,6 +1,8 @@
 //! `[tls]`.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
@@ -32,7 +34,7 @@ pub(super) fn tls(
     let key = Key::top("tls").child("mode");
     let modes = [("files", Mode::Files), ("self-signed", Mode::SelfSigned), ("off", Mode::Off)];
     let (mode, certificate) = match word(report, &key, &raw.mode, &modes) {
-        Some(Mode::Files) => files(raw, report),
+        Some(Mode::Files) => files(raw, report).unzip(),
         Some(Mode::SelfSigned) => (self_signed(raw, listen, &key, report), None),
         Some(Mode::Off) => {
             let mend = "leave it so only when something in front of postgate ends TLS";
@@ -55,28 +57,42 @@ fn settings(mode: Option<TlsMode>, limits: &Limits) -> Option<TlsSettings> {
     Some(TlsSettings { mode: mode?, handshake_time, handshakes })
 }
 
-fn files(raw: &RawTls, report: &mut Report) -> (Option<TlsMode>, Option<Certificate>) {
+fn files(raw: &RawTls, report: &mut Report) -> Option<(TlsMode, Certificate)> {
     let key = |name: &str| Key::top("tls").child(name);
     let certificate = path(&raw.certificate, &key("certificate"), report);
     let private_key = path(&raw.private_key, &key("private_key"), report);
     let client_ca = (!raw.client_ca.is_empty()).then(|| report.path(&raw.client_ca));
     let names = names(&raw.client_names, &key("client_names"), report);
 
-    let identity = certificate.clone().zip(private_key.clone());
-    let identity = identity.map(|(chain, secret)| {
-        certificate::identity((&key("certificate"), &chain), (&key("private_key"), &secret), report)
+    let clients = client_ca.and_then(|path| {
+        report.watch(&path);
+        let authorities = certificate::authorities(&key("client_ca"), &path, report)?;
+        Some(ClientSettings { authorities: Arc::new(authorities), names })
     });
-    if let Some(path) = &client_ca {
-        certificate::authorities(&key("client_ca"), path, report);
+    let (chain, secret) = (certificate?, private_key?);
+    let (chain, secret) = ((&key("certificate"), &*chain), (&key("private_key"), &*secret));
+    let certificate = identity(chain, secret, report)?;
+    let pair = certificate.pair.clone();
+    Some((TlsMode::Files { pair, clients }, certificate))
+}
+
+/// The certificate of these files; or the one that is in force already, where the files cannot be
+/// used: a renewal that went wrong is no reason to leave a changed allowlist alone.
+fn identity(
+    (chain_key, chain): (&Key, &Path),
+    (secret_key, secret): (&Key, &Path),
+    report: &mut Report,
+) -> Option<Certificate> {
+    report.watch(chain);
+    report.watch(secret);
+    let known = report.problems.len();
+    let found = certificate::identity((chain_key, chain), (secret_key, secret), report);
+    if report.problems.len() == known {
+        return found;
     }
-    let watched = [&certificate, &private_key, &client_ca].into_iter().flatten();
-    report.watched.extend(watched.cloned());
-    let mode = certificate.zip(private_key).map(|(certificate, private_key)| TlsMode::Files {
-        certificate,
-        private_key,
-        clients: client_ca.map(|authorities| ClientSettings { authorities, names }),
-    });
-    (mode, identity.flatten())
+    let in_force = report.in_force.take()?;
+    report.certificate_problems = report.problems.split_off(known);
+    Some(in_force)
 }
 
 /// Names alone would let everybody in.
@@ -129,7 +145,7 @@ fn self_signed(
     Some(TlsMode::SelfSigned)
 }
 
-fn path(text: &str, key: &Key, report: &mut Report) -> Option<std::path::PathBuf> {
+fn path(text: &str, key: &Key, report: &mut Report) -> Option<PathBuf> {
     if text.is_empty() {
         report.problem(key, "is empty", "name the PEM file, or choose another tls.mode");
         return None;

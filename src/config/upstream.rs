@@ -213,9 +213,9 @@ impl Draft {
 }
 
 fn optional_path(text: &str, report: &mut Report) -> Option<PathBuf> {
-    let path = (!text.is_empty()).then(|| report.path(text));
-    report.watched.extend(path.clone());
-    path
+    let path = (!text.is_empty()).then(|| report.path(text))?;
+    report.watch(&path);
+    Some(path)
 }
 
 fn method(text: &str, key: &Key, report: &mut Report) -> Option<Method> {

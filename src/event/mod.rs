@@ -28,6 +28,7 @@ mod reference;
 mod remarks;
 mod rows;
 mod section;
+mod source;
 mod spelling;
 mod template;
 mod warnings;
@@ -45,9 +46,10 @@ pub use spelling::unknown_field;
 pub use template::{ComposeError, Finding, Macro, Template, TemplateError, Weight, compose};
 
 use canonical::Record;
-use node::{Budget, Member};
+use node::Budget;
 use remarks::Remarks;
 use section::Section;
+use source::Source;
 use template::Settled;
 
 /// A request as far as conversion looks at it.
@@ -237,13 +239,14 @@ fn settled<'a>(
     format: Format,
     budget: &mut Budget,
 ) -> Result<Settled<'a>, Malformed> {
-    let parsed = parse(input, rules, format, budget);
-    match rules.template.as_deref().filter(|template| template.makes(format)) {
+    let source = Source::of(input, format)?;
+    let parsed = source.parse(secret(rules), budget);
+    match rules.template.as_deref() {
         None => parsed.map(Settled::as_parsed),
+        Some(template) if !template.makes(format) => parsed.map(Settled::as_foreign),
         Some(template) => {
             let was_parsed = parsed.is_ok();
-            let main = if format == Format::Query { query(input) } else { input.body };
-            let settled = template.settle(parsed, main, rules)?;
+            let settled = template.settle(parsed, &source, rules)?;
             if !was_parsed {
                 // What was counted before the fault is not in the event.
                 *budget = Budget::new(rules.limits);
@@ -251,20 +254,6 @@ fn settled<'a>(
             }
             Ok(settled)
         }
-    }
-}
-
-fn parse<'a>(
-    input: &Input<'a>,
-    rules: &Rules,
-    format: Format,
-    budget: &mut Budget,
-) -> Result<Vec<Member<'a>>, Malformed> {
-    match format {
-        Format::Json => json::parse(detect::text(input.body)?, budget),
-        Format::Xml => xml::parse(input, budget),
-        Format::Form => form::parse(input.body, secret(rules), budget),
-        Format::Query => form::parse(query(input), secret(rules), budget),
     }
 }
 

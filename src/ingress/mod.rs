@@ -14,6 +14,7 @@ mod forwarded;
 pub mod fuzzing;
 mod head;
 mod kept;
+mod promise;
 mod reply;
 mod route;
 mod secret;
@@ -49,6 +50,7 @@ use self::bodies::Bodies;
 use self::body::BodyError;
 use self::head::HeadRules;
 use self::kept::Arrived;
+use self::promise::Promise;
 use self::reply::{Refusal, Reply, refuse};
 use self::route::{Asked, Route, Routes};
 use crate::clock;
@@ -216,17 +218,17 @@ impl Front {
             None => self.store(route, arrived, event, began).await,
             Some(forward) => self.forward(route, forward, &arrived, event, began).await,
         };
-        promised.map(|id| route.replies.success(id)).map_err(refused)
+        promised.map(|promise| route.replies.success(promise)).map_err(refused)
     }
 
-    /// Makes an event durable; the id that the sender is promised.
+    /// Makes an event durable.
     async fn store(
         &self,
         route: &Route,
         arrived: Arrived<'_>,
         event: Converted,
         began: Instant,
-    ) -> Result<EventId, Refusal> {
+    ) -> Result<Promise, Refusal> {
         let accepted = Accepted {
             id: arrived.id,
             route: RouteName::clone(&route.name),
@@ -235,16 +237,14 @@ impl Front {
             body: event.body,
             received: Some(arrived.into_received(Some(event.format), route.secret.as_ref())),
         };
-        match self.spool.append(accepted).await.map_err(Refusal::Spool)? {
+        let receipt = self.spool.append(accepted).await.map_err(Refusal::Spool)?;
+        match receipt {
             Receipt::Stored(id) => {
                 route.metrics.accepted(&id, place(event.format), began.elapsed());
-                Ok(id)
             }
-            Receipt::Repeat(first) => {
-                route.metrics.repeated(&first, began.elapsed());
-                Ok(first)
-            }
+            Receipt::Repeat(first) => route.metrics.repeated(&first, began.elapsed()),
         }
+        Ok(Promise::of_receipt(receipt))
     }
 
     /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream
@@ -256,19 +256,14 @@ impl Front {
         arrived: &Arrived<'_>,
         event: Converted,
         began: Instant,
-    ) -> Result<EventId, Refusal> {
+    ) -> Result<Promise, Refusal> {
         let (id, at) = (arrived.id, arrived.at);
         let forwarding = forward.start(ForwardedEvent { id, accepted: at, body: event.body });
         // It ends without an outcome only by a panic of ours: the sender has to try again.
         let outcome = self.forwards.spawn(forwarding).await.unwrap_or(Forwarded::Unavailable);
-        match outcome {
-            Forwarded::Delivered => {
-                route.metrics.forwarded(&id, began.elapsed());
-                Ok(id)
-            }
-            Forwarded::Refused => Err(Refusal::UpstreamRefused),
-            Forwarded::Unavailable => Err(Refusal::UpstreamUnavailable),
-        }
+        let promise = Promise::of_upstream(outcome, id)?;
+        route.metrics.forwarded(&id, began.elapsed());
+        Ok(promise)
     }
 
     /// Keeps what was not understood, raw.
@@ -289,7 +284,7 @@ impl Front {
         route.metrics.quarantined(&id, &malformed);
         match route.on_malformed {
             OnMalformed::Quarantine => Err(Refusal::Malformed(malformed)),
-            OnMalformed::Accept => Ok(route.replies.success(id)),
+            OnMalformed::Accept => Ok(route.replies.success(Promise::of_quarantine(id))),
         }
     }
 }

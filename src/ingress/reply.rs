@@ -10,10 +10,11 @@ use http_body_util::Full;
 
 use super::admit::HeadRefusal;
 use super::body::BodyError;
+use super::promise::Promise;
 use super::route::Asked;
 use super::settings::ReplySettings;
 use crate::event::Malformed;
-use crate::spool::{AppendError, EventId};
+use crate::spool::AppendError;
 
 /// What is sent back.
 pub(super) type Reply = Response<Full<Bytes>>;
@@ -163,11 +164,11 @@ impl Replies {
         }
     }
 
-    /// The promise: whoever calls this has a receipt, or the upstream's own success.
-    pub(super) fn success(&self, id: EventId) -> Reply {
+    /// Success, which whoever has a promise may answer.
+    pub(super) fn success(&self, promise: Promise) -> Reply {
         let body = match &*self.success_parts {
             [only] => String::from(&**only),
-            parts => parts.join(&*id.to_string()),
+            parts => parts.join(&*promise.id().to_string()),
         };
         self.with(Full::from(body))
     }
@@ -256,6 +257,7 @@ mod tests {
     use super::super::forwarded::Unreadable;
     use super::*;
     use crate::clock::Timestamp;
+    use crate::spool::{EventId, Receipt};
 
     fn replies(success_body: &str, error_body: &str) -> Replies {
         Replies::new(&ReplySettings {
@@ -274,6 +276,10 @@ mod tests {
             std::task::Poll::Ready(None) => String::new(),
             other => panic!("a reply is one frame: {other:?}"),
         }
+    }
+
+    fn promise(id: EventId) -> Promise {
+        Promise::of_receipt(Receipt::Stored(id))
     }
 
     fn malformed() -> Malformed {
@@ -339,7 +345,7 @@ mod tests {
             ("OK", "OK".to_owned()),
             ("", String::new()),
         ] {
-            let reply = replies(template, "").success(id);
+            let reply = replies(template, "").success(promise(id));
             assert_eq!(reply.status(), StatusCode::ACCEPTED);
             assert_eq!(text(reply), expected, "{template}");
         }
@@ -355,7 +361,7 @@ mod tests {
             ("OK", Some("text/plain; charset=utf-8")),
             ("", None),
         ] {
-            let reply = replies(body, "").success(id);
+            let reply = replies(body, "").success(promise(id));
             let found = reply.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap());
             assert_eq!(found, expected, "{body}");
         }

@@ -1,10 +1,13 @@
 //! What the configuration says about sockets and TLS.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
+
+use super::Pair;
 
 /// `[listen]`, and the limits on connections.
 #[derive(Clone, Debug)]
@@ -32,14 +35,12 @@ pub struct TlsSettings {
 }
 
 /// Where the certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum TlsMode {
     /// PEM files.
     Files {
-        /// The certificate, and those that lead to its authority.
-        certificate: PathBuf,
-        /// Its key: PKCS#8, PKCS#1 or SEC1.
-        private_key: PathBuf,
+        /// What was in them.
+        pair: Pair,
         /// Which clients are good; `None`: they show no certificate.
         clients: Option<ClientSettings>,
     },
@@ -50,10 +51,10 @@ pub enum TlsMode {
 }
 
 /// `tls.client_ca` and `tls.client_names`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// PEM of the authorities of client certificates.
-    pub authorities: PathBuf,
+    /// The authorities of client certificates: at least one.
+    pub authorities: Arc<RootCertStore>,
     /// A certificate must carry one of these names; empty: any name is good.
     pub names: Vec<ServerName<'static>>,
 }

@@ -85,6 +85,19 @@ pub fn start_log(settings: &LogSettings) -> Result<Log, LogError> {
     Ok(Log(lines))
 }
 
+/// An error and its causes in one line.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    line
+}
+
 /// Registers what the log counts.
 pub(super) fn register(registry: &mut Registry) {
     registry.register("log_lines_lost", "Log lines that stderr was too slow for", LOST.clone());

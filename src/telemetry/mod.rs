@@ -15,7 +15,7 @@ mod spooling;
 
 pub use delivery::{Attempted, Away, DeliveryMetrics, InFlight, RouteDelivery};
 pub use front::{BrokenConnection, ConnectionRefusal, FrontMetrics, OpenConnection, RouteMetrics};
-pub use log::{Log, LogError, LogFormat, LogSettings, start_log};
+pub use log::{Log, LogError, LogFormat, LogSettings, causes, start_log};
 pub use operator::{AdminMetrics, AdminRefusal};
 pub use reload::ReloadMetrics;
 pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal, Tell};

@@ -44,7 +44,7 @@ impl ReloadMetrics {
         let failed = metrics.failed.clone();
         registry.register(
             "reload_failed",
-            "1: the configuration on disk is not in force, because it has problems",
+            "1: the configuration on disk, or its certificate, is not in force, because it has problems",
             failed,
         );
         let reloads = metrics.reloads.clone();
@@ -58,12 +58,16 @@ impl ReloadMetrics {
         metrics
     }
 
-    /// The configuration on disk is in force. `cause` is what made us read it: the files that
-    /// changed, or a signal.
-    pub fn done(&self, cause: &str) {
-        self.failed.set(0);
-        self.reloads.get_or_create(&Outcome { outcome: "done" }).inc();
+    /// The configuration on disk is in force, but for certificate and key where those have
+    /// `problems`. `cause` is what made us read it: the files that changed, or a signal.
+    pub fn done<P: Display>(&self, cause: &str, problems: &[P]) {
+        let outcome = if problems.is_empty() { "done" } else { "failed" };
+        self.failed.set(i64::from(!problems.is_empty()));
+        self.reloads.get_or_create(&Outcome { outcome }).inc();
         tracing::info!(cause, "configuration reloaded");
+        for problem in problems {
+            tracing::error!(cause, %problem, "certificate and key not reloaded; the last good pair stays in force");
+        }
     }
 
     /// The configuration on disk cannot be used; what was in force stays so.
@@ -148,7 +152,10 @@ mod tests {
         metrics.refused("SIGHUP", ["one", "two"]);
         assert!(has("postgate_reload_failed 1"));
         assert!(has("postgate_reloads_total{outcome=\"failed\"} 1"));
-        metrics.done("SIGHUP");
+        metrics.done("SIGHUP", &["the certificate has expired"]);
+        assert!(has("postgate_reload_failed 1"));
+        assert!(has("postgate_reloads_total{outcome=\"failed\"} 2"));
+        metrics.done("SIGHUP", &[""; 0]);
         assert!(has("postgate_reload_failed 0"));
         assert!(has("postgate_reloads_total{outcome=\"done\"} 1"));
         metrics.certificate_days(-1, None);

@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::causes;
+
 /// The spool's metrics, under `postgate_spool_`.
 #[derive(Debug)]
 pub struct SpoolMetrics {
@@ -330,16 +332,4 @@ impl SpoolMetrics {
         self.read_failures.inc();
         tracing::error!(seq, "an event has no body in the spool: it was made a dead letter");
     }
-}
-
-/// An error and its causes in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    line
 }

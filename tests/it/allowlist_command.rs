@@ -42,6 +42,8 @@ fn check_says_yes_or_no_and_why() {
     assert_eq!(check(&["192.0.2.7"]).status.code(), Some(0));
     assert_eq!(check(&["192.0.2.7", "--route", "actions"]).status.code(), Some(78));
 
+    assert_eq!(check(&["10.0.0.1", "--proxied", "LOCAL"]).status.code(), Some(1));
+    assert_eq!(check(&["10.0.0.1", "--proxied", "nobody"]).status.code(), Some(2));
     assert_eq!(check(&["impact.com"]).status.code(), Some(2));
     folder.write("[allowlist]\nrange = []\n");
     assert_eq!(check(&["192.0.2.7"]).status.code(), Some(78));
@@ -72,6 +74,12 @@ fn import_prints_a_list_that_the_configuration_takes() {
     assert_eq!(text(&private.stdout), "192.0.2.0/24\n");
     assert!(text(&private.stderr).contains("refused: line 2: 10.0.0.0/8: private"));
     assert_eq!(import(&["--force"], "10.0.0.0/8").status.code(), Some(0));
+
+    let (halves, whole) = ("35.16.0.0/16 35.17.0.0/16", "35.16.0.0/15");
+    let wide = import(&[], halves);
+    assert_eq!((wide.status.code(), wide.stdout.len()), (Some(1), 0));
+    assert!(text(&wide.stderr).contains(&format!("make {whole}: wider than /16")));
+    assert_eq!(text(&import(&["--force"], halves).stdout), format!("{whole}\n"));
 
     let nothing = import(&[], "nothing here");
     assert_eq!((nothing.status.code(), nothing.stdout.len()), (Some(1), 0));

@@ -56,6 +56,27 @@ fn a_postback_is_set_up_with_a_template() {
     assert_eq!((&first["weight"], &first["column"]), (&"fault".into(), &7.into()));
 }
 
+/// What is asked for in a way that cannot be meant is answered with the way that can.
+#[test]
+fn a_wrong_argument_is_answered_with_the_right_one() {
+    for (arguments, answer) in [
+        (&["template", "lint", "--key", "oid"][..], "did you mean `order_id`?"),
+        (&["template", "lint", "--key", "OrderId"], "did you mean `order_id`?"),
+        (&["template", "lint", "--key", "foo"], "`foo` is no canonical field of kind `action`"),
+        (&["template", "lint", "--kind", "custom", "--key", "items"], "`items` itself"),
+        (&["template", "new", "action", "--format", "json", "--only", "ItemSku1"], "--items"),
+        (&["convert", r#"{"action_id":"7"}"#], "from a file or from stdin"),
+        (&["convert", "<r><a>7</a></r>"], "from a file or from stdin"),
+    ] {
+        let output = output(arguments, b"{\"a\":\"{Oid}\"}");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let told = text(&output.stderr);
+        assert!(told.contains(answer), "{answer} in {told}");
+    }
+    let by_order = output(&["template", "lint", "--key", "order_id"], b"{\"a\":\"{Oid}\"}");
+    assert!(by_order.status.success(), "{}", text(&by_order.stdout));
+}
+
 #[test]
 fn convert_reads_stdin_or_a_file_and_explains_what_it_cannot_read() {
     let good = output(&["convert"], b"<a><Payout>0.10</Payout></a>");

@@ -6,7 +6,7 @@ mod schema;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use postgate::event::{Format, Input, Kind, Limits, Rules, convert};
 
@@ -113,4 +113,33 @@ fn every_golden_output_converts_to_itself() {
             case.path.display()
         );
     }
+}
+
+/// What fuzzing has found once: the seeds that are bodies or queries as they come.
+#[test]
+fn every_seed_of_a_format_converts_to_itself() {
+    for format in Format::ALL {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(format.as_str());
+        for seed in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let bytes = fs::read(&seed).unwrap();
+            let input = match format {
+                Format::Query => Input { query: Some(&bytes), ..Input::default() },
+                _ => Input { body: &bytes, ..Input::default() },
+            };
+            for kind in Kind::ALL {
+                let rules = Rules { format: Some(format), ..Rules::of(kind) };
+                let Ok(event) = convert(&input, &rules) else { continue };
+                let body = event.to_canonical();
+                let again = Input { body: &body, ..Input::default() };
+                let limits = Limits { fields: usize::MAX, ..Limits::USUAL };
+                let again = convert(&again, &Rules { limits, ..Rules::of(kind) }).unwrap();
+                let shown = seed.display();
+                assert_eq!(text(&again.to_canonical()), text(&body), "{shown} as {kind}");
+            }
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap()
 }

@@ -3,6 +3,7 @@
 use std::io::BufRead as _;
 use std::net::SocketAddr;
 
+use postgate::clock;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpSocket;
@@ -14,6 +15,7 @@ use crate::support::upstream::Upstream;
 use crate::support::within;
 
 const STRANGERS: u64 = 200;
+const LOST: u64 = 50;
 
 fn folder(upstream: &Upstream, level: &str) -> Folder {
     let folder = Folder::with_route(upstream.address);
@@ -89,22 +91,36 @@ async fn knock(gateway: SocketAddr) {
 async fn strangers_are_all_counted_and_told_a_few_at_a_time() {
     let upstream = Upstream::away().await;
     let folder = folder(&upstream, "info");
+    let began = clock::instant();
     let gateway = Process::run(&folder.config());
     for _ in 0..STRANGERS {
         knock(gateway.address).await;
     }
     let refused = r#"postgate_connections_refused_total{reason="address"}"#;
     metric(gateway.admin, &format!("{refused} {STRANGERS}\n")).await;
+    // And whoever may come in, and asks for what is not there.
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    for _ in 0..LOST {
+        assert_eq!(client.send(get("/nowhere")).await.status(), 404);
+    }
+    let lost = r#"postgate_requests_refused_total{route="",reason="path"}"#;
+    metric(gateway.admin, &format!("{lost} {LOST}\n")).await;
     gateway.signal("TERM");
     let said = gateway.said();
     let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // Those that had only begun count as well.
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
     let about =
         |what: &str| lines.iter().filter(|line| line["message"] == what).collect::<Vec<_>>();
-    let one_by_one = about("connection refused");
-    let more = about("connections refused, not told one by one");
-    let told = more.iter().map(|line| line["more"].as_u64().unwrap()).sum::<u64>();
-    assert_eq!(u64::try_from(one_by_one.len()).unwrap() + told, STRANGERS, "{said}");
-    assert_eq!(one_by_one[0]["client"], "127.0.0.2");
-    // However long it took: ten a second, and here it took a few at most.
-    assert!(one_by_one.len() <= 10 * (more.len() + 1), "{said}");
+    for (one, many, reason, number) in [
+        ("connection refused", "connections refused, not told one by one", "address", STRANGERS),
+        ("request refused", "requests refused, not told one by one", "path", LOST),
+    ] {
+        let (one_by_one, more) = (about(one), about(many));
+        let told = more.iter().map(|line| line["more"].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(u64::try_from(one_by_one.len()).unwrap() + told, number, "{said}");
+        assert!(one_by_one.iter().chain(&more).all(|line| line["reason"] == reason), "{said}");
+        assert!(one_by_one.len() <= 10 * seconds, "{said}");
+    }
+    assert_eq!(about("connection refused")[0]["client"], "127.0.0.2");
 }

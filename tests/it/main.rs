@@ -19,6 +19,7 @@ mod corpora;
 mod crash;
 #[cfg(test)]
 mod delivery;
+mod deploy;
 #[cfg(test)]
 mod disk_faults;
 #[cfg(test)]

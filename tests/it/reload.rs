@@ -73,27 +73,121 @@ async fn a_signal_brings_the_new_certificate_and_a_broken_pair_keeps_it() {
     assert!(gateway.wait().success());
 }
 
-#[tokio::test]
-async fn an_expired_certificate_does_not_take_the_place_of_a_good_one() {
-    let upstream = Upstream::away().await;
-    let gateway = watching(Folder::with_route(upstream.address)).await;
-    // Of the same key, so that one file changes and nothing but the date is wrong.
-    let key = std::fs::read_to_string(gateway.folder.path("tls.key")).unwrap();
-    let key = rcgen::KeyPair::from_pem(&key).unwrap();
+/// Writes a certificate of this key that ended long ago.
+fn expired(key: &str) -> String {
+    let key = rcgen::KeyPair::from_pem(key).unwrap();
     let mut expired = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     expired.not_before = rcgen::date_time_ymd(2019, 1, 1);
     expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
-    let expired = expired.self_signed(&key).unwrap();
-    std::fs::write(gateway.folder.path("new.crt"), expired.pem()).unwrap();
-    std::fs::rename(gateway.folder.path("new.crt"), gateway.folder.path("tls.crt")).unwrap();
-    metric(gateway.admin(), "postgate_reload_failed 1").await;
-    assert_eq!(gateway.client().await.post_json(BODY).await.status(), 200);
+    expired.self_signed(&key).unwrap().pem()
+}
 
-    // While it is refused the gateway goes on trying, so that the good pair needs no signal.
+#[tokio::test]
+async fn an_expired_certificate_does_not_take_the_place_of_a_good_one_and_the_rest_is_taken() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let gateway = Process::run(&folder.config());
+    let (address, certificate) = (gateway.address, &folder.certificate);
+    // Of the same key, so that one file changes and nothing but the date is wrong.
+    let key = std::fs::read_to_string(folder.path("tls.key")).unwrap();
+    std::fs::write(folder.path("new.crt"), expired(&key)).unwrap();
+    std::fs::rename(folder.path("new.crt"), folder.path("tls.crt")).unwrap();
+    gateway.signal("HUP");
+    let kept = gateway.logged("certificate and key not reloaded");
+    assert_eq!(kept["level"], "ERROR");
+    assert!(kept["problem"].as_str().unwrap().contains("the certificate has expired"), "{kept}");
+    metric(gateway.admin, "postgate_reload_failed 1").await;
+    let mut open = Client::connect(address, certificate).await;
+    assert_eq!(open.post_json(BODY).await.status(), 200);
+
+    // Whoever is taken off the list is out, whatever is wrong with the certificate.
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&text.replace("127.0.0.1/32", "192.0.2.0/24"));
+    gateway.signal("HUP");
+    until(address, certificate, false).await;
+    assert_eq!(open.post_json(BODY).await.status(), 403);
+    metric(gateway.admin, "postgate_reload_failed 1").await;
+    let days = "postgate_certificate_days{key=\"tls.certificate\"} ";
+    let told = ask(gateway.admin, "/metrics").await.1;
+    assert!(!told.contains(&format!("{days}-")), "of the one that is shown: {told}");
+
+    std::fs::remove_file(folder.path("tls.key")).unwrap();
+    folder.write(&text);
+    gateway.signal("HUP");
+    until(address, certificate, true).await;
+
+    let good = certs::write(folder.path("tls.crt").parent().unwrap());
+    gateway.signal("HUP");
+    until(address, &good, true).await;
+    metric(gateway.admin, "postgate_reload_failed 0").await;
+}
+
+/// Files may change at any time, so that a good pair needs no signal.
+#[tokio::test]
+async fn a_good_pair_is_found_after_a_bad_one() {
+    let upstream = Upstream::away().await;
+    let gateway = watching(Folder::with_route(upstream.address)).await;
+    std::fs::write(gateway.folder.path("tls.crt"), "").unwrap();
+    metric(gateway.admin(), "postgate_reload_failed 1").await;
     let good = certs::write(gateway.folder.path("tls.crt").parent().unwrap());
     until(gateway.gateway.address(), &good, true).await;
     metric(gateway.admin(), "postgate_reload_failed 0").await;
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_days_are_those_of_the_certificate_that_is_shown() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let files = std::fs::read_to_string(folder.config()).unwrap();
+    let made = format!("{files}[tls]\nmode = \"self-signed\"\n");
+    let days = "postgate_certificate_days{";
+
+    // One that is made at the start is no file's, and needs a restart to go.
+    folder.write(&made);
+    let gateway = watching(folder).await;
+    gateway.folder.write(&files);
+    metric(gateway.admin(), "postgate_reloads_total{outcome=\"done\"} 1").await;
+    gateway.gateway.reload();
+    metric(gateway.admin(), "postgate_reloads_total{outcome=\"done\"} 2").await;
+    assert!(!ask(gateway.admin(), "/metrics").await.1.contains(days));
+    let folder = gateway.stop().await;
+
+    // And the other way round: the one of the files is shown, and ends as it does.
+    let gateway = watching(folder).await;
+    gateway.folder.write(&made);
+    metric(gateway.admin(), "postgate_reloads_total{outcome=\"done\"} 1").await;
+    metric(gateway.admin(), days).await;
+    std::fs::write(gateway.folder.path("tls.crt"), "").unwrap();
+    gateway.folder.write(&files);
+    metric(gateway.admin(), "postgate_reload_failed 1").await;
+    assert_eq!(gateway.client().await.post_json(BODY).await.status(), 200);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_differs_in_the_list_is_logged() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let gateway = Process::run(&folder.config());
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    let ranges = "[\"192.0.2.0/24\", \"198.51.100.7\"]\ntrusted_proxies = [\"10.0.0.1\"]";
+    folder.write(
+        &text
+            .replace("[\"127.0.0.1/32\"]", ranges)
+            .replace("kind =", "allowlist = { ranges = [\"192.0.2.9\"] }\nkind ="),
+    );
+    gateway.signal("HUP");
+    for (list, added, removed) in [
+        ("ranges", "192.0.2.0/24, 198.51.100.7/32", "127.0.0.1/32"),
+        ("route actions", "192.0.2.9/32", ""),
+        ("trusted_proxies", "10.0.0.1/32", ""),
+    ] {
+        let line = gateway.logged("allowlist changed");
+        let said = ["list", "added_ranges", "removed_ranges"].map(|name| line[name].as_str());
+        assert_eq!(said, [Some(list), Some(added), Some(removed)], "{line}");
+        assert_eq!(line["removed"], u8::from(!removed.is_empty()), "{line}");
+    }
 }
 
 /// The files of a Kubernetes secret: a link to a link to a folder, of which only the middle one is

@@ -24,15 +24,26 @@ pub(super) struct Arguments {
     /// Its Forwarded header (RFC 7239), which counts in the same way.
     #[arg(long, value_name = "LIST")]
     forwarded: Option<String>,
-    /// The client that a PROXY header of that address names.
-    #[arg(long, value_name = "IP")]
-    proxied: Option<IpAddr>,
+    /// The client that a PROXY header of that address names; LOCAL or UNKNOWN for a balancer's own
+    /// check.
+    #[arg(long, value_name = "IP", value_parser = announced)]
+    proxied: Option<Announced>,
     /// The route that the request is for: it may have a list of its own.
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
+}
+
+fn announced(text: &str) -> Result<Announced, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "LOCAL" | "UNKNOWN" => Ok(Announced::Itself),
+        _ => match text.parse::<IpAddr>() {
+            Ok(client) => Ok(Announced::Client(client.to_canonical())),
+            Err(_) => Err("is neither an address, nor LOCAL, nor UNKNOWN".to_owned()),
+        },
+    }
 }
 
 /// Exits 0 for yes and 1 for no.
@@ -80,8 +91,8 @@ fn answer(
         return Ok(Answer { address: peer, client, by, allowed: false, range, place, reason });
     }
     let headers = headers(arguments)?;
-    let announced = arguments.proxied.map(|client| Announced::Client(client.to_canonical()));
-    let ruling = Gate::new(&admission.allowlist).rule(&Origin { peer, announced }, &headers);
+    let origin = Origin { peer, announced: arguments.proxied };
+    let ruling = Gate::new(&admission.allowlist).rule(&origin, &headers);
     let client = ruling.client.map(|client| client.address);
     let listed = client.ok().and_then(|client| narrowest(&admission.listed, client));
     let (range, place) = listed
@@ -96,10 +107,13 @@ fn answer(
         }
         (Ok(client), ..) => format!("{client} is in no range"),
     };
-    let speaker = arguments.proxied.unwrap_or(peer);
+    let speaker = origin.address();
     let why = match (ruling.by_head, headers.is_empty()) {
         (true, false) => format!("; the header counts, because {speaker} is a trusted proxy"),
         (true, true) => "; it is a trusted proxy, without a header about others".to_owned(),
+        (false, false) if origin.announced == Some(Announced::Itself) => {
+            "; the header is ignored, because the proxy speaks for itself".to_owned()
+        }
         (false, false) => format!("; the header is ignored, because {speaker} is no trusted proxy"),
         (false, true) => String::new(),
     };
@@ -191,7 +205,7 @@ mod tests {
         let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
         let forwarded_for = forwarded_for.map(str::to_owned);
         let (address, proxied) = match address.split_once(" for ") {
-            Some((address, client)) => (address, Some(client.parse().unwrap())),
+            Some((address, client)) => (address, Some(announced(client).unwrap())),
             None => (address, None),
         };
         let address = address.parse().unwrap();
@@ -208,6 +222,10 @@ mod tests {
             (on, "10.0.0.1 for 192.0.2.7", None, true, "192.0.2.7 is in 192.0.2.0/24"),
             (on, "10.0.0.1 for 203.0.113.9", Some("192.0.2.7"), false, "ignored"),
             (on, "10.0.0.1 for 10.0.0.2", Some("192.0.2.7"), true, "10.0.0.2 is a trusted proxy"),
+            (on, "10.0.0.1 for LOCAL", None, false, "10.0.0.1 is in no range"),
+            (on, "10.0.0.1 for unknown", Some("192.0.2.7"), false, "speaks for itself"),
+            (on, "192.0.2.7 for LOCAL", None, false, "is no trusted proxy"),
+            ("", "10.0.0.1 for LOCAL", None, false, "is off"),
             (on, "10.0.0.1", None, false, "must begin with a PROXY header"),
             (on, "192.0.2.7", None, true, "is in"),
             (on, "192.0.2.7 for 192.0.2.8", None, false, "is no trusted proxy"),
@@ -217,6 +235,15 @@ mod tests {
             assert_eq!(answer.allowed, allowed, "{address} {header:?}");
             assert!(answer.reason.contains(part), "{}", answer.reason);
         }
+    }
+
+    #[test]
+    fn a_balancer_that_is_in_the_list_may_ask_for_itself() {
+        let more = "allow_any = true\n[listen]\nproxy_protocol = true";
+        let answer = ask("10.0.0.1 for LOCAL", None, more);
+        assert!(answer.allowed, "{}", answer.reason);
+        assert_eq!(answer.by.as_deref(), Some("PROXY header"));
+        assert!(announced("local host").is_err());
     }
 
     #[test]

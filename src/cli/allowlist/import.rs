@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use ipnet::IpNet;
 
-use super::paste::{self, Pasted};
+use super::paste;
 use crate::config;
 
 /// A page of the web with its pictures left out is far smaller.
@@ -27,14 +27,15 @@ pub(super) struct Arguments {
 /// from the configuration's. Exits 1 when anything was refused or nothing was found.
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = read(arguments.file.as_deref())?;
-    let Pasted { ranges, refused } = paste::read(&text, arguments.force);
-    let ranges = IpNet::aggregate(&ranges);
+    let pasted = paste::read(&text, arguments.force);
+    let refused = &pasted.refused;
+    for refusal in refused {
+        anstream::eprintln!("refused: line {}: {}: {}", refusal.line, refusal.text, refusal.why);
+    }
+    let ranges = pasted.merged(arguments.force).map_err(anyhow::Error::msg)?;
     let mut out = anstream::stdout().lock();
     for range in &ranges {
         writeln!(out, "{range}")?;
-    }
-    for refusal in &refused {
-        anstream::eprintln!("refused: line {}: {}: {}", refusal.line, refusal.text, refusal.why);
     }
     match config::admission(config) {
         Ok(admission) => anstream::eprint!("{}", difference(&admission.allowlist.ranges, &ranges)),

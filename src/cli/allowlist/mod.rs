@@ -4,6 +4,7 @@ mod check;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod import;
+mod page;
 mod paste;
 
 use std::path::Path;

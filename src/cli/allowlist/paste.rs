@@ -4,15 +4,17 @@
 //! What looks like an address and is none is refused with its line, never skipped: a range that is
 //! lost in silence is a sender that is shut out later.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
+use super::page;
 use crate::config::{RangeError, parse_range};
 
-/// Wider ranges are a slip of the pen, in prefix lengths.
-const LEAST_PREFIX_V4: u8 = 8;
-const LEAST_PREFIX_V6: u8 = 16;
+/// Wider ranges are a slip of the pen, in prefix lengths: 65,536 addresses, or what a whole provider
+/// has. Nobody sends postbacks from more.
+const LEAST_PREFIX_V4: u8 = 16;
+const LEAST_PREFIX_V6: u8 = 32;
 /// No sender on the internet has one of these.
 const SPECIAL: [(&str, &str); 15] = [
     ("0.0.0.0/8", "this network"),
@@ -32,19 +34,6 @@ const SPECIAL: [(&str, &str); 15] = [
     // IPv4 in IPv6 clothes is in it (RFC 4291, 2.4).
     ("::/8", "reserved"),
 ];
-/// Elements whose text is not meant for people.
-const HIDDEN: [&str; 2] = ["script", "style"];
-/// Characters that a page may have in the place of others.
-const ENTITIES: [(&str, &str); 7] = [
-    ("&nbsp;", " "),
-    ("&#160;", " "),
-    ("&ndash;", "-"),
-    ("&#8211;", "-"),
-    ("&mdash;", "-"),
-    ("&#8212;", "-"),
-    ("&#47;", "/"),
-];
-
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Pasted {
@@ -66,22 +55,15 @@ pub(super) struct Refusal {
 /// `192.0.2.7/24` for the whole range.
 pub(super) fn read(text: &str, force: bool) -> Pasted {
     let mut pasted = Pasted::default();
-    let text = visible(text);
-    for (line, text) in (1..).zip(text.split('\n')) {
-        for part in text.split('\0') {
+    let text = page::visible(text);
+    for (line, text) in (1..).zip(text.split(page::LINE)) {
+        for part in text.split(page::TAG) {
             let words = words(part);
             let mut rest = words.as_slice();
             while let [first, tail @ ..] = rest {
-                let (found, after) = match (first.parse::<IpAddr>(), tail) {
-                    (Ok(from), [dash, last, after @ ..])
-                        if *dash == "-" && last.parse::<IpAddr>().is_ok() =>
-                    {
-                        (Some((format!("{first}-{last}"), between(from, last))), after)
-                    }
-                    _ => (single(first, force).map(|found| ((*first).to_owned(), found)), tail),
-                };
+                let (text, found, after) = next(first, tail, force);
                 rest = after;
-                if let Some((text, found)) = found {
+                if let Some(found) = found {
                     pasted.note(line, text, found, force);
                 }
             }
@@ -90,8 +72,54 @@ pub(super) fn read(text: &str, force: bool) -> Pasted {
     pasted
 }
 
+/// What was found.
+type Found = Result<Vec<IpNet>, String>;
+
+/// The range that begins with the word `first`, how it is written, and what is behind it. `None`: it
+/// does not even look like one.
+fn next<'a>(
+    first: &str,
+    behind: &'a [&'a str],
+    force: bool,
+) -> (String, Option<Found>, &'a [&'a str]) {
+    match (first.parse::<IpAddr>(), behind) {
+        (Ok(from), ["-", last, after @ ..]) if last.parse::<IpAddr>().is_ok() => {
+            (format!("{first}-{last}"), Some(between(from, last)), after)
+        }
+        (Ok(from), ["-", last, after @ ..]) if may_be_part_of(last, from) => {
+            let why = "write both ends of the range in full".to_owned();
+            (format!("{first}-{last}"), Some(Err(why)), after)
+        }
+        (Ok(_), [apart, after @ ..]) if apart.starts_with(['/', ':']) => {
+            let why = "what belongs to the address stands apart from it".to_owned();
+            (format!("{first} {apart}"), Some(Err(why)), after)
+        }
+        _ => (first.to_owned(), single(first, force), behind),
+    }
+}
+
+/// Whether this, behind a dash, can be the last address of a range in short: `-20`, or `-113.20`.
+fn may_be_part_of(last: &str, from: IpAddr) -> bool {
+    let is_octet = |number: &str| number.len() <= 3 && number.parse::<u16>().is_ok();
+    match from {
+        IpAddr::V4(_) => last.split('.').all(is_octet),
+        IpAddr::V6(_) => last.split(':').all(|group| u16::from_str_radix(group, 16).is_ok()),
+    }
+}
+
 impl Pasted {
-    fn note(&mut self, line: usize, text: String, found: Result<Vec<IpNet>, String>, force: bool) {
+    /// The ranges merged and sorted. What they make together is looked at as each of them was: of many
+    /// small ones a wide one may come.
+    pub(super) fn merged(&self, force: bool) -> Result<Vec<IpNet>, String> {
+        let merged = IpNet::aggregate(&self.ranges);
+        let wide = merged.iter().find_map(|range| Some((range, complaint(range)?)));
+        match wide {
+            Some((range, why)) if !force => Err(format!("together they make {range}: {why}")),
+            _ => Ok(merged),
+        }
+    }
+
+    fn note(&mut self, line: usize, text: String, found: Found, force: bool) {
         let sane = |ranges: &Vec<IpNet>| match ranges.iter().find_map(complaint) {
             Some(why) if !force => Err(why),
             _ => Ok(()),
@@ -103,51 +131,16 @@ impl Pasted {
     }
 }
 
-/// The text that a reader sees; a NUL in the place of each tag, so that nothing grows together
-/// across one.
-fn visible(text: &str) -> String {
-    let mut seen = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, tail)) = rest.split_once('<') {
-        seen.push_str(before);
-        let is_tag = tail.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
-        let Some((tag, after)) = tail.split_once('>').filter(|_| is_tag) else {
-            seen.push(' ');
-            rest = tail;
-            continue;
-        };
-        seen.push('\0');
-        keep_lines(&mut seen, tag);
-        rest = after;
-        let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if let Some(hidden) = HIDDEN.iter().find(|hidden| hidden.eq_ignore_ascii_case(name)) {
-            let close = format!("</{hidden}");
-            let end = after.to_ascii_lowercase().find(&close).unwrap_or(after.len());
-            let (inside, after) = after.split_at(end);
-            keep_lines(&mut seen, inside);
-            rest = after;
-        }
-    }
-    seen.push_str(rest);
-    for (entity, meant) in ENTITIES {
-        seen = seen.replace(entity, meant);
-    }
-    seen
-}
-
-/// Lines keep their numbers.
-fn keep_lines(seen: &mut String, hidden: &str) {
-    seen.extend(hidden.chars().filter(|c| *c == '\n'));
-}
-
 /// Words that may be a range, and every dash as a word of its own.
 fn words(text: &str) -> Vec<&str> {
     let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}');
-    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '/' | '%' | '_');
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '/' | '%' | '_' | '*');
     let mut words = Vec::new();
     for piece in text.split_inclusive(|c| !is_word(c)) {
         let word = piece.trim_end_matches(|c| !is_word(c));
-        let trimmed = word.trim_matches('.');
+        let word = word.trim_start_matches(['.', '*']);
+        // Stars are those of a text in bold, but for the one that stands for a number.
+        let trimmed = if word.ends_with(".*") { word } else { word.trim_end_matches(['.', '*']) };
         // A colon at the end is a sentence's, but `2001:db8::` ends with two.
         let single_colon = trimmed.ends_with(':') && !trimmed.ends_with("::");
         let trimmed = if single_colon { trimmed.trim_end_matches(':') } else { trimmed };
@@ -162,16 +155,10 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 /// `None`: it does not even look like a range.
-fn single(word: &str, force: bool) -> Option<Result<Vec<IpNet>, String>> {
+fn single(word: &str, force: bool) -> Option<Found> {
     let address = word.split(['/', '%']).next().unwrap_or_default();
-    let is_v4 = address.bytes().filter(|byte| *byte == b'.').count() >= 3
-        && address.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let is_v6 = address.contains(':')
-        && word.bytes().any(|byte| byte.is_ascii_digit())
-        && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
-        && (address.contains("::") || address.matches(':').count() >= 6);
-    if !is_v4 && !is_v6 {
-        return None;
+    if !looks_like_v4(address) && !looks_like_v6(address) {
+        return hides_address(word).then(|| Err("holds an address, and is no range".to_owned()));
     }
     Some(match parse_range(word) {
         Ok(range) => Ok(vec![range]),
@@ -180,7 +167,33 @@ fn single(word: &str, force: bool) -> Option<Result<Vec<IpNet>, String>> {
     })
 }
 
-fn between(from: IpAddr, last: &str) -> Result<Vec<IpNet>, String> {
+fn looks_like_v4(address: &str) -> bool {
+    address.bytes().filter(|byte| *byte == b'.').count() >= 3
+        && address.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+fn looks_like_v6(address: &str) -> bool {
+    (address.contains("::") || address.matches(':').count() >= 6)
+        && address.bytes().any(|byte| byte.is_ascii_hexdigit())
+        && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+}
+
+/// `192.0.2.7:443`, `ip4:192.0.2.0/24`, `192.0.2.*` and the like.
+fn hides_address(word: &str) -> bool {
+    let is_digits = |c: char| c.is_ascii_digit() || c == '.';
+    let hides_v4 = word.split(|c| !is_digits(c)).any(|part| part.parse::<Ipv4Addr>().is_ok());
+    let behind = word.split_once(':').map_or("", |(_, behind)| behind);
+    let behind = behind.split('/').next().unwrap_or_default();
+    let numbers: Vec<&str> = word.split('.').collect();
+    let is_octet = |number: &&str| number.parse::<u8>().is_ok();
+    let is_wild = |number: &&str| matches!(*number, "*" | "x" | "X");
+    let is_pattern = numbers.first().is_some_and(is_octet)
+        && numbers.iter().all(|number| is_octet(number) || is_wild(number))
+        && (numbers.len() == 4 || numbers.last() == Some(&"*"));
+    hides_v4 || looks_like_v6(behind) || (is_pattern && numbers.iter().any(is_wild))
+}
+
+fn between(from: IpAddr, last: &str) -> Found {
     let to = last.parse().map_err(|_| "is no range".to_owned())?;
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) if from <= to => {
@@ -195,20 +208,18 @@ fn between(from: IpAddr, last: &str) -> Result<Vec<IpNet>, String> {
 
 /// Why nobody should let this range in.
 fn complaint(range: &IpNet) -> Option<String> {
-    let least = if range.addr().is_ipv4() { LEAST_PREFIX_V4 } else { LEAST_PREFIX_V6 };
-    if range.prefix_len() < least {
-        return Some(format!("wider than /{least}; --force takes it"));
-    }
     let special = SPECIAL.iter().find(|(special, _)| {
         special.parse::<IpNet>().is_ok_and(|net| net.contains(range) || range.contains(&net))
     });
-    special.map(|(net, what)| format!("{what} ({net}); --force takes it"))
+    if let Some((net, what)) = special {
+        return Some(format!("{what} ({net}); --force takes it"));
+    }
+    let least = if range.addr().is_ipv4() { LEAST_PREFIX_V4 } else { LEAST_PREFIX_V6 };
+    (range.prefix_len() < least).then(|| format!("wider than /{least}; --force takes it"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -240,7 +251,13 @@ mod tests {
             ("<td class='a'>192.0.2.4&nbsp;&ndash;&nbsp;192.0.2.7</td>", "192.0.2.4/30"),
             ("<script>v = '1.2.3.4'</script><p>192.0.2.7", "192.0.2.7/32"),
             ("[\"192.0.2.7\",\"192.0.2.9\"]", "192.0.2.7/32 192.0.2.9/32"),
-            ("2024-09-10 10:42:38, version 1.2.3, 3 < 4, std::io, a/b", ""),
+            ("192.0.2.0&#x2F;24 198.51.100.0&#47;24", "192.0.2.0/24 198.51.100.0/24"),
+            (
+                "**192.0.2.7** *192.0.2.0/24*, **192.0.2.9.**",
+                "192.0.2.7/32 192.0.2.0/24 192.0.2.9/32",
+            ),
+            ("192.0.2.7 - 2026-09-10", "192.0.2.7/32"),
+            ("2024-09-10 10:42:38, version 1.2.3, 3 < 4, std::io, a/b, 2 * 3, 1.x", ""),
         ] {
             assert_eq!(found(text), expected, "{text}");
         }
@@ -255,8 +272,22 @@ mod tests {
             ("fd00::1", true),
             ("::1", true),
             ("::8000:0:0/81", false),
-            ("16.0.0.0/7", true),
-            ("2000::/15", true),
+            ("35.0.0.0/8", true),
+            ("35.16.0.0/15", true),
+            ("2001:db8::/31", true),
+            ("192.0.2.10-20", false),
+            ("192.0.2.10-2.20", false),
+            ("192.0.2.10-192.0.2.300", false),
+            ("2001:db8::1-ff", false),
+            ("192.0.2.0 /24", false),
+            ("192.0.2.*", false),
+            ("192.0.*", false),
+            ("192.0.2.x", false),
+            ("192.0.2.7:443", false),
+            ("2001:db8::7 :443", false),
+            ("ip4:192.0.2.0/24", false),
+            ("ip6:2001:db8::/32", false),
+            ("https://192.0.2.7/", false),
             ("192.0.2.7/24", true),
             ("0.0.0.0/0", false),
             ("192.0.2.9-192.0.2.7", false),
@@ -272,7 +303,21 @@ mod tests {
             assert_eq!((refused.refused[0].line, refused.refused[0].text.as_str()), (2, text));
             assert_eq!(!read(text, true).ranges.is_empty(), forced, "{text}");
         }
-        assert_eq!(found("16.0.0.0/8 2000::/16"), "16.0.0.0/8 2000::/16", "at the limits");
+        assert_eq!(
+            found("35.16.0.0/16 2001:db8::/32"),
+            "35.16.0.0/16 2001:db8::/32",
+            "at the limits"
+        );
+    }
+
+    #[test]
+    fn what_ranges_make_together_is_looked_at_as_well() {
+        let pasted = read("35.16.0.0/16 35.17.0.0/16", false);
+        assert_eq!(pasted.refused, []);
+        assert!(pasted.merged(false).unwrap_err().contains("35.16.0.0/15"));
+        assert_eq!(pasted.merged(true).unwrap(), ["35.16.0.0/15".parse().unwrap()]);
+        let narrow = read("192.0.2.128/25 192.0.2.0/25", false).merged(false);
+        assert_eq!(narrow.unwrap(), ["192.0.2.0/24".parse().unwrap()]);
     }
 
     proptest! {
@@ -294,7 +339,7 @@ mod tests {
         }
 
         #[test]
-        fn a_list_is_read_back(bits in proptest::collection::vec((0x1400_0000_u32..0x4000_0000, 8_u8..=32), 0..20)) {
+        fn a_list_is_read_back(bits in proptest::collection::vec((0x1400_0000_u32..0x4000_0000, 16_u8..=32), 0..20)) {
             let nets: Vec<IpNet> = bits
                 .into_iter()
                 .map(|(bits, prefix)| IpNet::new(Ipv4Addr::from_bits(bits).into(), prefix).unwrap().trunc())

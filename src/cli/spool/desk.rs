@@ -136,7 +136,7 @@ impl Asked {
 
 /// How what is in quarantine is read again: with the rules of the routes, which nothing else needs.
 fn conversion(config: &Path) -> Convert {
-    match config::reload(config) {
+    match config::reload(config, None) {
         Ok(settings) => app::conversion(&settings),
         Err(_) => Convert::new(|_| {
             Err("the configuration has problems, which `postgate check` lists".to_owned())

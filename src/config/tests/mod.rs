@@ -267,8 +267,42 @@ fn a_mistake_in_the_environment_names_its_variable() {
 #[test]
 fn named_files_are_watched() {
     let settings = settings(&[("upstream.signing_secret", "\"\"")]);
-    let names: Vec<_> = settings.watched.iter().filter_map(|path| path.file_name()).collect();
+    let names: Vec<_> = settings.watched.files().filter_map(Path::file_name).collect();
     assert_eq!(names, ["config.toml"]);
+}
+
+/// The writer of a pipe goes on once somebody reads: just then another file takes its place.
+#[test]
+fn a_file_that_changes_while_it_is_read_is_seen_at_the_next_look() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipe, new) = (folder.path().join("named"), folder.path().join("new"));
+    let certificate = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("made");
+    let (secret, authority) = ("{ header = \"A\", value = \"file:named\" }", "\"named\"");
+    for (key, value, content) in [
+        ("allowlist.files", "[\"named\"]", "192.0.2.0/24\n"),
+        ("routes[0].secret", secret, "t0ken\n"),
+        ("upstream.ca", authority, &certificate.cert.pem()),
+    ] {
+        let text = changed(&[(key, value), ("upstream.url", "\"https://a.example/\"")]);
+        std::fs::write(folder.path().join("config.toml"), text).expect("written");
+        std::fs::write(&new, "x").expect("written");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        let settings = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut writer = std::fs::File::create(&pipe).expect("somebody reads");
+                std::fs::rename(&new, &pipe).expect("exchanged");
+                std::io::Write::write_all(&mut writer, content.as_bytes()).expect("read");
+            });
+            let variables = variables(&VARIABLES);
+            load_from(&folder.path().join("config.toml"), variables, Timestamp::default())
+        });
+        let watched = settings.unwrap_or_else(|problems| panic!("{problems}")).watched;
+        let again = watched.again();
+        let differing: Vec<_> = again.differing(&watched).filter_map(Path::file_name).collect();
+        assert_eq!(differing, ["named"], "{key}");
+        std::fs::remove_file(&pipe).expect("removed");
+    }
 }
 
 #[test]
@@ -282,7 +316,7 @@ fn reading_again_leaves_the_open_spool_alone() {
     ]);
     std::fs::write(&path, text).expect("written");
     assert!(load_from(&path, [], Timestamp::default()).is_err());
-    assert!(reload(&path).is_ok());
+    assert!(reload(&path, None).is_ok());
 }
 
 #[test]

@@ -22,6 +22,9 @@ pub enum ComposeError {
     /// Only actions have line items.
     #[error("kind `{0}` has no numbered items")]
     NoItems(Kind),
+    /// A name of `only` is a macro, or the field, of a line item.
+    #[error("`{0}` is of a line item, and --items COUNT gives those their macros")]
+    OfItem(String),
     /// A name of `only` is neither a macro nor a canonical field.
     #[error("{0}")]
     Unknown(String),
@@ -91,6 +94,9 @@ fn chosen(
             _ => None,
         };
         let Some(index) = by_name.or_else(by_macro) else {
+            if macros::is_of_item(kind, bare) {
+                return Err(ComposeError::OfItem(name.clone()));
+            }
             let what = unknown_field(kind, bare);
             return Err(ComposeError::Unknown(what.unwrap_or_else(|| name.clone())));
         };
@@ -124,6 +130,7 @@ fn pairs(mut entries: Vec<Entry>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Rules;
     use super::super::Template;
     use super::*;
 
@@ -134,7 +141,7 @@ mod tests {
                 let items = if kind == Kind::Action { 2 } else { 0 };
                 let text = compose(kind, format, &[], items).unwrap();
                 let template = Template::parse(&text, kind, Some(format)).unwrap();
-                assert_eq!(template.lint(None), [], "{kind} {format}\n{text}");
+                assert_eq!(template.lint(&Rules::of(kind)), [], "{kind} {format}\n{text}");
                 let fields = dictionary::table(kind).unwrap().fields.len();
                 assert_eq!(template.slots.len(), fields + items * 3, "{kind} {format}");
                 assert_eq!(template.places.len(), template.slots.len(), "{kind} {format}");
@@ -170,5 +177,9 @@ mod tests {
         assert!(refused(Kind::Action, "Payuot", 0).contains("did you mean `payout`"));
         assert!(refused(Kind::Custom, "a", 0).contains("custom"));
         assert!(refused(Kind::Job, "status", 1).contains("items"));
+        for of_item in ["ItemSku1", "{ItemSku12}", "ItemSku", "sku"] {
+            assert!(refused(Kind::Action, of_item, 0).contains("--items COUNT"), "{of_item}");
+        }
+        assert!(refused(Kind::Job, "ItemSku1", 0).contains("no canonical field"));
     }
 }

@@ -3,6 +3,7 @@
 use super::super::Kind;
 use super::Template;
 use super::macros::{self, Spelling};
+use super::text::Slot;
 
 /// A macro of a template that is to be filled.
 #[derive(Clone, Copy, Debug)]
@@ -18,16 +19,24 @@ impl Template {
     ///
     /// What impact.com does not know, as a macro in the wrong case, it sends as it is.
     pub fn fill(&self, mut value: impl FnMut(Macro<'_>) -> String) -> String {
+        self.filled_by(|slot| {
+            let is_known = slot.spelling == Spelling::Right || self.kind == Kind::Custom;
+            (is_known && !slot.is_broken()).then(|| {
+                let target = slot.target.as_ref();
+                let field = target.and_then(|target| macros::field(self.kind, target));
+                value(Macro { name: &slot.name, field })
+            })
+        })
+    }
+
+    /// The text that is sent. `None`: the macro stays.
+    pub(super) fn filled_by(&self, mut value: impl FnMut(&Slot) -> Option<String>) -> String {
         let mut text = String::with_capacity(self.source.len());
         let mut from = self.sent.start;
         for slot in &self.slots {
-            let is_known = slot.spelling == Spelling::Right || self.kind == Kind::Custom;
-            if slot.is_broken() || !is_known {
-                continue;
-            }
+            let Some(value) = value(slot) else { continue };
             text.push_str(self.source.get(from..slot.offset).unwrap_or_default());
-            let field = slot.target.as_ref().and_then(|target| macros::field(self.kind, target));
-            text.push_str(&value(Macro { name: &slot.name, field }));
+            text.push_str(&value);
             from = slot.offset + slot.own.len();
         }
         text.push_str(self.source.get(from..self.sent.end).unwrap_or_default());

@@ -2,9 +2,9 @@
 
 use super::super::check::Check;
 use super::super::dictionary;
-use super::super::{Format, Kind, Malformed, Position};
+use super::super::{Format, Malformed, Position, Rules};
 use super::Template;
-use super::macros::{self, Spelling, Target};
+use super::macros::{Spelling, Target};
 use super::text::Slot;
 
 /// Something that should be otherwise in a template.
@@ -30,24 +30,24 @@ pub enum Weight {
 }
 
 impl Template {
-    /// What is wrong with the text, in its order; what is missing comes last. `key`: the canonical
-    /// field that keeps events in order, where it is not the kind's own.
+    /// What is wrong with the text, in its order; what has no place in it comes last. `rules`: of
+    /// the route that has the template.
     #[must_use]
-    pub fn lint(&self, key: Option<&str>) -> Vec<Finding> {
+    pub fn lint(&self, rules: &Rules) -> Vec<Finding> {
         let mut findings = Vec::new();
         findings.extend(self.syntax());
+        findings.extend(self.fragment());
         for (index, slot) in self.slots.iter().enumerate() {
             findings.extend(self.spelling(slot));
             findings.extend(self.quotes(slot));
             findings.extend(self.encoding(index, slot));
             findings.extend(self.neighbour(index, slot));
         }
-        findings.sort_by_key(|finding| finding.at.map(|at| (at.line, at.column)));
-        // What is sorted has its place; what has none follows.
-        let without_place = findings.iter().take_while(|finding| finding.at.is_none()).count();
-        findings.rotate_left(without_place);
-        findings.extend(self.order(key));
-        findings.extend(self.missing());
+        let of_trial = self.by_trial(rules, &findings);
+        findings.extend(of_trial);
+        findings.sort_by_key(|finding| {
+            finding.at.map_or((usize::MAX, usize::MAX), |at| (at.line, at.column))
+        });
         findings
     }
 
@@ -59,6 +59,17 @@ impl Template {
             what: format!("filled with values it is {}", malformed.reason),
             mend: "correct it here and at impact.com; until then every event is recovered at best"
                 .to_owned(),
+        })
+    }
+
+    /// What stands behind a `#` is of the page, and no client sends it.
+    fn fragment(&self) -> Option<Finding> {
+        let at = self.source.find('#').filter(|_| self.format == Format::Query)?;
+        Some(Finding {
+            weight: Weight::Fault,
+            at: self.place(at),
+            what: "a `#` ends the URL: nothing from it on is sent".to_owned(),
+            mend: "write %23".to_owned(),
         })
     }
 
@@ -85,7 +96,7 @@ impl Template {
 
     /// JSON alone: a value without quotes is nothing at all when it is blank.
     fn quotes(&self, slot: &Slot) -> Option<Finding> {
-        if self.format != Format::Json || slot.is_guarded {
+        if self.format != Format::Json || slot.is_guarded() {
             return None;
         }
         let own = &slot.own;
@@ -94,7 +105,11 @@ impl Template {
         } else {
             format!("`{own}` has no quotes: any text makes the JSON invalid")
         };
-        Some(self.fault(slot, what, format!("write \"{own}\"")))
+        let mend = format!("write \"{own}\"");
+        Some(match slot.target {
+            Some(_) => self.fault(slot, what, mend),
+            None => self.advice(slot, what, mend + ", unless it stands for a whole list"),
+        })
     }
 
     /// The address of a page has `&` in it, and impact.com does not encode it.
@@ -115,7 +130,7 @@ impl Template {
                     "put it at the end, or send JSON with POST".to_owned(),
                 )
             }
-            Format::Xml if !slot.is_guarded => (
+            Format::Xml if !slot.is_guarded() => (
                 format!("`{own}` is not encoded: a `&` in it breaks the XML"),
                 format!("write <![CDATA[{own}]]>"),
             ),
@@ -132,40 +147,8 @@ impl Template {
         })
     }
 
-    fn order(&self, key: Option<&str>) -> Option<Finding> {
-        let key = key.or_else(|| self.kind.default_key())?;
-        // Without a dictionary nobody knows which macro the key would be.
-        if self.kind == Kind::Custom || self.has(key) {
-            return None;
-        }
-        Some(Finding {
-            weight: Weight::Fault,
-            at: None,
-            what: format!("there is no key for `{key}`, which keeps events in order"),
-            mend: format!("add {{{}}} under a key of its own", macros::of_field(key)),
-        })
-    }
-
-    fn missing(&self) -> Option<Finding> {
-        let missing: Vec<String> = recommended(self.kind)
-            .iter()
-            .filter(|field| !self.has(field))
-            .map(|field| format!("{{{}}}", macros::of_field(field)))
-            .collect();
-        (!missing.is_empty()).then(|| Finding {
-            weight: Weight::Advice,
-            at: None,
-            what: format!("recommended macros are missing: {}", missing.join(", ")),
-            mend: "add them, each under a key of its own".to_owned(),
-        })
-    }
-
-    fn has(&self, canonical: &str) -> bool {
-        self.slots.iter().any(|slot| self.field(slot) == Some(canonical))
-    }
-
     /// The canonical field of an action, not of its items.
-    fn field(&self, slot: &Slot) -> Option<&'static str> {
+    pub(super) fn field(&self, slot: &Slot) -> Option<&'static str> {
         match slot.target {
             Some(Target::Field(index)) => {
                 Some(dictionary::table(self.kind)?.fields.get(index)?.name)
@@ -175,15 +158,20 @@ impl Template {
     }
 
     fn fault(&self, slot: &Slot, what: String, mend: String) -> Finding {
-        let at = Malformed::at("", self.source.as_bytes(), slot.offset).at;
-        Finding { weight: Weight::Fault, at, what, mend }
+        Finding { weight: Weight::Fault, at: self.place(slot.offset), what, mend }
+    }
+
+    pub(super) fn advice(&self, slot: &Slot, what: String, mend: String) -> Finding {
+        Finding { weight: Weight::Advice, ..self.fault(slot, what, mend) }
+    }
+
+    fn place(&self, offset: usize) -> Option<Position> {
+        Malformed::at("", self.source.as_bytes(), offset).at
     }
 
     /// A place in the part that is sent, as a place in the file.
     fn place_in_source(&self, at: Position) -> Position {
-        let Some(start) = Malformed::at("", self.source.as_bytes(), self.sent.start).at else {
-            return at;
-        };
+        let Some(start) = self.place(self.sent.start) else { return at };
         let column = if at.line == 1 { at.column + start.column - 1 } else { at.column };
         Position { line: at.line + start.line - 1, column }
     }
@@ -194,25 +182,9 @@ pub(super) fn is_address(canonical: &str) -> bool {
     ["url", "uri", "link"].iter().any(|end| canonical.ends_with(end))
 }
 
-/// What most systems behind need of a kind, beside its key.
-fn recommended(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Action => {
-            &["action_id", "campaign_id", "status", "payout", "currency", "event_date", "sub_id1"]
-        }
-        Kind::Clearing => {
-            &["action_id", "campaign_id", "payout", "currency", "cleared_date", "sub_id1"]
-        }
-        Kind::Inquiry => &["inquiry_id", "campaign_id", "action_id", "resolution_status"],
-        Kind::Catalog => &["catalog_id", "catalog_item_id", "stock_availability"],
-        Kind::Tracking => &["tracking_id", "status"],
-        Kind::Job => &["job_id", "status"],
-        Kind::Custom => &[],
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::Kind;
     use super::*;
 
     /// All that is recommended, so that a test sees nothing but what it is about.
@@ -221,7 +193,7 @@ mod tests {
 
     fn lint(text: &str) -> Vec<String> {
         let template = Template::parse(text, Kind::Action, None).unwrap();
-        let findings = template.lint(None).into_iter();
+        let findings = template.lint(&Rules::of(Kind::Action)).into_iter();
         let faults = findings.filter(|finding| finding.weight == Weight::Fault);
         faults
             .map(|finding| match finding.at {
@@ -243,7 +215,7 @@ mod tests {
     fn a_good_one_has_nothing_wrong() {
         let text = format!("https://h/p?a={{ActionId}}&{REST}&l={{LandingPageUrl}}");
         let template = Template::parse(&text, Kind::Action, None).unwrap();
-        assert_eq!(template.lint(None), []);
+        assert_eq!(template.lint(&Rules::of(Kind::Action)), []);
     }
 
     #[test]
@@ -273,6 +245,12 @@ mod tests {
             "1:23 `{Payout}` has no quotes: when it is blank",
         );
         one(r#"{"a":{ActionId}}"#, "any text makes the JSON invalid");
+        // What nobody knows may be a list.
+        let template = Template::parse(r#"{"items":{Rows}}"#, Kind::Custom, None).unwrap();
+        let found = template.lint(&Rules::of(Kind::Custom));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].weight, Weight::Advice);
+        assert!(found[0].mend.contains("a whole list"), "{}", found[0].mend);
         assert_eq!(lint(r#"{"a":"{ActionId}","p":"{Payout}"}"#), [""; 0]);
         assert_eq!(lint("<a><i>{ActionId}</i><p>{Payout}</p></a>"), [""; 0]);
     }
@@ -298,29 +276,9 @@ mod tests {
     }
 
     #[test]
-    fn no_key_for_order() {
-        one("b={SubId1}", "no key for `action_id`, which keeps events in order / add {ActionId}");
-        let template = Template::parse("b={Oid}", Kind::Action, None).unwrap();
-        let by_order = template.lint(Some("order_id"));
-        assert!(by_order.iter().all(|finding| finding.weight == Weight::Advice), "{by_order:?}");
-    }
-
-    #[test]
-    fn what_is_recommended_and_missing() {
-        let template = Template::parse("a={ActionId}&s={Status}", Kind::Action, None).unwrap();
-        let findings = template.lint(None);
-        assert_eq!(findings.len(), 1);
-        assert_eq!(findings[0].weight, Weight::Advice);
-        assert_eq!(
-            findings[0].what,
-            "recommended macros are missing: {CampaignId}, {Payout}, {Currency}, {EventDate}, \
-             {SubId1}"
-        );
-    }
-
-    #[test]
-    fn a_kind_without_dictionary_knows_no_wrong_name() {
-        let template = Template::parse("a={anything}", Kind::Custom, None).unwrap();
-        assert_eq!(template.lint(Some("a")), []);
+    fn nothing_behind_a_hash_is_sent() {
+        one("https://h/p?a={ActionId}&b=x#{SubId1}", "1:29 a `#` ends the URL: nothing from it on");
+        one("https://h/#/p?a={ActionId}", "1:11 a `#` ends the URL");
+        assert_eq!(lint(r##"{"a":"{ActionId}","n":"#{SubId2}"}"##), [""; 0]);
     }
 }

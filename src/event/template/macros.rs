@@ -134,6 +134,16 @@ fn item(table: &Table, name: &str) -> Option<&'static str> {
     (!number.is_empty()).then_some(*canonical)
 }
 
+/// Whether a name is a macro of a line item, with its number or without, or a field of one.
+pub(super) fn is_of_item(kind: Kind, name: &str) -> bool {
+    let words = || ITEM_WORDS.iter().any(|(_, canonical)| *canonical == name);
+    let has_items = |table: &Table| numbered(table, name).is_some();
+    dictionary::table(kind).is_some_and(|table| {
+        has_items(table)
+            && (words() || item(table, name).or_else(|| item(table, &format!("{name}1"))).is_some())
+    })
+}
+
 /// A name and the digits at its end, where the kind has items.
 fn numbered<'n>(table: &Table, name: &'n str) -> Option<(&'n str, &'n str)> {
     let spec: &Spec = table.rows?;
@@ -155,7 +165,10 @@ fn meant(table: &Table, wrong: &str) -> Option<String> {
     {
         return Some((*name).to_owned());
     }
-    item_meant(table, &normal).or_else(|| nearest(table, wrong).map(of_field))
+    item_meant(table, &normal)
+        .or_else(|| nearest(table, wrong).map(of_field))
+        // Without a number it is of the first item.
+        .or_else(|| item_meant(table, &format!("{normal}1")))
 }
 
 fn item_meant(table: &Table, normal: &str) -> Option<String> {
@@ -227,6 +240,7 @@ mod tests {
             ("action_id", "ActionId"),
             ("ItemSKU1", "ItemSku1"),
             ("ItemQuantty2", "ItemQuantity2"),
+            ("ItemSku", "ItemSku1"),
             ("programID", "ProgramId"),
         ] {
             assert_eq!(suggestion(wrong).as_deref(), Some(right), "{wrong}");

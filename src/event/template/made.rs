@@ -2,6 +2,9 @@
 //! what comes out is what was put in, as its format reads it where the whole is valid, or the input
 //! is malformed.
 
+mod encoding;
+mod forged;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use super::super::{
 };
 use super::recovery::{FOREIGN, RECOVERED, REJOINED};
 use super::{Target, Template, compose};
+use encoding::Encoding;
 
 /// Macros and their fields. The first hold any text, the others a value of a type.
 const TEXTS: &[(&str, &str)] = &[
@@ -40,7 +44,7 @@ enum Stand {
     Bare,
     Element,
     Section,
-    Attribute,
+    Attribute(char),
     Pair,
 }
 
@@ -49,6 +53,7 @@ enum Stand {
 struct Made {
     kind: Kind,
     format: Format,
+    encoding: Encoding,
     source: String,
     stands: Vec<(&'static str, &'static str, Stand)>,
 }
@@ -59,18 +64,22 @@ type Draw = (u32, u16, u8);
 fn made() -> impl Strategy<Value = Made> {
     let all = TEXTS.len() + TYPED.len();
     let draws = proptest::collection::vec(any::<Draw>(), all);
-    (0..3_u8, 2..=all, draws).prop_map(|(format, count, draws)| {
+    (0..3_u8, 0..8_usize, 2..=all, draws).prop_map(|(format, make, count, draws)| {
         let mut macros: Vec<_> = TEXTS.iter().chain(TYPED).zip(draws).collect();
         macros.sort_by_key(|(_, (order, ..))| *order);
         macros.truncate(count);
         let format = [Format::Json, Format::Xml, Format::Query][usize::from(format)];
-        let mut made = Made { kind: Kind::Action, format, source: String::new(), stands: vec![] };
+        let encodings = [Encoding::Little, Encoding::Big, Encoding::Western];
+        let encoding = encodings.get(make).copied().unwrap_or(Encoding::Utf8);
+        let (kind, source) = (Kind::Action, String::new());
+        let mut made = Made { kind, format, encoding, source, stands: vec![] };
         let entries = macros.into_iter().enumerate().map(|(index, (names, (_, key, make)))| {
             // Keys that no dictionary knows, some a part of another.
             (*names, format!("{}{}", ["k", "kk", "u", ""][usize::from(key % 4)], index), make)
         });
         let entries: Vec<_> = entries.collect();
         match format {
+            Format::Json if make == 0 => made.list(&entries),
             Format::Json => made.json(&entries),
             Format::Xml => made.xml(&entries),
             Format::Form | Format::Query => made.url(&entries),
@@ -100,6 +109,17 @@ impl Made {
         self.source = format!("{{{}}}", members.join(","));
     }
 
+    /// Macros are known by their own names there.
+    fn list(&mut self, entries: &[Entry]) {
+        let mut members = Vec::new();
+        for ((name, field), _, make) in entries {
+            let is_bare = make % 3 == 0;
+            members.push(if is_bare { format!("{{{name}}}") } else { format!("\"{{{name}}}\"") });
+            self.stands.push((name, field, if is_bare { Stand::Bare } else { Stand::Quoted }));
+        }
+        self.source = format!("{{\"l\":[{}]}}", members.join(","));
+    }
+
     fn xml(&mut self, entries: &[Entry]) {
         let (mut attributes, mut elements) = (String::new(), String::new());
         let (mut of_root, mut inside) = (Vec::new(), Vec::new());
@@ -107,8 +127,9 @@ impl Made {
             let key = format!("e{key}");
             match make % 4 {
                 0 => {
-                    write!(attributes, " {key}=\"{{{name}}}\"").unwrap();
-                    of_root.push((*name, *field, Stand::Attribute));
+                    let quote = if make % 8 == 0 { '\'' } else { '"' };
+                    write!(attributes, " {key}={quote}{{{name}}}{quote}").unwrap();
+                    of_root.push((*name, *field, Stand::Attribute(quote)));
                 }
                 1 => {
                     writeln!(elements, "<{key}><![CDATA[{{{name}}}]]></{key}>").unwrap();
@@ -157,6 +178,8 @@ pub(super) fn filled<V: AsRef<str>>(template: &Template, values: &[V]) -> String
 enum Piece {
     Text(String),
     Cut(Index, usize),
+    /// What stands between two quotes of the template.
+    Inside(Index),
 }
 
 fn value() -> impl Strategy<Value = Vec<Piece>> {
@@ -167,6 +190,7 @@ fn value() -> impl Strategy<Value = Vec<Piece>> {
         "(&amp;|%26|\\\\n|\\\\u00e9|]]>|<!\\[CDATA\\[|<!--|-->|null|\\{Note\\}|1|PENDING)"
             .prop_map(Piece::Text),
         (any::<Index>(), 1..24_usize).prop_map(|(from, length)| Piece::Cut(from, length)),
+        any::<Index>().prop_map(Piece::Inside),
     ];
     proptest::collection::vec(piece, 0..4)
 }
@@ -180,12 +204,16 @@ fn put_together(pieces: &[Piece], source: &str) -> String {
                 let from = from.index(source.len());
                 value.extend(source.get(from..).unwrap().chars().take(*length));
             }
+            Piece::Inside(which) => {
+                let pieces: Vec<&str> = source.split(['"', '\'']).collect();
+                value.push_str(pieces[which.index(pieces.len())]);
+            }
         }
     }
     value
 }
 
-/// Of its type, nothing, or the macro itself. A time that is encoded is of its type in pairs alone.
+/// Of its type, nothing, or the macro itself.
 fn typed(name: &str) -> BoxedStrategy<String> {
     let value = match name {
         "Payout" => "-?[0-9]{1,4}(\\.[0-9]{2})?".boxed(),
@@ -204,7 +232,7 @@ fn as_read(stand: Stand, value: &str) -> Option<Node<'static>> {
         Stand::Bare => (format!("{{\"v\":{value}}}"), Format::Json),
         Stand::Element => (format!("<r><v>{value}</v></r>"), Format::Xml),
         Stand::Section => (format!("<r><v><![CDATA[{value}]]></v></r>"), Format::Xml),
-        Stand::Attribute => (format!("<r v=\"{value}\"/>"), Format::Xml),
+        Stand::Attribute(quote) => (format!("<r v={quote}{value}{quote}/>"), Format::Xml),
         Stand::Pair => (format!("v={value}"), Format::Form),
     };
     let members = match format {
@@ -245,9 +273,13 @@ fn check(made: &Made, values: &[String]) -> Result<Option<Malformed>, TestCaseEr
     let template = Template::parse(&made.source, made.kind, Some(made.format)).unwrap();
     let text = filled(&template, values);
     let rules = Rules { template: Some(Arc::new(template)), ..Rules::of(made.kind) };
+    let (content_type, body) = match made.format {
+        Format::Xml => made.encoding.encode(&text),
+        _ => (None, text.as_bytes().to_vec()),
+    };
     let input = match made.format {
-        Format::Query => Input { query: Some(text.as_bytes()), ..Input::default() },
-        _ => Input { body: text.as_bytes(), ..Input::default() },
+        Format::Query => Input { query: Some(&body), ..Input::default() },
+        _ => Input { content_type, body: &body, ..Input::default() },
     };
     let event = match convert(&input, &rules) {
         Ok(event) => event,
@@ -280,6 +312,19 @@ fn all_values() -> impl Strategy<Value = (Vec<Vec<Piece>>, Vec<String>)> {
     (texts, typed)
 }
 
+/// The values in the template's order; `text` gives those of [`TEXTS`].
+fn values_of(made: &Made, text: impl Fn(usize) -> String, typed: &[String]) -> Vec<String> {
+    let value = |name: &str| {
+        if let Some(index) = TEXTS.iter().position(|(known, _)| *known == name) {
+            return text(index);
+        }
+        let value = &typed[TYPED.iter().position(|(known, _)| *known == name).unwrap()];
+        // A time that is encoded is of its type in pairs alone.
+        if made.format == Format::Query { value.clone() } else { value.replace("%2B", "+") }
+    };
+    made.stands.iter().map(|(name, ..)| value(name)).collect()
+}
+
 /// `PROPTEST_CASES` may ask for more.
 fn thousands() -> ProptestConfig {
     let usual = ProptestConfig::default();
@@ -291,12 +336,8 @@ proptest! {
 
     #[test]
     fn what_comes_out_was_put_in(made in made(), (texts, typed) in all_values()) {
-        let value = |name: &str| match TEXTS.iter().position(|(known, _)| *known == name) {
-            Some(index) => put_together(&texts[index], &made.source),
-            None => typed[TYPED.iter().position(|(known, _)| *known == name).unwrap()].clone(),
-        };
-        let values: Vec<_> = made.stands.iter().map(|(name, ..)| value(name)).collect();
-        check(&made, &values)?;
+        let text = |index: usize| put_together(&texts[index], &made.source);
+        check(&made, &values_of(&made, text, &typed))?;
     }
 }
 
@@ -309,11 +350,11 @@ fn composed_templates_bring_everything_through() {
     for (kind, format) in kinds.flat_map(|kind| Format::ALL.map(|format| (kind, format))) {
         let source = compose(kind, format, &[], 0).unwrap();
         let template = Template::parse(&source, kind, Some(format)).unwrap();
-        assert_eq!(template.lint(None), [], "{kind} {format}");
+        assert_eq!(template.lint(&Rules::of(kind)), [], "{kind} {format}");
         let fields = dictionary::table(kind).unwrap().fields;
         let stands = template.slots.iter().zip(template_fields(&template, fields));
         let stands = stands.map(|(slot, field)| {
-            let stand = match (format, slot.is_guarded) {
+            let stand = match (format, slot.is_guarded()) {
                 (Format::Json, _) => Stand::Quoted,
                 (Format::Xml, true) => Stand::Section,
                 (Format::Xml, false) => Stand::Element,
@@ -321,7 +362,8 @@ fn composed_templates_bring_everything_through() {
             };
             ("", field.name, stand)
         });
-        let made = Made { kind, format, source: source.clone(), stands: stands.collect() };
+        let stands = stands.collect();
+        let made = Made { kind, format, encoding: Encoding::Utf8, source: source.clone(), stands };
         for hard in hard {
             let values = template_fields(&template, fields).map(|field| match field.check {
                 Check::Decimal => "-27.75".to_owned(),

@@ -3,7 +3,8 @@
 //! Never: a value that was not put in; what two readings leave open stays malformed.
 //!
 //! What is sent is the template with every macro replaced, textually. So an input is matched
-//! against the literal text where parsing it does not give what the template makes. Recovered
+//! against the literal text where parsing it does not give what the template makes, and where it
+//! does but a value may have hidden literal text from the parser (`hiding`). Recovered
 //! values are taken as they stand: nothing in a broken JSON or XML says whether they were escaped.
 //! In pairs, a value is decoded as in every other query, unless it holds a `&`: then it was not
 //! encoded by the sender, and a `%` in it is its own; nor is it where decoding gives no text.
@@ -12,6 +13,7 @@ mod arrange;
 mod compose;
 mod fill;
 mod gauge;
+mod hiding;
 mod lint;
 mod macros;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod properties;
 mod recovery;
 mod shape;
 mod text;
+mod trial;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -37,6 +40,7 @@ pub(super) use macros::Target;
 pub(super) use macros::{item_spellings, spellings};
 pub(super) use recovery::Settled;
 
+use hiding::Hiding;
 use matching::Pattern;
 use recovery::without_pairs;
 use shape::Shape;
@@ -57,8 +61,9 @@ pub struct Template {
     places: Vec<(String, Target)>,
     /// What fits is still to be arranged.
     has_lists: bool,
-    /// What [`recovery::markup`] counts in the text itself.
-    markup: usize,
+    hiding: Hiding,
+    /// A pair of it was the secret.
+    had_secret: bool,
     /// With the line ends of the text, and with the other ones: a browser may have changed them.
     patterns: Vec<Pattern>,
 }
@@ -111,7 +116,8 @@ impl Template {
             format,
             places: arrange::places(members, &pieces.slots),
             has_lists: arrange::is_needed(members, &pieces.slots),
-            markup: pieces.literals.iter().map(|text| recovery::markup(text.as_bytes())).sum(),
+            hiding: Hiding::of(&pieces, format),
+            had_secret: false,
             shape,
             patterns: patterns(&pieces, is_pairs(format)),
             source: source.to_owned(),
@@ -127,7 +133,10 @@ impl Template {
     pub fn without_parameter(self, name: &str) -> Result<Self, TemplateError> {
         let sent = self.source.get(self.sent.clone()).unwrap_or_default();
         match is_pairs(self.format).then(|| without_pairs(sent, name)) {
-            Some(Some(Cow::Owned(rest))) => Self::parse(&rest, self.kind, Some(self.format)),
+            Some(Some(Cow::Owned(rest))) => {
+                let template = Self::parse(&rest, self.kind, Some(self.format))?;
+                Ok(Self { had_secret: true, ..template })
+            }
             _ => Ok(self),
         }
     }

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::super::node::{Budget, Member, Node};
-use super::super::{Format, Malformed, Rules, detect, dictionary, form};
+use super::super::source::Source;
+use super::super::{Malformed, Rules, dictionary, form};
 use super::gauge::Gauge;
 use super::macros::Target;
 use super::matching::Readings;
-use super::text::Slot;
-use super::{Template, arrange, is_pairs, shape};
+use super::text::{Place, Slot};
+use super::{Template, arrange, hiding, is_pairs, shape};
 
 /// What became of the body or the query.
 pub(in crate::event) struct Settled<'a> {
@@ -23,6 +24,10 @@ impl<'a> Settled<'a> {
     pub(in crate::event) fn as_parsed(members: Vec<Member<'a>>) -> Self {
         Self { members, warning: None }
     }
+
+    pub(in crate::event) fn as_foreign(members: Vec<Member<'a>>) -> Self {
+        Self { members, warning: Some(FOREIGN) }
+    }
 }
 
 pub(super) const RECOVERED: &str =
@@ -32,21 +37,27 @@ pub(super) const REJOINED: &str = "it parsed into what the template cannot have 
 pub(super) const FOREIGN: &str = "it was not made by the template of the route";
 
 impl Template {
-    /// Holds what a parser made of `raw` against the template, and takes the values out of `raw`
-    /// itself where that is not what the template makes.
+    /// Holds what a parser made of `source` against the template, and takes the values out of the
+    /// text itself where that is not what the template makes.
     pub(in crate::event) fn settle<'a>(
         &self,
         parsed: Result<Vec<Member<'a>>, Malformed>,
-        raw: &[u8],
+        source: &Source<'_>,
         rules: &Rules,
     ) -> Result<Settled<'a>, Malformed> {
+        let does_fit = parsed.as_ref().is_ok_and(|members| self.does_fit(members));
+        let secrets = || self.secrets(source, rules);
+        let may_hide = || self.hiding.is_possible(source.bytes(), secrets);
         let parsed = match parsed {
-            Ok(members) if self.fits(&members, raw, rules) => {
+            Ok(members) if does_fit && !may_hide() => {
                 return Ok(Settled::as_parsed(self.arranged(members)));
             }
             other => other,
         };
-        match (self.recover(raw, rules), parsed) {
+        match (self.recover(source, rules), parsed) {
+            (Recovery::Values(values), Ok(members)) if does_fit && self.holds(&values) => {
+                Ok(Settled::as_parsed(self.arranged(members)))
+            }
             (Recovery::Values(values), Err(_)) => {
                 Ok(Settled { members: self.filled(&values), warning: Some(RECOVERED) })
             }
@@ -69,12 +80,21 @@ impl Template {
     fn foreign<'a>(&self, members: Vec<Member<'a>>) -> Result<Settled<'a>, Malformed> {
         let shape = self.shape.as_deref().unwrap_or_default();
         let is_prefix = shape.iter().zip(&members).all(|((wanted, _), (found, _))| wanted == found);
-        match shape.get(members.len()) {
-            Some((next, _)) if is_pairs(self.format) && is_prefix => Err(Malformed::new(format!(
-                "it ends before `{next}`: a `#` in a value cuts off what follows; a key that was \
-                 taken away at impact.com must be taken out of the template as well"
-            ))),
-            _ => Ok(Settled { members, warning: Some(FOREIGN) }),
+        let is_cut = |last: usize| match (shape.get(last), members.get(last)) {
+            (Some((_, shape)), Some((_, node))) => shape::is_cut(shape, node),
+            _ => false,
+        };
+        let last = members.len().checked_sub(1).filter(|last| is_cut(*last));
+        let cut = last.and_then(|last| shape.get(last)).map(|(name, _)| ("within", name));
+        let next = shape.get(members.len()).map(|(name, _)| ("before", name));
+        match cut.or(next) {
+            Some((place, name)) if is_pairs(self.format) && is_prefix => {
+                Err(Malformed::new(format!(
+                    "it ends {place} `{name}`: a `#` in a value cuts off what follows; what was \
+                     taken away at impact.com must be taken out of the template as well"
+                )))
+            }
+            _ => Ok(Settled::as_foreign(members)),
         }
     }
 
@@ -86,7 +106,7 @@ impl Template {
         members: Vec<Member<'a>>,
     ) -> Result<Settled<'a>, Malformed> {
         let Ok(shape) = &self.shape else {
-            return Ok(Settled { members, warning: Some(FOREIGN) });
+            return Ok(Settled::as_foreign(members));
         };
         let has_more = !shape::fits(shape, &members, &self.slots)
             && shape::extends(shape, &members, &self.slots);
@@ -96,7 +116,7 @@ impl Template {
             && !self.are_typed(put_in)
             && self.are_typed(shape::texts(shape, &members).into_iter())
         {
-            return Ok(Settled { members, warning: Some(FOREIGN) });
+            return Ok(Settled::as_foreign(members));
         }
         let is_address = is_pairs(self.format) && values.iter().all(|value| is_split(value));
         if has_more && !is_address {
@@ -108,15 +128,26 @@ impl Template {
         Ok(Settled { members: self.filled(values), warning: Some(REJOINED) })
     }
 
-    /// Whether the template makes such members, and nothing in `raw` hides that it was another text.
-    fn fits(&self, members: &[Member<'_>], raw: &[u8], rules: &Rules) -> bool {
-        let Ok(shape) = &self.shape else { return false };
-        shape::fits(shape, members, &self.slots)
-            && match self.format {
-                Format::Json => true,
-                Format::Xml => markup(raw) <= self.markup,
-                Format::Form | Format::Query => has_all_pairs(members, raw, rules),
-            }
+    /// Whether the template makes such members.
+    fn does_fit(&self, members: &[Member<'_>]) -> bool {
+        self.shape.as_ref().is_ok_and(|shape| shape::fits(shape, members, &self.slots))
+    }
+
+    /// Whether a parser finds each of these values whole in its place.
+    fn holds(&self, values: &[String]) -> bool {
+        self.slots.iter().zip(values).all(|(slot, value)| hiding::holds(slot, value))
+    }
+
+    /// How many pairs are the secret, so that no value is split where they are dropped.
+    fn secrets(&self, source: &Source<'_>, rules: &Rules) -> usize {
+        let secret = rules.secret_parameter.as_deref().filter(|_| self.has_secret(source));
+        secret.map_or(0, |secret| pairs(source.bytes(), secret).count().min(1))
+    }
+
+    /// Whether one of the pairs can be the secret. A file may leave it out of a URL; in a body it is
+    /// where the template has it, and else a part of a value that looks like it.
+    fn has_secret(&self, source: &Source<'_>) -> bool {
+        matches!(source, Source::Query(_)) || self.had_secret
     }
 
     /// Whether each value of a type is of its type.
@@ -135,8 +166,8 @@ impl Template {
         }
     }
 
-    fn recover(&self, raw: &[u8], rules: &Rules) -> Recovery {
-        let Ok(text) = detect::text(raw) else {
+    fn recover(&self, source: &Source<'_>, rules: &Rules) -> Recovery {
+        let Some(text) = source.text() else {
             return Recovery::Unlike;
         };
         if Budget::new(rules.limits).take(self.slots.len()).is_err() {
@@ -145,9 +176,10 @@ impl Template {
         let secret = rules.secret_parameter.as_deref().filter(|_| is_pairs(self.format));
         let text = match secret.map(|secret| without_pairs(text, secret)) {
             None => Cow::Borrowed(text),
-            Some(Some(text)) => text,
             // Which of them is the secret and which is part of a value, nobody knows.
             Some(None) => return Recovery::Ambiguous,
+            Some(Some(Cow::Owned(_))) if !self.has_secret(source) => return Recovery::Ambiguous,
+            Some(Some(text)) => text,
         };
         let text = if is_pairs(self.format) { &*text } else { text.trim_ascii() };
         let mut found = None;
@@ -185,7 +217,7 @@ impl Template {
         if raw == slot.own {
             return Node::Text(Cow::Owned(slot.whole()));
         }
-        if self.format == Format::Json && !slot.is_guarded && raw == "null" {
+        if slot.place == Place::Bare && raw == "null" {
             return Node::Null;
         }
         let is_encoded = is_pairs(self.format) && !raw.contains('&');
@@ -214,21 +246,6 @@ enum Recovery {
     Unlike,
 }
 
-/// Sections, comments and instructions of XML: one in a value could hide what follows it.
-pub(super) fn markup(text: &[u8]) -> usize {
-    let count = |start: &[u8]| memchr::memmem::find_iter(text, start).count();
-    count(b"<!") + count(b"<?")
-}
-
-/// Parsing drops empty pairs and those named as the secret, and each may be part of a value.
-fn has_all_pairs(members: &[Member<'_>], raw: &[u8], rules: &Rules) -> bool {
-    let secrets = usize::from(rules.secret_parameter.is_some());
-    memchr::memchr_iter(b'&', raw).count() < members.len() + secrets
-        && !raw.starts_with(b"&")
-        && !raw.ends_with(b"&")
-        && memchr::memmem::find(raw, b"&&").is_none()
-}
-
 /// Whether a value with `&` in it is plainly one: an address with a query, or words. Elsewhere
 /// `&name=` may be a key of a newer template.
 fn is_split(value: &str) -> bool {
@@ -237,24 +254,11 @@ fn is_split(value: &str) -> bool {
 
 /// `text` without the pair of this name; `None`: there are several.
 pub(super) fn without_pairs<'t>(text: &'t str, name: &str) -> Option<Cow<'t, str>> {
-    // Decoding makes a name at most three times shorter; most others need not be decoded.
-    let lengths = name.len()..=name.len().saturating_mul(3);
-    let is_named = |pair: &str| {
-        let raw = pair.split_once('=').map_or(pair, |(raw, _)| raw);
-        lengths.contains(&raw.len())
-            && form::decode(raw.as_bytes()).is_some_and(|decoded| decoded == name)
-    };
-    let mut found = None;
-    let mut start = 0;
-    let ends = memchr::memchr_iter(b'&', text.as_bytes());
-    for end in ends.chain(std::iter::once(text.len())) {
-        let pair = text.get(start..end).unwrap_or_default();
-        if pair.len() >= name.len() && is_named(pair) && found.replace(start..end).is_some() {
-            return None;
-        }
-        start = end + 1;
+    let mut found = pairs(text.as_bytes(), name);
+    let Some(pair) = found.next() else { return Some(Cow::Borrowed(text)) };
+    if found.next().is_some() {
+        return None;
     }
-    let Some(pair) = found else { return Some(Cow::Borrowed(text)) };
     // With the `&` behind it, or before it where it is the last.
     let (from, to) = if pair.end < text.len() {
         (pair.start, pair.end + 1)
@@ -263,6 +267,21 @@ pub(super) fn without_pairs<'t>(text: &'t str, name: &str) -> Option<Cow<'t, str
     };
     let [before, behind] = [text.get(..from), text.get(to..)].map(Option::unwrap_or_default);
     Some(Cow::Owned([before, behind].concat()))
+}
+
+/// Where the pairs of this name are.
+fn pairs(text: &[u8], name: &str) -> impl Iterator<Item = Range<usize>> {
+    // Decoding makes a name at most three times shorter; most others need not be decoded.
+    let lengths = name.len()..=name.len().saturating_mul(3);
+    let is_named = move |pair: &Range<usize>| {
+        let pair = text.get(pair.clone()).unwrap_or_default();
+        let raw = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+        lengths.contains(&raw.len()) && form::decode(raw).is_some_and(|decoded| decoded == name)
+    };
+    let ends = memchr::memchr_iter(b'&', text).chain(std::iter::once(text.len()));
+    let mut start = 0;
+    let pairs = ends.map(move |end| std::mem::replace(&mut start, end + 1)..end);
+    pairs.filter(is_named)
 }
 
 #[cfg(test)]

@@ -133,15 +133,46 @@ fn fits_one(shape: &Shape, node: &Node<'_>, slots: &[Slot]) -> bool {
         (Shape::Value(parts), node) => match parts.as_slice() {
             [Part::Slot(slot)] => {
                 // Without quotes, a macro can stand for a whole list of items.
-                let is_open = slots.get(*slot).is_some_and(|slot| !slot.is_guarded);
+                let is_open = slots.get(*slot).is_some_and(|slot| !slot.is_guarded());
                 node.is_scalar() || (is_open && matches!(node, Node::List(_)))
             }
             [] => node.is_empty(),
             [Part::Text(text)] => matches!(node, Node::Text(found) if found == text),
-            _ => matches!(node, Node::Text(_)),
+            parts => match node {
+                Node::Text(found) => holds(parts, found),
+                // An element of blank macros.
+                Node::Null => holds(parts, ""),
+                Node::Object(_) | Node::List(_) => false,
+            },
         },
         _ => false,
     }
+}
+
+/// Whether a value has the literal texts around its macros, in their order.
+fn holds(parts: &[Part], value: &str) -> bool {
+    let mut rest = Some(value);
+    let last = parts.len().saturating_sub(1);
+    for (index, part) in parts.iter().enumerate() {
+        let Part::Text(literal) = part else { continue };
+        rest = rest.and_then(|rest| match index {
+            0 => rest.strip_prefix(literal.as_str()),
+            _ if index == last => rest.strip_suffix(literal.as_str()),
+            _ => rest.split_once(literal.as_str()).map(|(_, rest)| rest),
+        });
+    }
+    rest.is_some()
+}
+
+/// Whether a value begins as the template makes it, and lacks literal text that follows.
+pub(super) fn is_cut(shape: &Shape, node: &Node<'_>) -> bool {
+    let (Shape::Value(parts), Node::Text(value)) = (shape, node) else { return false };
+    let begins = match parts.as_slice() {
+        [Part::Text(literal), _, ..] => value.starts_with(literal.as_str()),
+        [Part::Slot(_), _, ..] => true,
+        _ => false,
+    };
+    begins && !holds(parts, value)
 }
 
 fn fill_one(shape: &Shape, values: &[Node<'static>], used: &mut [bool]) -> Node<'static> {
@@ -257,88 +288,4 @@ fn parts(text: &str, mark: &str) -> Vec<Part> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::super::Kind;
-    use super::super::text;
-    use super::*;
-
-    fn pieces(source: &str) -> (Pieces, Format) {
-        let format = text::format(source);
-        (text::scan(source, text::sent(source, format), format, Kind::Action), format)
-    }
-
-    fn does_fit(template: &str, input: &str) -> bool {
-        let (pieces, format) = pieces(template);
-        let wanted = members(&pieces, format).unwrap();
-        fits(&wanted, &parse(input, format).unwrap(), &pieces.slots)
-    }
-
-    #[test]
-    fn slots_stand_in_the_leaves() {
-        let (pieces, format) = pieces(r#"{"a":{"b":"x-{Oid}"},"c":[{Payout},"73190000"]}"#);
-        let b = Shape::Value(vec![Part::Text("x-".to_owned()), Part::Slot(0)]);
-        let list = vec![
-            Shape::Value(vec![Part::Slot(1)]),
-            Shape::Value(vec![Part::Text("73190000".to_owned())]),
-        ];
-        assert_eq!(
-            members(&pieces, format).unwrap(),
-            [
-                ("a".to_owned(), Shape::Object(vec![("b".to_owned(), b)])),
-                ("c".to_owned(), Shape::List(list))
-            ]
-        );
-    }
-
-    #[test]
-    fn a_fault_has_its_place_in_the_template() {
-        let (pieces, format) = pieces("{\"a\":\"{Payout}\",\n\"b\", \"c\":\"{Oid}\"}");
-        let at = members(&pieces, format).unwrap_err().at.unwrap();
-        assert_eq!((at.line, at.column), (2, 4));
-    }
-
-    #[test]
-    fn what_the_template_makes_fits_and_nothing_else() {
-        let json = r#"{"a":"{Oid}","n":{Payout},"c":"k"}"#;
-        assert!(does_fit(json, r#"{"a":"","n":1,"c":"k"}"#));
-        for other in [
-            r#"{"a":"","n":1,"c":"l"}"#,
-            r#"{"a":"","n":1}"#,
-            r#"{"a":"","n":1,"c":"k","d":1}"#,
-            r#"{"n":1,"a":"","c":"k"}"#,
-            r#"{"a":{},"n":1,"c":"k"}"#,
-            r#"{"a":["x"],"n":1,"c":"k"}"#,
-        ] {
-            assert!(!does_fit(json, other), "{other}");
-        }
-        assert!(does_fit(r#"{"items":{Items}}"#, r#"{"items":[{"sku":"A"}]}"#));
-        assert!(does_fit("<a><b c='{Oid}'>{Note}</b></a>", "<a><b c='1'></b></a>"));
-        assert!(!does_fit("<a><b>{Note}</b></a>", "<a><b><i>x</i></b></a>"));
-        assert!(does_fit("a={Oid}&b={Note}", "a=&b=1"));
-        assert!(!does_fit("a={Oid}&b={Note}", "a=1&x=2&b=1"));
-    }
-
-    #[test]
-    fn a_newer_template_has_more_keys_and_the_old_ones_once() {
-        let does_extend = |template: &str, input: &str| {
-            let (pieces, format) = pieces(template);
-            let wanted = members(&pieces, format).unwrap();
-            extends(&wanted, &parse(input, format).unwrap(), &pieces.slots)
-        };
-        assert!(does_extend("a={Oid}&b={Note}", "a=1&x=2&b=1&y="));
-        assert!(does_extend(r#"{"o":{"a":"{Oid}"}}"#, r#"{"o":{"z":0,"a":"1"}}"#));
-        assert!(!does_extend("a={Oid}&b={Note}", "a=1&b=2&b=1"));
-        assert!(!does_extend("a={Oid}&b={Note}", "a=1&x=1"));
-        assert!(!does_extend("<r><a>{Oid}</a></r>", "<r><a><i>x</i></a></r>"));
-    }
-
-    #[test]
-    fn filling_says_what_had_no_place() {
-        let (pieces, format) = pieces(r#"{"{SubId1}":"x","a":"<{Oid}>"}"#);
-        let wanted = members(&pieces, format).unwrap();
-        let values = ["k", "o"].map(|text| Node::Text(Cow::Borrowed(text)));
-        let (members, used) = fill(&wanted, &values);
-        assert_eq!(members[1], ("a".into(), Node::Text("<o>".into())));
-        assert_eq!(used, [false, true]);
-    }
-}
+mod tests;

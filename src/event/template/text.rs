@@ -18,15 +18,38 @@ pub(super) struct Slot {
     pub(super) name: String,
     /// The byte of its brace in the whole text.
     pub(super) offset: usize,
-    /// Inside the quotes of JSON or the CDATA of XML.
-    pub(super) is_guarded: bool,
+    pub(super) place: Place,
     pub(super) target: Option<Target>,
     /// What its values look like; of a macro that impact.com knows alone.
     pub(super) check: Check,
     pub(super) spelling: Spelling,
 }
 
+/// Where a value stands, and so what ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Inside the quotes of JSON.
+    Quoted,
+    /// In JSON, without them.
+    Bare,
+    /// Between tags.
+    Element,
+    /// Inside CDATA.
+    Section,
+    /// Between two of this quote.
+    Attribute(char),
+    /// In a comment, or in a tag without quotes: no value at all.
+    Aside,
+    /// Of a form or a query.
+    Pair,
+}
+
 impl Slot {
+    /// Inside the quotes of JSON or the CDATA of XML.
+    pub(super) fn is_guarded(&self) -> bool {
+        matches!(self.place, Place::Quoted | Place::Section)
+    }
+
     /// The name is broken by a space, so that impact.com does not see a macro.
     pub(super) fn is_broken(&self) -> bool {
         self.own.contains(is_space)
@@ -85,7 +108,7 @@ pub(super) fn scan(source: &str, range: Range<usize>, format: Format, kind: Kind
             own: own.to_owned(),
             name,
             offset: at,
-            is_guarded: guard.is_closed,
+            place: guard.place,
             target,
             check,
             spelling,
@@ -125,24 +148,46 @@ fn is_space(one: char) -> bool {
     matches!(one, ' ' | '\t' | '\r' | '\n')
 }
 
-/// Whether a place is inside the quotes of JSON or the CDATA of XML.
+/// Follows the syntax of a template as far as it says where a macro stands.
 struct Guard {
-    format: Format,
-    is_closed: bool,
+    place: Place,
+    /// What ends a place that is [`Place::Aside`].
+    end: &'static [u8],
 }
 
 impl Guard {
     fn new(format: Format) -> Self {
-        Self { format, is_closed: false }
+        let place = match format {
+            Format::Json => Place::Bare,
+            Format::Xml => Place::Element,
+            Format::Form | Format::Query => Place::Pair,
+        };
+        Self { place, end: b"" }
     }
 
     /// How many bytes of `rest` to go on by.
     fn step(&mut self, rest: &[u8]) -> usize {
-        match (self.format, rest) {
-            (Format::Json, [b'\\', _, ..]) if self.is_closed => return 2,
-            (Format::Json, [b'"', ..]) => self.is_closed = !self.is_closed,
-            (Format::Xml, _) if rest.starts_with(b"<![CDATA[") => self.is_closed = true,
-            (Format::Xml, _) if rest.starts_with(b"]]>") => self.is_closed = false,
+        match (self.place, rest) {
+            (Place::Quoted, [b'\\', _, ..]) => return 2,
+            (Place::Quoted, [b'"', ..]) => self.place = Place::Bare,
+            (Place::Bare, [b'"', ..]) => self.place = Place::Quoted,
+            (Place::Element, _) if rest.starts_with(b"<![CDATA[") => self.place = Place::Section,
+            (Place::Section, _) if rest.starts_with(b"]]>") => self.place = Place::Element,
+            (Place::Element, [b'<', ..]) => {
+                self.place = Place::Aside;
+                self.end = match rest {
+                    [_, b'!', b'-', b'-', ..] => b"-->",
+                    [_, b'?', ..] => b"?>",
+                    _ => b">",
+                };
+            }
+            (Place::Aside, _) if rest.starts_with(self.end) => self.place = Place::Element,
+            (Place::Aside, [quote @ (b'"' | b'\''), ..]) if self.end == b">" => {
+                self.place = Place::Attribute(char::from(*quote));
+            }
+            (Place::Attribute(quote), [first, ..]) if char::from(*first) == quote => {
+                self.place = Place::Aside;
+            }
             _ => {}
         }
         1
@@ -181,11 +226,21 @@ mod tests {
     }
 
     #[test]
-    fn the_guard_is_the_quotes_or_the_cdata() {
-        let guarded = |source: &str| -> Vec<bool> {
-            pieces(source).slots.iter().map(|slot| slot.is_guarded).collect()
-        };
-        assert_eq!(guarded(r#"{"é\"":{Payout},"b":"\\{Note}"}"#), [false, true]);
-        assert_eq!(guarded("<a><![CDATA[{Note}]]>{Oid}</a>"), [true, false]);
+    fn a_macro_stands_where_the_syntax_says() {
+        use Place::{Aside, Attribute, Bare, Element, Pair, Quoted, Section};
+        let cases: [(&str, &[Place]); _] = [
+            (r#"{"é\"":{Payout},"b":"\\{Note}"}"#, &[Bare, Quoted]),
+            ("<a><![CDATA[<b c='{Note}]]>{Oid}</a>", &[Section, Element]),
+            (
+                "<a b='\"{Note}>' c=\"{Oid}\">{AdId}</a>",
+                &[Attribute('\''), Attribute('"'), Element],
+            ),
+            ("<?xml v='1'?><!-- it's > {Note} --><a {Oid}>{AdId}", &[Aside, Aside, Element]),
+            ("a='{Note}&b={Oid}", &[Pair, Pair]),
+        ];
+        for (source, places) in cases {
+            let found: Vec<Place> = pieces(source).slots.iter().map(|slot| slot.place).collect();
+            assert_eq!(found, places, "{source}");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Mutual TLS: which client certificates are good.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -9,12 +8,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-use super::{TlsError, identity};
+use super::TlsError;
 use crate::net::ClientSettings;
 
 /// Asks every client for a certificate of the authorities, and for one of the names where any are
@@ -23,24 +19,15 @@ pub(super) fn verifier(
     settings: &ClientSettings,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let by_authority = by_authority(&settings.authorities, provider)?;
+    let authorities = Arc::clone(&settings.authorities);
+    let by_authority =
+        WebPkiClientVerifier::builder_with_provider(authorities, Arc::clone(provider))
+            .build()
+            .map_err(TlsError::ClientCa)?;
     if settings.names.is_empty() {
         return Ok(by_authority);
     }
     Ok(Arc::new(Named { by_authority, names: settings.names.clone() }))
-}
-
-fn by_authority(
-    path: &Path,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for authority in identity::certificates("client authorities", path)? {
-        roots.add(authority).map_err(TlsError::ClientCaEntry)?;
-    }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-        .build()
-        .map_err(TlsError::ClientCa)
 }
 
 /// An authority that issues to many is no proof of who it is: the certificate must carry a name.

@@ -1,15 +1,13 @@
 //! Who we are: certificate, key, and what is offered with them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
-use super::{TlsError, clients};
+use super::{Pair, TlsError, clients};
 use crate::net::ClientSettings;
 
 /// What we offer to speak, the better one first (RFC 7301).
@@ -24,44 +22,28 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Reads the files.
-    pub(super) fn read(
-        certificate: &Path,
-        private_key: &Path,
-        clients: Option<&ClientSettings>,
-    ) -> Result<Self, TlsError> {
-        let chain = certificates("a certificate", certificate)?;
-        let key = PrivateKeyDer::from_pem_file(private_key)
-            .map_err(unreadable("a private key", private_key))?;
-        Self::new(chain, key, clients)
-    }
-
     /// Makes a certificate for loopback.
     pub(super) fn make() -> Result<Self, TlsError> {
         let names = SELF_SIGNED_NAMES.map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).map_err(TlsError::SelfSigned)?;
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        Self::new(vec![made.cert.der().clone()], key.into(), None)
+        let pair =
+            Pair::new(vec![made.cert.der().clone()], key.into()).map_err(TlsError::Rustls)?;
+        Self::new(&pair, None)
     }
 
-    fn new(
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-        clients: Option<&ClientSettings>,
-    ) -> Result<Self, TlsError> {
+    /// Shows this certificate to clients that are good.
+    pub(super) fn new(pair: &Pair, clients: Option<&ClientSettings>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = match clients {
             Some(settings) => clients::verifier(settings, &provider)?,
             None => WebPkiClientVerifier::no_client_auth(),
         };
-        let certificate =
-            chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(rustls::ALL_VERSIONS)
-            .map_err(TlsError::Pair)?
+            .map_err(TlsError::Rustls)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(chain, key)
-            .map_err(TlsError::Pair)?;
+            .with_cert_resolver(Arc::new(pair.clone()));
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         // Our order of ciphers is the considered one; a client's may be anything.
         config.ignore_client_order = true;
@@ -74,25 +56,10 @@ impl Identity {
             // A sender opens a connection for nearly every event; a resumed one costs no signature.
             // The keys of tickets change by themselves, and clients of TLS 1.2 without tickets find
             // their session in rustls' own small store. Early data stays off: it can be replayed.
-            config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::Pair)?;
+            config.ticketer =
+                rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsError::Rustls)?;
         }
+        let certificate = pair.certificate().clone();
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate })
     }
-}
-
-/// All certificates of a PEM file: at least one.
-pub(super) fn certificates(
-    what: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read.map_err(unreadable(what, path))? {
-        certificates if certificates.is_empty() => Err(TlsError::Empty(path.to_owned())),
-        certificates => Ok(certificates),
-    }
-}
-
-fn unreadable(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> TlsError {
-    let path = path.to_owned();
-    move |source| TlsError::Pem { what, path, source }
 }

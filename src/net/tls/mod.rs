@@ -3,16 +3,15 @@
 mod clients;
 mod handshakes;
 mod identity;
+mod pair;
 
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem;
 use rustls::server::VerifierBuilderError;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -21,32 +20,17 @@ use self::handshakes::Handshakes;
 use self::identity::Identity;
 use super::{Stream, TlsMode, TlsSettings};
 
+pub use self::pair::Pair;
+
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A PEM file is missing, unreadable, or holds something else.
-    #[error("cannot read {what} from {path}")]
-    Pem {
-        /// What it should hold.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: pem::Error,
-    },
-    /// The certificate file holds no certificate.
-    #[error("{0} holds no certificate")]
-    Empty(PathBuf),
-    /// The certificate and the key do not belong together, or one cannot be used.
-    #[error("the certificate and the private key cannot be used together")]
-    Pair(#[source] rustls::Error),
-    /// A client authority cannot be used.
+    /// The library cannot do what is asked of it.
+    #[error("rustls cannot be set up")]
+    Rustls(#[source] rustls::Error),
+    /// The client authorities cannot be used.
     #[error("tls.client_ca cannot be used")]
     ClientCa(#[source] VerifierBuilderError),
-    /// An authority in the file is no certificate.
-    #[error("tls.client_ca holds something that is no authority")]
-    ClientCaEntry(#[source] rustls::Error),
     /// No self-signed certificate could be made.
     #[error("cannot make a certificate")]
     SelfSigned(#[source] rcgen::Error),
@@ -74,15 +58,13 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads the files, or makes a certificate.
+    /// Takes the certificate, or makes one.
     ///
     /// # Errors
-    /// When there is no usable certificate and key.
+    /// When it cannot be offered so.
     pub fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
         let identity = match &settings.mode {
-            TlsMode::Files { certificate, private_key, clients } => {
-                Some(Identity::read(certificate, private_key, clients.as_ref())?)
-            }
+            TlsMode::Files { pair, clients } => Some(Identity::new(pair, clients.as_ref())?),
             TlsMode::SelfSigned => Some(Identity::make()?),
             TlsMode::Off => None,
         };

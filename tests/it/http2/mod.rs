@@ -3,6 +3,7 @@
 
 mod connection;
 mod fields;
+mod limits;
 mod streams;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

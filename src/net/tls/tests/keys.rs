@@ -9,9 +9,10 @@ use rcgen::{
 use x509_parser::der_parser::der::parse_der;
 
 use super::*;
+use crate::net::pem;
 
 /// A PEM section, as `openssl` writes it.
-fn pem(label: &str, der: &[u8]) -> String {
+fn armoured(label: &str, der: &[u8]) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     let lines: Vec<&str> =
         text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
@@ -25,18 +26,21 @@ fn unwrapped(key: &KeyPair) -> Vec<u8> {
     wrapper.as_sequence().unwrap()[2].as_slice().unwrap().to_vec()
 }
 
-/// A handshake with a server of these two files succeeds, for a client that trusts `root`.
-async fn serves(chain: &str, key: &str, root: &CertificateDer<'static>, what: &str) {
-    let folder = TempDir::new().unwrap();
+/// What is in two files with these texts.
+fn read(chain: &str, key: &str, what: &str) -> TlsMode {
+    let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("tls.crt"), chain).unwrap();
     std::fs::write(path("tls.key"), key).unwrap();
-    let mode = TlsMode::Files {
-        certificate: path("tls.crt"),
-        private_key: path("tls.key"),
-        clients: None,
-    };
-    let tls = tls(mode, PATIENCE).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let read = (pem::certificates(&path("tls.crt")), pem::private_key(&path("tls.key")));
+    let pair = Pair::new(read.0.unwrap(), read.1.unwrap());
+    let pair = pair.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    TlsMode::Files { pair, clients: None }
+}
+
+/// A handshake with a server of these two files succeeds, for a client that trusts `root`.
+async fn serves(chain: &str, key: &str, root: &CertificateDer<'static>, what: &str) {
+    let tls = tls(read(chain, key, what), PATIENCE).unwrap();
     for version in [&TLS12, &TLS13] {
         let client = trusting(root, &[version]);
         assert!(shake(&tls, &client).await.is_ok(), "{what} {version:?}");
@@ -59,7 +63,7 @@ async fn every_kind_of_key_in_every_form_shakes_hands() {
         let (chain, root) = (certificate.pem(), certificate.der().clone());
         serves(&chain, &key.serialize_pem(), &root, &format!("{kind} PKCS#8")).await;
         if let Some(label) = own {
-            let text = pem(label, &unwrapped(&key));
+            let text = armoured(label, &unwrapped(&key));
             serves(&chain, &text, &root, &format!("{kind} {label}")).await;
             // As `openssl ecparam -genkey` writes it, the curve in front.
             let curve =
@@ -94,15 +98,8 @@ async fn a_chain_leads_to_the_authority_that_the_client_knows() {
     let chain = format!("{}{}", leaf.pem(), middle.pem());
     serves(&chain, &key.serialize_pem(), root.der(), "a chain of two").await;
 
-    let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("tls.crt"), leaf.pem()).unwrap();
-    std::fs::write(folder.path().join("tls.key"), key.serialize_pem()).unwrap();
-    let mode = TlsMode::Files {
-        certificate: folder.path().join("tls.crt"),
-        private_key: folder.path().join("tls.key"),
-        clients: None,
-    };
-    let alone = tls(mode, PATIENCE).unwrap();
+    let alone = read(&leaf.pem(), &key.serialize_pem(), "the last one alone");
+    let alone = tls(alone, PATIENCE).unwrap();
     let client = trusting(root.der(), &[&TLS13]);
     assert!(
         shake(&alone, &client).await.is_err(),

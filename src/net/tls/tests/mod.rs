@@ -4,7 +4,6 @@ mod hello;
 mod keys;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 
 use rustls::client::{Resumption, Tls12Resumption, WantsClientCert};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -13,7 +12,6 @@ use rustls::{
     ALL_VERSIONS, ClientConfig, ConfigBuilder, HandshakeKind, ProtocolVersion, RootCertStore,
     SupportedProtocolVersion,
 };
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsConnector;
@@ -22,9 +20,8 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::net::{ClientSettings, Protocol};
 
-/// A certificate in PEM files, as an operator has it.
+/// What an operator has in files: a certificate and its key.
 struct Files {
-    folder: TempDir,
     made: rcgen::CertifiedKey<rcgen::KeyPair>,
 }
 
@@ -34,21 +31,13 @@ impl Files {
     }
 
     fn named(names: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
-        std::fs::write(folder.path().join("tls.crt"), made.cert.pem()).unwrap();
-        std::fs::write(folder.path().join("tls.key"), made.signing_key.serialize_pem()).unwrap();
-        Self { folder, made }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        Self { made: rcgen::generate_simple_self_signed(names).unwrap() }
     }
 
     fn mode(&self, clients: Option<ClientSettings>) -> TlsMode {
-        let (certificate, private_key) = (self.path("tls.crt"), self.path("tls.key"));
-        TlsMode::Files { certificate, private_key, clients }
+        let (chain, key) = self.identity();
+        TlsMode::Files { pair: Pair::new(chain, key).unwrap(), clients }
     }
 
     fn identity(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
@@ -99,9 +88,11 @@ fn builder(
 }
 
 /// Clients with a certificate of this authority, and of one of the names where there are any.
-fn clients(authorities: &Path, names: &[&str]) -> ClientSettings {
+fn clients(authority: &Files, names: &[&str]) -> ClientSettings {
+    let mut authorities = RootCertStore::empty();
+    authorities.add(authority.made.cert.der().clone()).unwrap();
     let names = names.iter().map(|name| ServerName::try_from(*name).unwrap().to_owned()).collect();
-    ClientSettings { authorities: authorities.to_owned(), names }
+    ClientSettings { authorities: Arc::new(authorities), names }
 }
 
 async fn pair() -> (TcpStream, TcpStream) {
@@ -172,7 +163,7 @@ async fn the_newer_version_is_preferred() {
 #[tokio::test]
 async fn with_a_client_authority_a_certificate_must_be_shown() {
     let (files, friend, stranger) = (Files::new(), Files::new(), Files::new());
-    let tls = tls(files.mode(Some(clients(&friend.path("tls.crt"), &[]))), PATIENCE).unwrap();
+    let tls = tls(files.mode(Some(clients(&friend, &[]))), PATIENCE).unwrap();
     for version in [&TLS12, &TLS13] {
         let shown = client(&tls, &[version], &[], Some(&friend));
         assert!(shake(&tls, &shown).await.is_ok(), "{version:?}");
@@ -200,8 +191,7 @@ async fn a_client_must_carry_one_of_the_names_where_there_are_any() {
         (&["a.b.pool.example"], false),
         (&["192.0.2.8"], false),
     ] {
-        let tls =
-            tls(server.mode(Some(clients(&sender.path("tls.crt"), names))), PATIENCE).unwrap();
+        let tls = tls(server.mode(Some(clients(&sender, names))), PATIENCE).unwrap();
         for version in [&TLS12, &TLS13] {
             let shown = client(&tls, &[version], &[], Some(&sender));
             assert_eq!(shake(&tls, &shown).await.is_ok(), good, "{names:?} {version:?}");
@@ -254,7 +244,7 @@ async fn a_second_handshake_resumes_the_session() {
 async fn a_client_that_must_show_a_certificate_resumes_nothing() {
     let (server, friend) = (Files::new(), Files::new());
     for names in [&[][..], &["localhost"]] {
-        let asks = server.mode(Some(clients(&friend.path("tls.crt"), names)));
+        let asks = server.mode(Some(clients(&friend, names)));
         let tls = tls(asks, PATIENCE).unwrap();
         for version in [&TLS13, &TLS12] {
             for by in [Tls12Resumption::SessionIdOrTickets, Tls12Resumption::SessionIdOnly] {
@@ -350,30 +340,9 @@ async fn without_tls_a_connection_passes_as_it_is() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_named() {
-    let (files, other) = (Files::new(), Files::new());
-    std::fs::write(files.path("empty"), "# nothing\n").unwrap();
-    let (certificate, private_key) = (files.path("tls.crt"), files.path("tls.key"));
-    for (certificate, private_key, clients, named) in [
-        (files.path("none"), private_key.clone(), None, "none"),
-        (files.path("empty"), private_key.clone(), None, "empty"),
-        (certificate.clone(), files.path("none"), None, "none"),
-        (certificate.clone(), files.path("empty"), None, "empty"),
-        (certificate.clone(), certificate.clone(), None, "tls.crt"),
-        (certificate.clone(), private_key.clone(), Some(clients(&files.path("none"), &[])), "none"),
-        (
-            certificate.clone(),
-            private_key.clone(),
-            Some(clients(&files.path("empty"), &[])),
-            "empty",
-        ),
-    ] {
-        let mode = TlsMode::Files { certificate, private_key, clients };
-        let what = format!("{mode:?}");
-        let error = tls(mode, PATIENCE).unwrap_err();
-        assert!(error.to_string().contains(named), "{error} for {what}");
-    }
-    let private_key = other.path("tls.key");
-    let mode = TlsMode::Files { certificate, private_key, clients: None };
-    assert!(matches!(tls(mode, PATIENCE), Err(TlsError::Pair(_))));
+fn a_certificate_needs_its_own_key() {
+    let ((chain, _), (_, key)) = (Files::new().identity(), Files::new().identity());
+    let error = Pair::new(chain, key.clone_key()).unwrap_err();
+    assert!(matches!(error, rustls::Error::InconsistentKeys(_)), "{error}");
+    assert!(Pair::new(Vec::new(), key).is_err());
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// How every watched file looked at one moment.
-#[derive(Debug, Default)]
-pub(super) struct Marks(BTreeMap<PathBuf, Option<Mark>>);
+/// How every watched file looked, each before it was read: what changes while it is read looks other
+/// than its mark ever after.
+#[derive(Clone, Debug, Default)]
+pub struct Marks(BTreeMap<PathBuf, Option<Mark>>);
 
 /// One file. The place behind all symbolic links is part of it: Kubernetes changes a secret by
 /// turning one link.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Mark {
     resolved: PathBuf,
     device: u64,
@@ -23,26 +24,26 @@ struct Mark {
 }
 
 impl Marks {
-    /// Looks at the files now. Touches the disk.
-    pub(super) fn of<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Self {
-        Self(files.into_iter().map(|file| (file.clone(), Mark::of(file))).collect())
-    }
-
-    /// Looks at the same files again.
-    pub(super) fn again(&self) -> Self {
-        Self::of(self.0.keys())
-    }
-
-    /// Watches exactly these files from now on; those known already keep their marks.
-    pub(super) fn watch(&mut self, files: &[PathBuf]) {
-        self.0.retain(|file, _| files.contains(file));
-        for file in files {
-            self.0.entry(file.clone()).or_insert_with(|| Mark::of(file));
+    /// Looks at one more file now, unless it is known already. Touches the disk.
+    pub(super) fn add(&mut self, file: &Path) {
+        if !self.0.contains_key(file) {
+            self.0.insert(file.to_owned(), Mark::of(file));
         }
     }
 
+    /// The files.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().map(PathBuf::as_path)
+    }
+
+    /// Looks at the same files again. Touches the disk.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self(self.0.keys().map(|file| (file.clone(), Mark::of(file))).collect())
+    }
+
     /// The files that look other than in `before`.
-    pub(super) fn differing<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a Path> {
+    pub fn differing<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a Path> {
         let differs = |(file, mark): &(&PathBuf, _)| before.0.get(*file) != Some(*mark);
         self.0.iter().filter(differs).map(|(file, _)| file.as_path())
     }
@@ -70,6 +71,14 @@ mod tests {
 
     use super::*;
 
+    fn marks_of(files: &[PathBuf]) -> Marks {
+        let mut marks = Marks::default();
+        for file in files {
+            marks.add(file);
+        }
+        marks
+    }
+
     fn changed(marks: &Marks) -> Vec<String> {
         let now = marks.again();
         let files = now.differing(marks).map(|file| file.file_name().unwrap());
@@ -82,15 +91,13 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("a"), "1").unwrap();
         std::fs::write(path("b"), "1").unwrap();
-        let mut marks = Marks::of(&[path("a"), path("b"), path("c")]);
+        let marks = marks_of(&[path("a"), path("b"), path("c")]);
         assert_eq!(changed(&marks), [""; 0]);
         std::fs::write(path("b"), "12").unwrap();
         assert_eq!(changed(&marks), ["b"]);
         std::fs::remove_file(path("a")).unwrap();
         std::fs::write(path("c"), "").unwrap();
         assert_eq!(changed(&marks), ["a", "b", "c"]);
-        marks.watch(&[path("a")]);
-        assert_eq!(changed(&marks), ["a"]);
     }
 
     #[test]
@@ -106,7 +113,7 @@ mod tests {
         symlink("..1", path("..data")).unwrap();
         symlink("..data/tls.crt", path("tls.crt")).unwrap();
 
-        let marks = Marks::of(&[path("tls.crt")]);
+        let marks = marks_of(&[path("tls.crt")]);
         symlink("..2", path("..new")).unwrap();
         std::fs::rename(path("..new"), path("..data")).unwrap();
         assert_eq!(changed(&marks), ["tls.crt"]);

@@ -1,0 +1,41 @@
+//! The examples that are deployed as they are.
+
+use std::path::Path;
+
+use postgate::clock::Timestamp;
+use postgate::config;
+
+/// What a quiet gateway takes, with what SQLite caches (README, "Idle").
+const ITSELF: usize = 30_000_000;
+/// An idle connection of HTTP/2 (README, "Connections").
+const CONNECTION: usize = 42_000;
+/// `limits.handshakes` in `config.toml`.
+const HANDSHAKE: usize = 30 << 10;
+
+#[test]
+fn senders_cannot_fill_the_memory_of_the_kubernetes_example() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes/postgate.yaml");
+    let yaml = std::fs::read_to_string(path).unwrap();
+    // A block scalar, and the next document.
+    let (_, text) = yaml.split_once("config.toml: |\n").unwrap();
+    let (text, rest) = text.split_once("\n---\n").unwrap();
+    // The certificate is a secret of the cluster.
+    let text = text.replace("\n    ", "\n").replace("[tls]\n", "[tls]\nmode = \"off\"\n");
+    let variables = ["POSTBACK_TOKEN", "POSTGATE_ADMIN__TOKEN"];
+    let variables = variables.map(|name| (name.to_owned(), "t0ken".to_owned()));
+    let settings =
+        config::parse(&text, Path::new("/none/config.toml"), variables, Timestamp::default());
+    let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
+
+    let (_, limit) = rest.split_once("limits:\n").unwrap();
+    let limit = limit.trim_start().strip_prefix("memory: ").unwrap();
+    let (mebibytes, _) = limit.split_once("Mi\n").unwrap();
+    let memory = mebibytes.parse::<usize>().unwrap() << 20;
+
+    let (connections, handshakes) = (settings.listen.connections, settings.tls.handshakes);
+    let taken = ITSELF
+        + connections * CONNECTION
+        + handshakes.min(connections) * HANDSHAKE
+        + 2 * settings.limits.bodies_bytes;
+    assert!(taken < memory, "{taken} of {memory} bytes");
+}
