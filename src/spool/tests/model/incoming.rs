@@ -10,9 +10,10 @@ impl Game {
         let key = (self.random.u8(..4) > 0).then(|| self.random.u8(..6));
         let body = self.random.u8(..3);
         let accepted = Timestamp::from_millis(self.now.as_millis() - self.random.u64(..600));
-        let (attempts, due) = match self.random.bool() {
-            true => (self.random.u32(1..9), self.now.plus(Duration::from_millis(100))),
-            false => (0, NEW.due),
+        let (attempts, due) = if self.random.bool() {
+            (self.random.u32(1..9), self.now.plus(Duration::from_millis(100)))
+        } else {
+            (0, NEW.due)
         };
         let state = [State::Pending, State::Delivered, State::Dead][self.random.usize(..3)];
         let fate = match state {
