@@ -156,6 +156,9 @@ fn words(text: &str) -> Vec<&str> {
 
 /// `None`: it does not even look like a range.
 fn single(word: &str, force: bool) -> Option<Found> {
+    if word.strip_prefix('/').is_some_and(|length| length.parse::<u8>().is_ok()) {
+        return Some(Err("the length of a range, apart from its address".to_owned()));
+    }
     let address = word.split(['/', '%']).next().unwrap_or_default();
     if !looks_like_v4(address) && !looks_like_v6(address) {
         return hides_address(word).then(|| Err("holds an address, and is no range".to_owned()));
@@ -308,6 +311,12 @@ mod tests {
             "35.16.0.0/16 2001:db8::/32",
             "at the limits"
         );
+    }
+
+    #[test]
+    fn a_length_in_a_cell_of_its_own_is_not_overlooked() {
+        let pasted = read("<td>192.0.2.0</td>\n<td>/24</td>", false);
+        assert_eq!((pasted.refused[0].line, pasted.refused[0].text.as_str()), (2, "/24"));
     }
 
     #[test]
