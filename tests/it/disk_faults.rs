@@ -93,6 +93,33 @@ async fn a_full_disk_is_refused_and_served_again_when_it_has_room() {
     all_arrives(&promised, &mut upstream, gateway).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_full_at_the_start_is_told_and_all_is_there_when_it_has_room() {
+    if !asked_for() {
+        return;
+    }
+    let mut upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let disk = Disk::small(3);
+    let gateway = gateway_on(&disk, &folder);
+    let mut senders = Senders::start(gateway.address, &folder.certificate);
+    senders.promised(10).await;
+    let promised = senders.stop().await;
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+
+    disk.fill();
+    let before = std::fs::read(disk.path().join("spool.db")).unwrap();
+    let (code, said) = refused_on(&disk, &folder);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("spool.db") && said.contains("make room on the disk"), "{said}");
+    assert!(std::fs::read(disk.path().join("spool.db")).unwrap() == before, "left as it is");
+
+    disk.grow(64);
+    let gateway = gateway_on(&disk, &folder);
+    all_arrives(&promised, &mut upstream, gateway).await;
+}
+
 /// The real binary with its spool on this disk.
 fn gateway_on(disk: &Disk, folder: &Folder) -> Process {
     let mut program = Command::new("env");

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::super::event::EventId;
 use super::super::record::{Filter, Inspection, Page, Place, State, Story};
 use super::super::store::{Bodies, Seq, StoreError, Stored};
-use super::{inspect, read, records, stories, timestamp};
+use super::{inspect, places, read, records, stories, timestamp};
 
 /// Two connections that cannot write; what they see is committed.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Bodies for SqliteBodies {
     }
 
     fn places(&self, ids: &[EventId]) -> Result<Vec<(EventId, Place, State)>, StoreError> {
-        records::places(&self.records(), ids).map_err(read)
+        places::places(&self.records(), ids).map_err(read)
     }
 
     fn story(&self, place: Place) -> Result<Option<Story>, StoreError> {

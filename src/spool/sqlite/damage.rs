@@ -26,6 +26,11 @@ pub(super) fn is_damage(error: &Error) -> bool {
         )
 }
 
+/// Instead of what is damaged.
+pub(super) fn nothing<T: Default>(error: Error) -> Result<T> {
+    if is_damage(&error) { Ok(T::default()) } else { Err(error) }
+}
+
 /// The next row id of the table that can be read, which count from 1, and whether a damaged place
 /// lies before it.
 pub(super) fn next(connection: &Connection, table: &str, after: i64) -> (Option<i64>, u64) {

@@ -10,6 +10,7 @@ mod formats;
 mod headers;
 mod import;
 mod inspect;
+mod places;
 mod received;
 mod records;
 mod salvage;

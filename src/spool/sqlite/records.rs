@@ -1,18 +1,16 @@
 //! Lists for the operator, on a connection of its own.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use std::ops::ControlFlow;
+
+use rusqlite::types::{FromSql, Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
 use super::super::digest;
 use super::super::event::{EventId, RouteName};
 use super::super::record::{Filter, Page, Place, Record, State};
-use super::{millis, state, timestamp};
+use super::{damage, millis, start, state, timestamp};
 
-/// Ids looked up with one statement, which reads all events; SQLite takes 32,766 parameters.
-const IDS_AT_ONCE: usize = 4000;
-
-pub(super) const EVENT: &str =
-    "SELECT e.seq, e.id, r.name, e.accepted, e.state, e.attempts, e.replays,
+const EVENT: &str = "SELECT e.seq, e.id, r.name, e.accepted, e.state, e.attempts, e.replays,
     e.repeats, e.due, e.settled, e.status,
     (SELECT length(body) FROM bodies b WHERE b.seq = e.seq),
     (SELECT outcome FROM attempts a WHERE a.seq = e.seq ORDER BY a.at DESC, a.number DESC LIMIT 1)
@@ -68,17 +66,42 @@ fn events(
         Some(key) => Some(hashes(connection, filter, key)?),
         None => None,
     };
+    match listed(connection, filter, (&states, keys.as_deref()), after, wanted, records) {
+        Err(error) if damage::is_damage(&error) => {
+            records.clear();
+            readable(connection, after, wanted, records, &mut |row, route| {
+                Ok(states.contains(&row.get(4)?)
+                    && row.get::<_, i64>(3)? >= millis(filter.since)
+                    && filter.route.as_ref().is_none_or(|wanted| wanted == route)
+                    && match &keys {
+                        Some(keys) => row.get(11)? && keys.contains(&row.get(12)?),
+                        None => true,
+                    })
+            })
+        }
+        listed => listed,
+    }
+}
+
+fn listed(
+    connection: &Connection,
+    filter: &Filter,
+    (states, keys): (&[i64], Option<&[i64]>),
+    after: i64,
+    wanted: usize,
+    records: &mut Vec<Record>,
+) -> rusqlite::Result<()> {
     let mut values = vec![Value::Integer(after), Value::Integer(millis(filter.since))];
     let mut asked = vec!["e.seq > ? AND e.accepted >= ?".to_owned()];
     asked.push(format!("e.state IN ({})", marks(states.len())));
-    values.extend(states.into_iter().map(Value::Integer));
+    values.extend(states.iter().copied().map(Value::Integer));
     if let Some(route) = &filter.route {
         asked.push("r.name = ?".to_owned());
         values.push(Value::Text(route.to_string()));
     }
     if let Some(keys) = keys {
         asked.push(format!("e.ordered = 1 AND e.key IN ({})", marks(keys.len())));
-        values.extend(keys.into_iter().map(Value::Integer));
+        values.extend(keys.iter().copied().map(Value::Integer));
     }
     let asked = asked.join(" AND ");
     let sql = format!("{EVENT} WHERE {asked} ORDER BY e.seq LIMIT {wanted}");
@@ -89,21 +112,100 @@ fn events(
     Ok(())
 }
 
+/// The columns of [`EVENT`] that stand in the table itself, in the same places.
+const LINE: &str =
+    "seq, id, route, accepted, state, attempts, replays, repeats, due, settled, status,
+    ordered, key";
+/// Instead of a reason, where the file cannot tell.
+const DAMAGED: &str = "the spool is damaged: not all of this event can be read";
+
+/// Row by row what of the list can be read, and of a row what can be read of it.
+fn readable(
+    connection: &Connection,
+    after: i64,
+    wanted: usize,
+    records: &mut Vec<Record>,
+    is_wanted: &mut dyn FnMut(&Row<'_>, &RouteName) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<()> {
+    let names = start::route_names(connection)?;
+    damage::walk(connection, "events", LINE, after, &mut |row| {
+        let route = start::named(&names, row.get(2)?);
+        if is_wanted(row, &route)? {
+            let seq: i64 = row.get(0)?;
+            let bytes: rusqlite::Result<Option<i64>> = ask(connection, BYTES, seq);
+            let outcome: rusqlite::Result<Option<String>> = ask(connection, OUTCOME, seq);
+            let is_whole = bytes.is_ok() && outcome.is_ok();
+            let mut record = line(row, route)?;
+            record.bytes =
+                bytes.ok().flatten().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+            record.reason = match outcome {
+                Ok(outcome) if is_whole => outcome.filter(|_| record.state != State::Delivered),
+                _ => Some(DAMAGED.to_owned()),
+            };
+            records.push(record);
+        }
+        let is_full = records.len() >= wanted;
+        Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(())
+}
+
+const BYTES: &str = "SELECT length(body) FROM bodies WHERE seq = ?1";
+const OUTCOME: &str =
+    "SELECT outcome FROM attempts WHERE seq = ?1 ORDER BY at DESC, number DESC LIMIT 1";
+
+fn ask<T: FromSql>(connection: &Connection, sql: &str, seq: i64) -> rusqlite::Result<Option<T>> {
+    connection.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()
+}
+
+/// One line, as far as it can be read.
+pub(super) fn at(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Record>> {
+    let sql = format!("{EVENT} WHERE e.seq = ?1");
+    match connection.query_row(&sql, [seq], event).optional() {
+        Err(error) if damage::is_damage(&error) => {
+            let mut found = Vec::new();
+            readable(connection, seq - 1, 1, &mut found, &mut |_, _| Ok(true))?;
+            Ok(found.pop().filter(|record| record.place == Place::Event(seq)))
+        }
+        record => record,
+    }
+}
+
 /// The key's hash on each route that is meant: only hashes are stored.
 fn hashes(connection: &Connection, filter: &Filter, key: &str) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = connection.prepare("SELECT name FROM routes")?;
-    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
-    let mut hashes = Vec::new();
-    for name in names {
-        let name = name?;
-        if filter.route.as_ref().is_none_or(|route| **route == *name) {
-            hashes.push(i64::from_be_bytes(digest::of_key(&name, key).0));
-        }
-    }
-    Ok(hashes)
+    let names = start::route_names(connection)?.into_values();
+    let meant = names.filter(|name| filter.route.as_ref().is_none_or(|route| route == name));
+    Ok(meant.map(|name| i64::from_be_bytes(digest::of_key(&name, key).0)).collect())
 }
 
 fn quarantined(
+    connection: &Connection,
+    filter: &Filter,
+    after: i64,
+    wanted: usize,
+    records: &mut Vec<Record>,
+) -> rusqlite::Result<()> {
+    let had = records.len();
+    match listed_malformed(connection, filter, after, wanted, records) {
+        Err(error) if damage::is_damage(&error) => records.truncate(had),
+        listed => return listed,
+    }
+    let names = start::route_names(connection)?;
+    let columns = "seq, id, route, at, repeats, length(body), reason";
+    damage::walk(connection, "quarantine", columns, after, &mut |row| {
+        let route = start::named(&names, row.get(2)?);
+        if filter.route.as_ref().is_none_or(|wanted| *wanted == route)
+            && row.get::<_, i64>(3)? >= millis(filter.since)
+        {
+            records.push(raw(row, route)?);
+        }
+        let is_full = records.len() >= wanted;
+        Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(())
+}
+
+fn listed_malformed(
     connection: &Connection,
     filter: &Filter,
     after: i64,
@@ -128,31 +230,42 @@ fn quarantined(
 }
 
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let record = line(row, row.get(2)?)?;
+    let reason = if record.state == State::Delivered { None } else { row.get(12)? };
+    Ok(Record { bytes: count(row, 11)?, reason, ..record })
+}
+
+/// What stands in the table itself.
+fn line(row: &Row<'_>, route: RouteName) -> rusqlite::Result<Record> {
     let due = row.get(8)?;
     let state = state::of(row.get(4)?);
     Ok(Record {
         place: Place::Event(row.get(0)?),
         id: EventId::from_bytes(row.get(1)?),
         state,
-        route: RouteName::from(row.get::<_, String>(2)?),
+        route,
         accepted: timestamp(row.get(3)?),
         attempts: row.get(5)?,
         replays: row.get(6)?,
         repeats: row.get(7)?,
-        bytes: count(row, 11)?,
+        bytes: 0,
         due: (state == State::Pending && due != 0).then(|| timestamp(due)),
         settled: row.get::<_, Option<i64>>(9)?.map(timestamp),
         status: row.get(10)?,
-        reason: if state == State::Delivered { None } else { row.get(12)? },
+        reason: None,
     })
 }
 
 pub(super) fn malformed(row: &Row<'_>) -> rusqlite::Result<Record> {
+    raw(row, row.get(2)?)
+}
+
+fn raw(row: &Row<'_>, route: RouteName) -> rusqlite::Result<Record> {
     Ok(Record {
         place: Place::Quarantine(row.get(0)?),
         id: EventId::from_bytes(row.get(1)?),
         state: State::Quarantined,
-        route: RouteName::from(row.get::<_, String>(2)?),
+        route,
         accepted: timestamp(row.get(3)?),
         attempts: 0,
         replays: 0,
@@ -168,34 +281,6 @@ pub(super) fn malformed(row: &Row<'_>) -> rusqlite::Result<Record> {
 pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let count: Option<i64> = row.get(column)?;
     Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
-}
-
-/// Where these events are; those that are nowhere are missing. Ids have no index, for the sake of
-/// writing: this reads all events once, without their bodies.
-pub(super) fn places(
-    connection: &Connection,
-    ids: &[EventId],
-) -> rusqlite::Result<Vec<(EventId, Place, State)>> {
-    let mut found = Vec::with_capacity(ids.len());
-    for some in ids.chunks(IDS_AT_ONCE) {
-        let marks = marks(some.len());
-        let values = || params_from_iter(some.iter().map(|id| id.as_bytes().as_slice()));
-        let sql = format!("SELECT seq, id, state FROM events WHERE id IN ({marks})");
-        let mut statement = connection.prepare(&sql)?;
-        let events = statement.query_map(values(), |row| {
-            let place = Place::Event(row.get(0)?);
-            Ok((EventId::from_bytes(row.get(1)?), place, state::of(row.get(2)?)))
-        })?;
-        found.extend(events.collect::<rusqlite::Result<Vec<_>>>()?);
-        let sql = format!("SELECT seq, id FROM quarantine WHERE id IN ({marks})");
-        let mut statement = connection.prepare(&sql)?;
-        let malformed = statement.query_map(values(), |row| {
-            let place = Place::Quarantine(row.get(0)?);
-            Ok((EventId::from_bytes(row.get(1)?), place, State::Quarantined))
-        })?;
-        found.extend(malformed.collect::<rusqlite::Result<Vec<_>>>()?);
-    }
-    Ok(found)
 }
 
 /// `?, ?, ?`

@@ -8,8 +8,8 @@ use super::super::event::{Malformed, RouteName};
 use super::super::lease::Attempt;
 use super::super::record::{Contents, Place, Story};
 use super::super::store::Seq;
-use super::records::{self, EVENT, QUARANTINED};
-use super::{received, timestamp};
+use super::records::{self, QUARANTINED};
+use super::{damage, received, timestamp};
 
 pub(super) fn story(connection: &Connection, place: Place) -> rusqlite::Result<Option<Story>> {
     match place {
@@ -19,15 +19,14 @@ pub(super) fn story(connection: &Connection, place: Place) -> rusqlite::Result<O
 }
 
 fn event(connection: &Connection, seq: Seq) -> rusqlite::Result<Option<Story>> {
-    let sql = format!("{EVENT} WHERE e.seq = ?1");
-    let record = connection.query_row(&sql, [seq.0], records::event).optional()?;
-    let Some(record) = record else { return Ok(None) };
+    let Some(record) = records::at(connection, seq.0)? else { return Ok(None) };
     let sql = "SELECT body FROM bodies WHERE seq = ?1";
     let body = connection.query_row(sql, [seq.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
     let contents = Contents::Event {
         body: Bytes::from(body.unwrap_or_default()),
         key: key(connection, seq)?,
-        attempts: attempts(connection, seq)?,
+        // An event without its history is worth more than none.
+        attempts: attempts(connection, seq).or_else(damage::nothing)?,
         received: received::find(connection, received::OF_EVENT, seq)?,
     };
     Ok(Some(Story { record, contents }))

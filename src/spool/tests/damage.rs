@@ -187,3 +187,61 @@ async fn a_start_passes_over_what_is_damaged() {
         assert_eq!(delivered, 100, "{table}");
     }
 }
+
+#[tokio::test]
+async fn a_list_has_what_can_be_read() {
+    let tables = [("attempts", 300), ("bodies", 300), ("routes", 300), ("events", 150)];
+    for (table, least) in tables {
+        let rig = Rig::new();
+        settled(&rig, 300, Verdict::Dead).await;
+        destroy(&rig, leaf(&rig, table));
+        let spool = rig.open();
+        let dead = Filter { states: vec![State::Dead], ..Filter::default() };
+        let page = spool.page(dead, Place::default(), 1000).await.unwrap();
+        assert!((least..=300).contains(&page.records.len()), "{table}: {}", page.records.len());
+        let told =
+            page.records.iter().filter(|record| record.reason.as_deref() == Some("as it goes"));
+        let told = told.count();
+        assert!((100..=300).contains(&told), "{table}: {told}");
+        let whole = matches!(table, "routes" | "events");
+        assert_eq!(
+            told == page.records.len(),
+            whole,
+            "{table}: the others say that they are damaged"
+        );
+        // In pages, each begins where the one before ended.
+        let (mut after, mut paged) = (Place::default(), 0);
+        loop {
+            let page = spool.page(Filter::default(), after, 7).await.unwrap();
+            paged += page.records.len();
+            let Some(next) = page.next else { break };
+            after = next;
+        }
+        assert_eq!(paged, page.records.len(), "{table}");
+        // What a list has can be named.
+        let id = page.records[page.records.len() - 1].id;
+        assert_eq!(spool.discard(vec![id]).await.unwrap(), [Operated::Dropped], "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_keeps_to_its_filter_beside_damage() {
+    let rig = Rig::new();
+    settled(&rig, 300, Verdict::Dead).await;
+    let spool = rig.open();
+    spool.append(event("late", "late")).await.unwrap();
+    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.close().await;
+    destroy(&rig, leaf(&rig, "attempts"));
+    let spool = rig.open();
+    let count =
+        async |filter| spool.page(filter, Place::default(), 1000).await.unwrap().records.len();
+    assert_eq!(count(Filter::default()).await, 302);
+    assert_eq!(count(Filter { states: vec![State::Dead], ..Filter::default() }).await, 300);
+    assert_eq!(count(Filter { states: vec![State::Quarantined], ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { key: Some("7".to_owned()), ..Filter::default() }).await, 1);
+    assert_eq!(count(Filter { route: Some(route()), ..Filter::default() }).await, 302);
+    assert_eq!(count(Filter { route: Some("none".into()), ..Filter::default() }).await, 0);
+    let later = NOON.plus(Duration::from_millis(1));
+    assert_eq!(count(Filter { since: later, ..Filter::default() }).await, 0);
+}

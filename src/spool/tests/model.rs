@@ -3,6 +3,8 @@
 //! all: `POSTGATE_SEED=… cargo test --lib model` plays the same game again, and `POSTGATE_STEPS` makes it
 //! longer.
 
+mod incoming;
+
 use super::board::{Board, Taken, Turn};
 use super::queue::{Lane, Slot};
 use super::sqlite::{SqliteBodies, SqliteStore};
@@ -12,7 +14,7 @@ use super::*;
 /// Some seconds; CI plays ten times as many.
 const STEPS: u64 = 10_000;
 const WINDOW: Duration = Duration::from_millis(400);
-/// Nothing goes to quarantine in this game.
+/// Quarantine is full of nothing in this game.
 const NO_BOUND: Share = Share { used: 0, most: u64::MAX };
 
 /// What happens to an event.
@@ -94,7 +96,9 @@ impl Game {
             930..950 => self.replay(),
             950..960 => self.discard(),
             960..980 => self.expire(),
-            980..997 => drop(self.save(&[])),
+            980..984 => self.import(),
+            984..988 => self.admit(),
+            988..997 => drop(self.save(&[])),
             _ => self.restart(),
         }
         let pending = self.model.iter().filter(|known| known.now.state == State::Pending);

@@ -246,3 +246,24 @@ async fn verifying_counts_and_finds_damage() {
     let bad = spool.verify().await.unwrap();
     assert_eq!(bad.problems, ["events without a body: 1", "bodies without an event: 1"]);
 }
+
+#[tokio::test]
+async fn verifying_holds_the_file_against_each_rule() {
+    let rules = [
+        (
+            "INSERT INTO attempts (seq, place, number, at, outcome) VALUES (99, 0, 0, 0, '')",
+            "attempts without an event: 1",
+        ),
+        ("UPDATE events SET route = 99 WHERE state = 2", "events of no route: 1"),
+        ("UPDATE events SET state = 7 WHERE state = 2", "events in no known state: 1"),
+        ("UPDATE events SET settled = NULL WHERE state = 2", "settled events without a time: 1"),
+        ("UPDATE events SET settled = 1 WHERE seq = 3", "settled events without a time: 1"),
+    ];
+    for (broken, told) in rules {
+        let rig = Rig::new();
+        let spool = rig.open();
+        filled(&spool).await;
+        rig.tamper(broken);
+        assert_eq!(spool.verify().await.unwrap().problems, [told], "{broken}");
+    }
+}

@@ -72,6 +72,12 @@ impl Disk {
         run(Command::new("chattr").arg(how).arg(self.path().join(file)));
     }
 
+    /// Leaves no room for a single byte.
+    pub(crate) fn fill(&self) {
+        let mut file = std::fs::File::create(self.path().join("filler")).unwrap();
+        while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    }
+
     /// Makes it hold so many MiB while it is in use.
     pub(crate) fn grow(&self, mebibytes: u32) {
         let size = format!("remount,size={mebibytes}m");
