@@ -1,18 +1,12 @@
 //! Damaged pages of a real file: what stands on them is passed over, and nothing else stops.
 
-use super::salvage::{destroy, leaf, leaves};
+use super::salvage::{destroy, fill, leaf, leaves};
 use super::*;
 
 /// A file at rest with so many events in this state, each of its own key.
 async fn settled(rig: &Rig, events: usize, verdict: Verdict) {
     let spool = rig.open();
-    let mut appends = tokio::task::JoinSet::new();
-    for number in 0..events {
-        let event = event(&number.to_string(), &format!("{{\"n\":\"{number:0500}\"}}"));
-        let spool = spool.clone();
-        appends.spawn(async move { spool.append(event).await.unwrap() });
-    }
-    appends.join_all().await;
+    fill(&spool, events).await;
     let mut leases = Vec::new();
     for _ in 0..events {
         leases.push(spool.next().await);

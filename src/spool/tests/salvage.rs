@@ -4,9 +4,8 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 
 use super::*;
 
-/// A file at rest with `events` events, each of its own key.
-async fn filled(rig: &Rig, events: usize) {
-    let spool = rig.open();
+/// Accepts so many events of half a KiB, each of its own key.
+pub(super) async fn fill(spool: &Spool, events: usize) {
     let mut appends = tokio::task::JoinSet::new();
     for number in 0..events {
         let event = event(&number.to_string(), &format!("{{\"n\":\"{number:0500}\"}}"));
@@ -14,6 +13,12 @@ async fn filled(rig: &Rig, events: usize) {
         appends.spawn(async move { spool.append(event).await.unwrap() });
     }
     appends.join_all().await;
+}
+
+/// A file at rest with `events` events, and a request in quarantine.
+async fn filled(rig: &Rig, events: usize) {
+    let spool = rig.open();
+    fill(&spool, events).await;
     spool.quarantine(malformed("what?")).await.unwrap();
     spool.close().await;
 }
