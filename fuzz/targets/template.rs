@@ -69,7 +69,7 @@ fn fill(source: &str, values: &Values) {
 /// canonical body.
 fn stray(source: &str, sent: &str) {
     let Ok(template) = Template::parse(source, Kind::Action, None) else { return };
-    drop(template.lint(Some("action_id")));
+    drop(template.lint(&Rules::of(Kind::Action)));
     drop(read(template, sent.as_bytes()));
 }
 
