@@ -249,6 +249,9 @@ impl Http {
                         CLOSE_TIME
                     } else if activity.is_unused() {
                         self.head.time
+                    } else if activity.head.is_set() {
+                        // `strict/pace.rs` ends it, unless nobody reads: answers may be in the way.
+                        self.idle + self.head.time
                     } else {
                         self.idle
                     };
@@ -318,7 +321,7 @@ struct Activity {
     ended: AtomicU64,
     /// When the last of them did, in milliseconds from `opened`.
     ended_at: AtomicU64,
-    /// In HTTP/1, the head of another one. `strict/pace.rs` ends it.
+    /// In HTTP/1, the head of another one.
     head: UnderWay,
     /// The connection has had all its requests.
     spent: Notify,
@@ -348,14 +351,11 @@ impl Activity {
         self.begun.load(Ordering::Relaxed) == 0
     }
 
-    /// `None`: a request is under way, or the head of one. The first head has its time from the
-    /// beginning of the connection on, whether it has begun or not.
+    /// `None`: a request is under way.
     fn idle_since(&self) -> Option<Instant> {
         let ended = self.ended.load(Ordering::Acquire);
         let ended_at = Duration::from_millis(self.ended_at.load(Ordering::Relaxed));
-        let is_idle = ended == self.begun.load(Ordering::Relaxed)
-            && (self.is_unused() || !self.head.is_set());
-        is_idle.then(|| self.opened + ended_at)
+        (ended == self.begun.load(Ordering::Relaxed)).then(|| self.opened + ended_at)
     }
 }
 
