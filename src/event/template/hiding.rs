@@ -31,20 +31,26 @@ const STRINGS: &[&str] = &["[", "\"", "\\"];
 /// Sections, comments and instructions. No `<` can stand in an attribute, so that literal tags are
 /// tags everywhere else.
 const MARKUP: &[&str] = &["<!", "<?"];
-/// And quotes, which end an attribute. Those in elements as well: a tag may have been ended by a value.
-const QUOTES: &[&str] = &["<!", "<?", "\"", "'"];
+/// And the quote that ends an attribute. Those in elements as well: a tag may have been ended by a value.
+const DOUBLE: &[&str] = &["<!", "<?", "\""];
+const SINGLE: &[&str] = &["<!", "<?", "'"];
+const EITHER: &[&str] = &["<!", "<?", "\"", "'"];
 /// A pair that is empty, or named as the secret, is dropped, and may be part of a value.
 const PAIRS: &[&str] = &["&"];
 
 impl Hiding {
     pub(super) fn of(pieces: &Pieces, format: Format) -> Self {
-        let stands = |place: fn(Place) -> bool| pieces.slots.iter().any(|slot| place(slot.place));
+        let is_used = |place| pieces.slots.iter().any(|slot| slot.place == place);
         let means = match format {
             Format::Json if !are_keys_seen(pieces) => STRINGS,
-            Format::Json if stands(|place| place == Place::Bare) => LISTS,
+            Format::Json if is_used(Place::Bare) => LISTS,
             Format::Json => &[],
-            Format::Xml if stands(|place| matches!(place, Place::Attribute(_))) => QUOTES,
-            Format::Xml => MARKUP,
+            Format::Xml => match [Place::Attribute('"'), Place::Attribute('\'')].map(is_used) {
+                [true, true] => EITHER,
+                [true, false] => DOUBLE,
+                [false, true] => SINGLE,
+                [false, false] => MARKUP,
+            },
             Format::Form | Format::Query => PAIRS,
         };
         let own = pieces.literals.iter().map(|literal| count(means, literal.as_bytes())).sum();
@@ -66,6 +72,11 @@ fn count(means: &[&str], text: &[u8]) -> usize {
 fn are_keys_seen(pieces: &Pieces) -> bool {
     let mut behind = pieces.slots.iter().zip(pieces.literals.iter().skip(1)).peekable();
     while let Some((slot, literal)) = behind.next() {
+        let is_one_string = slot.place == Place::Quoted && !literal.contains(['"', '\\']);
+        if is_one_string && behind.peek().is_some() {
+            // Of the next macro of the same string that is asked.
+            continue;
+        }
         let outside = match slot.place {
             Place::Quoted => literal.strip_prefix('"'),
             _ => Some(literal.as_str()),
@@ -122,10 +133,13 @@ mod tests {
             (r#"{"a":["{Oid}","k","{Note}"]}"#, &[]),
             (r#"{"a":[{Payout},{Amount}]}"#, STRINGS),
             (r#"{"a":"{Oid}",", ":"{Note}"}"#, STRINGS),
-            (r#"{"a":"{Oid}-{Note}"}"#, STRINGS),
+            (r#"{"a":"{Oid}-{Note}"}"#, &[]),
+            (r#"{"a":["{Oid}-{Note}","{Note}"]}"#, STRINGS),
             ("<a><b k='1'>{Oid}</b></a>", MARKUP),
             ("<a><!-- it's --><b>{Oid}</b></a>", MARKUP),
-            ("<a b='{Oid}'/>", QUOTES),
+            ("<a b='{Oid}'/>", SINGLE),
+            ("<a b=\"{Oid}\"/>", DOUBLE),
+            ("<a b='{Oid}' c=\"{Note}\"/>", EITHER),
             ("a={Oid}", PAIRS),
         ];
         for (source, means) in cases {
@@ -139,7 +153,8 @@ mod tests {
         let (pieces, format) = pieces("<a b='{Oid}'><![CDATA[{Note}]]></a>");
         let hiding = Hiding::of(&pieces, format);
         assert!(!hiding.is_possible(b"<a b='1'><![CDATA[&<b>]]></a>", || 0));
-        for text in ["<a b='\"'><![CDATA[]]></a>", "<a b='1'><![CDATA[<?]]></a>"] {
+        assert!(!hiding.is_possible(b"<a b='1'><![CDATA[\"]]></a>", || 0), "not what ends it");
+        for text in ["<a b='1'><![CDATA[']]></a>", "<a b='1'><![CDATA[<?]]></a>"] {
             assert!(hiding.is_possible(text.as_bytes(), || 0), "{text}");
             assert!(!hiding.is_possible(text.as_bytes(), || 1), "{text}");
         }

@@ -66,6 +66,9 @@ impl Template {
             (Recovery::Unlike, Err(malformed)) => {
                 Err(malformed.adding("; it does not match the template either"))
             }
+            (Recovery::Ambiguous, Ok(_)) if does_fit => Err(Malformed::new(
+                "a value may hide text of the template, which can be read into it in several ways",
+            )),
             (Recovery::Ambiguous, Ok(_)) => Err(Malformed::new(
                 "the template cannot have made it so, and can be read into it in several ways",
             )),

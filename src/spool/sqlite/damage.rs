@@ -41,14 +41,33 @@ pub(super) fn next(connection: &Connection, table: &str, after: i64) -> (Option<
     let close = (0..CLOSE).map(|step| after.saturating_add(step));
     let start = after.saturating_add(CLOSE);
     let far = (0..STRIDES).map(|stride| start.saturating_add(1 << stride));
-    let mut passed = 0;
+    let mut failing = None;
     for after in close.chain(far) {
-        match ask(after) {
-            Ok(found) => return (found, passed),
-            Err(_) => passed = 1,
+        match (ask(after), failing) {
+            (Ok(found), None) => return (found, 0),
+            (Ok(found), Some(failing)) => return (behind(&ask, failing, after, found), 1),
+            (Err(_), _) => failing = Some(after),
         }
     }
-    (None, passed)
+    (None, u64::from(failing.is_some()))
+}
+
+/// The first row id behind a damaged place. A stride may have gone far past its end: that lies between
+/// where asking `failing` and where it answered `found`.
+fn behind(
+    ask: &dyn Fn(i64) -> Result<Option<i64>>,
+    mut failing: i64,
+    mut after: i64,
+    mut found: Option<i64>,
+) -> Option<i64> {
+    while after.saturating_sub(failing) > 1 {
+        let between = failing + (after - failing) / 2;
+        match ask(between) {
+            Ok(earlier) => (after, found) = (between, earlier),
+            Err(_) => failing = between,
+        }
+    }
+    found
 }
 
 /// What is done with each row of a [`walk`].
