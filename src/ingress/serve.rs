@@ -1,5 +1,7 @@
 //! Connections: accepted, admitted, handshaken, served, and ended in order.
 
+use std::error::Error as _;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
 use super::reply::Reply;
-use super::strict::{HeadLimits, Strict, Unescaped};
+use super::strict::{HeadLimits, Strict, UnderWay, Unescaped};
 use super::{Front, RequestLimits};
 use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Tls};
 use crate::telemetry::BrokenConnection;
@@ -213,7 +215,9 @@ impl Http {
         });
         match protocol {
             Protocol::Http1 => {
-                let io = TokioIo::new(Strict::new(stream, self.head, unescaped.clone(), refused));
+                let heads = activity.head.clone();
+                let strict = Strict::new(stream, self.head, heads, unescaped.clone(), refused);
+                let io = TokioIo::new(strict);
                 self.drive(self.one.serve_connection(io, service), &activity, stop).await
             }
             Protocol::Http2 => {
@@ -241,10 +245,12 @@ impl Http {
                 () = stopped.as_mut(), if !closing => {}
                 () = activity.spent.notified(), if !closing => {}
                 () = wake.as_mut() => {
-                    let limit = match activity.is_unused() {
-                        _ if closing => CLOSE_TIME,
-                        true => self.head.time,
-                        false => self.idle,
+                    let limit = if closing {
+                        CLOSE_TIME
+                    } else if activity.is_unused() {
+                        self.head.time
+                    } else {
+                        self.idle
                     };
                     let now = Instant::now();
                     let until = activity.idle_since().map_or(now + limit, |since| since + limit);
@@ -273,7 +279,7 @@ impl Http {
 enum End {
     /// As connections do.
     Closed,
-    /// Without a request in the time for one.
+    /// Without a whole head in the time for one.
     Silent,
     /// By a head that cannot be read, or is too large.
     NotHttp(hyper::Error),
@@ -285,6 +291,8 @@ impl End {
     fn of(error: hyper::Error, activity: &Activity) -> Self {
         if error.is_parse() {
             Self::NotHttp(error)
+        } else if is_late(&error) {
+            Self::Silent
         } else if !activity.is_unused() {
             // A peer that has its replies leaves as it likes; many do it without TLS's good-bye.
             Self::Closed
@@ -292,6 +300,12 @@ impl End {
             Self::Cut(error)
         }
     }
+}
+
+/// Whether it is the time-out of `strict/pace.rs`.
+fn is_late(error: &hyper::Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| source.kind() == io::ErrorKind::TimedOut)
 }
 
 /// What goes on on a connection.
@@ -304,6 +318,8 @@ struct Activity {
     ended: AtomicU64,
     /// When the last of them did, in milliseconds from `opened`.
     ended_at: AtomicU64,
+    /// In HTTP/1, the head of another one. `strict/pace.rs` ends it.
+    head: UnderWay,
     /// The connection has had all its requests.
     spent: Notify,
 }
@@ -319,7 +335,8 @@ impl Activity {
     fn new() -> Self {
         let zero = AtomicU64::default;
         let (begun, ended, ended_at) = (zero(), zero(), zero());
-        Self { opened: Instant::now(), begun, ended, ended_at, spent: Notify::new() }
+        let (head, spent) = (UnderWay::default(), Notify::new());
+        Self { opened: Instant::now(), begun, ended, ended_at, head, spent }
     }
 
     fn begin(self: &Arc<Self>) -> Active {
@@ -331,11 +348,14 @@ impl Activity {
         self.begun.load(Ordering::Relaxed) == 0
     }
 
-    /// `None`: a request is under way.
+    /// `None`: a request is under way, or the head of one. The first head has its time from the
+    /// beginning of the connection on, whether it has begun or not.
     fn idle_since(&self) -> Option<Instant> {
         let ended = self.ended.load(Ordering::Acquire);
         let ended_at = Duration::from_millis(self.ended_at.load(Ordering::Relaxed));
-        (ended == self.begun.load(Ordering::Relaxed)).then(|| self.opened + ended_at)
+        let is_idle = ended == self.begun.load(Ordering::Relaxed)
+            && (self.is_unused() || !self.head.is_set());
+        is_idle.then(|| self.opened + ended_at)
     }
 }
 

@@ -55,7 +55,7 @@ pub enum ConnectionRefusal {
 /// How a connection ended that was let in and brought no request, or no HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BrokenConnection {
-    /// No request came within `limits.header_time`.
+    /// No whole head came within `limits.header_time`.
     Silent,
     /// The head of a request cannot be read, or is too large.
     NotHttp,

@@ -26,6 +26,7 @@ pub(super) use self::query::{Unescaped, received};
 use self::framing::{Framing, Place};
 use self::linger::Linger;
 use self::pace::Pace;
+pub(super) use self::pace::UnderWay;
 use self::query::STAND_IN;
 
 /// In a head: no part of one may hold NUL, and hyper looks at a head when an empty line has come.
@@ -65,9 +66,15 @@ enum Broken {
 
 impl<S, F: FnMut(&'static str)> Strict<S, F> {
     /// `unescaped`: where queries go that hyper sees in another spelling.
-    pub(super) fn new(stream: S, head: HeadLimits, unescaped: Unescaped, refused: F) -> Self {
+    pub(super) fn new(
+        stream: S,
+        head: HeadLimits,
+        under_way: UnderWay,
+        unescaped: Unescaped,
+        refused: F,
+    ) -> Self {
         let framing = Framing::new(head.bytes, unescaped);
-        let pace = Pace::new(head.time);
+        let pace = Pace::new(head.time, under_way);
         Self { stream, refused, framing, pace, broken: None, linger: None }
     }
 
@@ -186,7 +193,8 @@ mod tests {
     /// What comes out of `bytes`, written `step` bytes at a time.
     async fn read(bytes: &[u8], step: usize) -> (Vec<u8>, io::Result<usize>) {
         let (mut peer, stream) = tokio::io::duplex(step);
-        let mut strict = Strict::new(stream, HEAD, Unescaped::default(), |_| {});
+        let mut strict =
+            Strict::new(stream, HEAD, UnderWay::default(), Unescaped::default(), |_| {});
         let mut out = Vec::new();
         let write = async move {
             // A reader that has seen enough leaves.
@@ -247,10 +255,12 @@ mod tests {
             assert!(bad.starts_with(&out) && !out.contains("{}"), "{out}");
         }
     }
+
     #[tokio::test(start_paused = true)]
     async fn each_head_has_its_time_from_its_first_byte_on() {
         let (mut peer, stream) = tokio::io::duplex(1024);
-        let mut strict = Strict::new(stream, HEAD, Unescaped::default(), |_| {});
+        let mut strict =
+            Strict::new(stream, HEAD, UnderWay::default(), Unescaped::default(), |_| {});
         let mut space = [0; 1024];
         let just = Duration::from_millis(9_999);
         // An idle connection and a body take as long as they like, here.

@@ -65,6 +65,8 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
     let said = said(&mut stream).await;
     assert_eq!(status(&said), 200);
     assert_eq!(said.matches("HTTP/1.1").count(), 1);
+    let silent = "postgate_connections_broken_total{reason=\"silent\"}";
+    house.holds(|| house.metric(silent).as_deref() == Some("3")).await;
     house.close().await;
 }
 
@@ -112,6 +114,30 @@ async fn an_idle_connection_is_ended_after_its_replies() {
     assert_eq!(client.send_request(request).await.unwrap().status(), StatusCode::OK);
     within("the end of the connection", connection).await.unwrap().unwrap();
     assert_eq!(house.metric("postgate_connections_broken_total{reason=\"silent\"}"), None);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_idle_time_that_ends_within_a_head_ends_nothing() {
+    let mut plan = plan();
+    plan.front.limits.idle_time = HEADER_TIME;
+    let house = House::build(plan);
+    let mut stream = house.connect().await;
+    let keep = request("POST /in", "", EVENT).replace("close", "keep-alive");
+    let last = request("POST /in", "", EVENT);
+    let (begun, rest) = last.split_at(10);
+    stream.write_all(format!("{keep}{begun}").as_bytes()).await.unwrap();
+    let mut seen = [0; 12];
+    within("an answer", stream.read_exact(&mut seen)).await.unwrap();
+    // Two that are idle, one after the other: with the second the time is over for certain.
+    for _ in 0..2 {
+        let mut idle = house.connect().await;
+        idle.write_all(keep.as_bytes()).await.unwrap();
+        assert_eq!(status(&said(&mut idle).await), 200);
+    }
+    stream.write_all(rest.as_bytes()).await.unwrap();
+    let said = said(&mut stream).await;
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 1, "{said}");
     house.close().await;
 }
 
