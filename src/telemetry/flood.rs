@@ -1,4 +1,4 @@
-//! Lines that strangers can bring about as fast as they like. Each reason gets a few a second; what
+//! Lines that strangers can bring about as fast as they like. Each reason, or route, gets a few a second; what
 //! is more is counted, and told in one line when the second is over.
 
 use std::collections::BTreeMap;
@@ -9,26 +9,25 @@ const LINES_A_SECOND: u64 = 10;
 
 /// How often each thing has happened in this second.
 #[derive(Debug, Default)]
-pub(super) struct Flood(Mutex<BTreeMap<&'static str, u64>>);
+pub(super) struct Flood<Of = &'static str>(Mutex<BTreeMap<Of, u64>>);
 
-impl Flood {
+impl<Of: Ord> Flood<Of> {
     /// It has happened once more; whether it gets a line of its own.
-    pub(super) fn has_line(&self, reason: &'static str) -> bool {
+    pub(super) fn has_line(&self, of: Of) -> bool {
         let mut seen = self.lock();
-        let seen = seen.entry(reason).or_default();
+        let seen = seen.entry(of).or_default();
         *seen += 1;
         *seen <= LINES_A_SECOND
     }
 
     /// Begins another second; what had no line of its own in the last one, and how often.
-    pub(super) fn next_second(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub(super) fn next_second(&self) -> impl Iterator<Item = (Of, u64)> + use<Of> {
         let seen = std::mem::take(&mut *self.lock());
-        let more =
-            seen.into_iter().map(|(reason, seen)| (reason, seen.saturating_sub(LINES_A_SECOND)));
+        let more = seen.into_iter().map(|(of, seen)| (of, seen.saturating_sub(LINES_A_SECOND)));
         more.filter(|&(_, more)| more > 0)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Of, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

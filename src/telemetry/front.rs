@@ -40,6 +40,7 @@ pub struct FrontMetrics {
     accept_seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
     connections_told: Flood,
     requests_told: Flood,
+    quarantined_told: Arc<Flood<Arc<str>>>,
 }
 
 /// Why a connection was closed before a byte was read.
@@ -70,6 +71,7 @@ pub struct RouteMetrics {
     accepted: Vec<Counter>,
     repeated: Counter,
     quarantined: Counter,
+    quarantined_told: Arc<Flood<Arc<str>>>,
     forwarded: Counter,
     accept_seconds: Histogram,
 }
@@ -126,6 +128,7 @@ impl FrontMetrics {
             }),
             connections_told: Flood::default(),
             requests_told: Flood::default(),
+            quarantined_told: Arc::default(),
         };
         metrics.register(registry);
         metrics
@@ -177,6 +180,7 @@ impl FrontMetrics {
             accepted: formats.iter().map(accepted).collect(),
             repeated: self.repeated.get_or_create(&label).clone(),
             quarantined: self.quarantined.get_or_create(&label).clone(),
+            quarantined_told: Arc::clone(&self.quarantined_told),
             forwarded: self.forwarded.get_or_create(&label).clone(),
             accept_seconds: self.accept_seconds.get_or_create(&label).clone(),
         }
@@ -213,7 +217,7 @@ impl FrontMetrics {
         }
     }
 
-    /// Tells of the refusals of the last second that had no line of their own. To be called each
+    /// Tells of what was refused or not understood in the last second and had no line of its own. To be called each
     /// second: strangers decide how many there are.
     pub fn tell_refusals(&self) {
         for (reason, more) in self.connections_told.next_second() {
@@ -221,6 +225,9 @@ impl FrontMetrics {
         }
         for (reason, more) in self.requests_told.next_second() {
             tracing::warn!(reason, more, "requests refused, not told one by one");
+        }
+        for (route, more) in self.quarantined_told.next_second() {
+            tracing::error!(%route, more, "requests kept in quarantine, not told one by one");
         }
     }
 
@@ -321,7 +328,9 @@ impl RouteMetrics {
     /// A request was not understood, and is kept.
     pub fn quarantined(&self, id: &dyn std::fmt::Display, why: &dyn std::fmt::Display) {
         self.quarantined.inc();
-        tracing::error!(route = %self.route, event = %id, %why, "not understood; kept in quarantine");
+        if self.quarantined_told.has_line(Arc::clone(&self.route)) {
+            tracing::error!(route = %self.route, event = %id, %why, "not understood; kept in quarantine");
+        }
     }
 }
 

@@ -5,12 +5,16 @@
 use std::io::{self, Write};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 
 /// Some thousands of lines: minutes of an ordinary log.
 const MOST_WAITING_BYTES: usize = 1 << 20;
+
+/// Between two looks at a stderr that does not block, and whose reader is behind.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 /// What waits for one writer.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ struct Waiting {
 }
 
 impl Lines {
-    /// `lost` counts the lines that found no room.
+    /// `lost` counts the lines that found no room, or could not be written.
     pub(super) fn new(lost: Counter) -> Arc<Self> {
         let (come, done) = (Condvar::new(), Condvar::new());
         Arc::new(Self { waiting: Mutex::default(), come, done, lost })
@@ -48,8 +52,10 @@ impl Lines {
             if lost > 0 {
                 tell(lost);
             }
-            // Nobody is left to be told that stderr is gone.
-            drop(out.write_all(&batch).and_then(|()| out.flush()));
+            if let Err(unwritten) = write_whole(&mut out, &batch) {
+                // Counted and not told: that would be one more line for a stderr that is gone.
+                self.lost.inc_by(unwritten);
+            }
             batch.clear();
         }
     }
@@ -79,6 +85,22 @@ impl Lines {
     }
 }
 
+/// Like `write_all`, for an `out` that may not block as well. The error is how many lines, whole or
+/// in part, did not get out.
+fn write_whole(out: &mut impl Write, mut lines: &[u8]) -> Result<(), u64> {
+    while !lines.is_empty() {
+        match out.write(lines) {
+            Ok(written) if written > 0 => lines = lines.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL_PAUSE),
+            _ => return Err(lines.split_inclusive(|byte| *byte == b'\n').map(|_| 1).sum()),
+        }
+    }
+    // What cannot be flushed was taken all the same.
+    drop(out.flush());
+    Ok(())
+}
+
 /// Takes one whole line at a time.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -101,7 +123,6 @@ impl Write for &Lines {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::thread;
 
     use super::*;
 
@@ -117,6 +138,43 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    /// Takes `bites` bytes in all, three at a time and every other time none, and then breaks.
+    struct Nibbling {
+        taken: Vec<u8>,
+        bites: usize,
+        is_full: bool,
+    }
+
+    impl Write for Nibbling {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.is_full = !self.is_full;
+            if self.is_full {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let bite = bytes.len().min(3).min(self.bites);
+            if bite == 0 {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.bites -= bite;
+            self.taken.extend_from_slice(&bytes[..bite]);
+            Ok(bite)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_that_does_not_block_gets_every_line_and_a_broken_one_is_counted() {
+        let lines = b"first\nsecond\nthird\n";
+        for (bites, left) in [(lines.len(), Ok(())), (8, Err(2)), (0, Err(3))] {
+            let mut out = Nibbling { taken: Vec::new(), bites, is_full: false };
+            assert_eq!(write_whole(&mut out, lines), left, "{bites}");
+            assert_eq!(out.taken, lines[..bites]);
         }
     }
 

@@ -62,7 +62,8 @@ impl LogSettings {
     }
 }
 
-/// Starts logging to stderr. A second call in one process changes nothing.
+/// Starts logging to stderr. A second call in one process changes nothing, and what it
+/// returns has nothing to wait for.
 ///
 /// # Errors
 /// See [`LogError`].
@@ -72,16 +73,17 @@ pub fn start_log(settings: &LogSettings) -> Result<Log, LogError> {
         .with_env_filter(settings.filter()?)
         .with_writer(Arc::clone(&lines))
         .with_target(false);
-    let writer = Arc::clone(&lines);
-    let write = move || writer.write_to(io::stderr(), tell_lost);
-    thread::Builder::new().name("log".to_owned()).spawn(write)?;
     let started = match settings.format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     if started.is_err() {
         tracing::debug!("the log was started before; it keeps its first settings");
+        return Ok(Log(lines));
     }
+    let writer = Arc::clone(&lines);
+    let write = move || writer.write_to(io::stderr(), tell_lost);
+    thread::Builder::new().name("log".to_owned()).spawn(write)?;
     Ok(Log(lines))
 }
 
@@ -110,5 +112,19 @@ fn tell_lost(lines: u64) {
 impl Drop for Log {
     fn drop(&mut self) {
         self.0.flush(LAST_WORDS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_start_leaves_nothing_behind() {
+        let settings = LogSettings { format: LogFormat::Text, level: "off".to_owned() };
+        let first = start_log(&settings).unwrap();
+        let second = start_log(&settings).unwrap();
+        assert!(Arc::strong_count(&first.0) > 1, "its thread has the lines");
+        assert_eq!(Arc::strong_count(&second.0), 1, "there is no second thread");
     }
 }

@@ -6,6 +6,7 @@ pub mod fuzzing;
 mod import;
 mod page;
 mod paste;
+mod words;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -8,10 +8,21 @@ pub(super) const TAG: char = '\0';
 /// Elements whose text is not meant for people.
 const HIDDEN: [&str; 2] = ["script", "style"];
 /// Characters by name that may stand in a range or beside one.
-const NAMED: [(&str, &str); 7] = [
+const NAMED: [(&str, &str); 18] = [
     ("&nbsp;", " "),
     ("&ndash;", "-"),
     ("&mdash;", "-"),
+    ("&minus;", "-"),
+    ("&hyphen;", "-"),
+    ("&dash;", "-"),
+    ("&horbar;", "-"),
+    ("&sim;", "~"),
+    ("&lowbar;", "_"),
+    ("&percnt;", "%"),
+    ("&shy;", ""),
+    ("&zwj;", ""),
+    ("&zwnj;", ""),
+    ("&ZeroWidthSpace;", ""),
     ("&sol;", "/"),
     ("&period;", "."),
     ("&colon;", ":"),
@@ -46,7 +57,9 @@ pub(super) fn visible(text: &str) -> String {
     for (name, meant) in NAMED {
         seen = seen.replace(name, meant);
     }
-    by_number(&seen)
+    seen = others_by_name(&by_number(&seen));
+    seen.retain(|c| !has_no_width(c));
+    seen
 }
 
 fn keep_lines(seen: &mut String, hidden: &str) {
@@ -78,6 +91,33 @@ fn by_number(text: &str) -> String {
     seen
 }
 
+/// Puts a space in the place of each reference by a name that is not in [`NAMED`]: none of those
+/// characters belongs to a range, and their names are no words of the page.
+fn others_by_name(text: &str) -> String {
+    let mut seen = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, tail)) = rest.split_once('&') {
+        seen.push_str(before);
+        let end = tail.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tail.len());
+        let (name, after) = tail.split_at(end);
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        if let Some(after) = after.strip_prefix(';').filter(|_| is_name) {
+            seen.push(' ');
+            rest = after;
+        } else {
+            seen.push('&');
+            rest = tail;
+        }
+    }
+    seen.push_str(rest);
+    seen
+}
+
+/// Nobody sees these, and pages put them where a line may break.
+fn has_no_width(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +133,8 @@ mod tests {
             ("&#47;&#x2F;&#X2f;&#47 &#8211;", "///\u{2f} \u{2013}"),
             ("&#;&#x;&#xg;&#99999999999;&#xd800;&", "&#;&#x;&#xg;&#99999999999;&#xd800;&"),
             ("a&#0;b&#10;c", "a b c"),
+            ("a&thinsp;b&amp;c&d &1;", "a b c&d &1;"),
+            ("a&#8203;b\u{feff}c&shy;d", "abcd"),
         ] {
             assert_eq!(visible(text), expected, "{text}");
         }

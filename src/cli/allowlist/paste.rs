@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
 use super::page;
+use super::words::{self, DASH, Word};
 use crate::config::{RangeError, parse_range};
 
 /// Wider ranges are a slip of the pen, in prefix lengths: 65,536 addresses, or what a whole provider
@@ -34,7 +35,8 @@ const SPECIAL: [(&str, &str); 15] = [
     // IPv4 in IPv6 clothes is in it (RFC 4291, 2.4).
     ("::/8", "reserved"),
 ];
-/// What was found.
+
+/// What the whole text comes to: the ranges that are taken, and what somebody has to look at.
 #[derive(Debug, Default)]
 pub(super) struct Pasted {
     /// In the order of the text.
@@ -56,46 +58,62 @@ pub(super) struct Refusal {
 pub(super) fn read(text: &str, force: bool) -> Pasted {
     let mut pasted = Pasted::default();
     let text = page::visible(text);
-    for (line, text) in (1..).zip(text.split(page::LINE)) {
-        for part in text.split(page::TAG) {
-            let words = words(part);
-            let mut rest = words.as_slice();
-            while let [first, tail @ ..] = rest {
-                let (text, found, after) = next(first, tail, force);
-                rest = after;
-                if let Some(found) = found {
-                    pasted.note(line, text, found, force);
-                }
-            }
+    let words = words::of(&text);
+    let mut rest = words.as_slice();
+    while let [first, tail @ ..] = rest {
+        let (text, found, after) = next(first, tail, force);
+        rest = after;
+        if let Some(found) = found {
+            pasted.note(first.line, text, found, force);
         }
     }
     pasted
 }
 
-/// What was found.
+/// The ranges that one place of the text stands for, before anybody asks whether they are sane; or
+/// why it stands for none.
 type Found = Result<Vec<IpNet>, String>;
 
 /// The range that begins with the word `first`, how it is written, and what is behind it. `None`: it
 /// does not even look like one.
 fn next<'a>(
-    first: &str,
-    behind: &'a [&'a str],
+    first: &Word<'_>,
+    behind: &'a [Word<'a>],
     force: bool,
-) -> (String, Option<Found>, &'a [&'a str]) {
-    match (first.parse::<IpAddr>(), behind) {
-        (Ok(from), ["-", last, after @ ..]) if last.parse::<IpAddr>().is_ok() => {
-            (format!("{first}-{last}"), Some(between(from, last)), after)
+) -> (String, Option<Found>, &'a [Word<'a>]) {
+    let joints = behind.iter().take_while(|word| word.is_joint()).count();
+    let (joints, rest) = behind.split_at(joints);
+    let (Ok(from), [last, after @ ..]) = (first.text.parse::<IpAddr>(), rest) else {
+        return (first.text.to_owned(), single(first.text, force), behind);
+    };
+    let is_beside = |word: &Word<'_>| word.part == first.part;
+    let is_address = last.text.parse::<IpAddr>().is_ok();
+    let short = is_beside(last) && may_be_part_of(last.text, from);
+    let (text, found) = match joints {
+        [joint] if joint.text == DASH && is_beside(last) && is_address => {
+            (format!("{}-{}", first.text, last.text), between(from, last.text))
         }
-        (Ok(from), ["-", last, after @ ..]) if may_be_part_of(last, from) => {
+        [joint] if joint.text == DASH && short => {
             let why = "write both ends of the range in full".to_owned();
-            (format!("{first}-{last}"), Some(Err(why)), after)
+            (format!("{}-{}", first.text, last.text), Err(why))
         }
-        (Ok(_), [apart, after @ ..]) if apart.starts_with(['/', ':']) => {
+        [joint, ..] if short || (is_address && !is_bullet(joint, first, last)) => {
+            let why = "write a range as first-last, with one dash and in one place".to_owned();
+            (format!("{} {} {}", first.text, joint.text, last.text), Err(why))
+        }
+        [] if is_beside(last) && last.text.starts_with(['/', ':']) => {
             let why = "what belongs to the address stands apart from it".to_owned();
-            (format!("{first} {apart}"), Some(Err(why)), after)
+            (format!("{} {}", first.text, last.text), Err(why))
         }
-        _ => (first.to_owned(), single(first, force), behind),
-    }
+        _ => return (first.text.to_owned(), single(first.text, force), behind),
+    };
+    (text, Some(found), after)
+}
+
+/// Whether the dash begins an item of a list, and joins nothing: it stands before the second address
+/// and apart from the first.
+fn is_bullet(joint: &Word<'_>, first: &Word<'_>, second: &Word<'_>) -> bool {
+    joint.text == DASH && joint.part == second.part && joint.part != first.part
 }
 
 /// Whether this, behind a dash, can be the last address of a range in short: `-20`, or `-113.20`.
@@ -129,29 +147,6 @@ impl Pasted {
             Err(why) => self.refused.push(Refusal { line, text, why }),
         }
     }
-}
-
-/// Words that may be a range, and every dash as a word of its own.
-fn words(text: &str) -> Vec<&str> {
-    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}');
-    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '/' | '%' | '_' | '*');
-    let mut words = Vec::new();
-    for piece in text.split_inclusive(|c| !is_word(c)) {
-        let word = piece.trim_end_matches(|c| !is_word(c));
-        let word = word.trim_start_matches(['.', '*']);
-        // Stars are those of a text in bold, but for the one that stands for a number.
-        let trimmed = if word.ends_with(".*") { word } else { word.trim_end_matches(['.', '*']) };
-        // A colon at the end is a sentence's, but `2001:db8::` ends with two.
-        let single_colon = trimmed.ends_with(':') && !trimmed.ends_with("::");
-        let trimmed = if single_colon { trimmed.trim_end_matches(':') } else { trimmed };
-        if !trimmed.is_empty() {
-            words.push(trimmed);
-        }
-        if piece.ends_with(is_dash) {
-            words.push("-");
-        }
-    }
-    words
 }
 
 /// `None`: it does not even look like a range.
@@ -317,6 +312,33 @@ mod tests {
     fn a_length_in_a_cell_of_its_own_is_not_overlooked() {
         let pasted = read("<td>192.0.2.0</td>\n<td>/24</td>", false);
         assert_eq!((pasted.refused[0].line, pasted.refused[0].text.as_str()), (2, "/24"));
+    }
+
+    #[test]
+    fn a_range_is_never_narrowed_to_its_ends_in_silence() {
+        for text in [
+            "35.0.2.1 to 35.0.2.20",
+            "35.0.2.1 TO 35.0.2.20",
+            "35.0.2.1 to 20",
+            "35.0.2.1 ~ 35.0.2.20",
+            "35.0.2.1~35.0.2.20",
+            "35.0.2.1--35.0.2.20",
+            "35.0.2.1 -\n35.0.2.20",
+            "35.0.2.1\nto\n35.0.2.20",
+            "35.0.2.1<b>-</b>35.0.2.20",
+            "<td>35.0.2.1</td><td>-</td><td>35.0.2.20</td>",
+            "<td>35.0.2.1</td>\n<td>&ndash;</td>\n<td>35.0.2.20</td>",
+        ] {
+            let pasted = read(&format!("first line\n{text}\n"), false);
+            assert_eq!((pasted.ranges.len(), pasted.refused.len()), (0, 1), "{text}");
+            assert_eq!(pasted.refused[0].line, 2, "{text}");
+        }
+        for dash in ["\u{2212}", "&minus;", "&hyphen;", "&dash;", "&thinsp;&horbar;&thinsp;"] {
+            assert_eq!(found(&format!("35.0.2.4{dash}35.0.2.7")), "35.0.2.4/30", "{dash}");
+        }
+        for nothing in ["&#8203;", "&ZeroWidthSpace;", "&shy;", "\u{feff}", "\u{2060}"] {
+            assert_eq!(found(&format!("35.0.{nothing}2.7")), "35.0.2.7/32", "{nothing}");
+        }
     }
 
     #[test]
