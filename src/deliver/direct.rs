@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use fastrand::Rng;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::breaker::Standing;
 use super::outcome::{Failure, FailureKind, Outcome};
-use super::policy::{self, Decision, Judgement, Try, judge};
+use super::policy::{Decision, Judgement, Try, judge};
 use super::route::{Inner, Route, Tried, attempted};
 use super::{DirectOutcome, Outgoing};
 use crate::clock::{self, Timestamp};
@@ -57,7 +56,7 @@ impl Inner {
     fn wait(&self, event: &Outgoing, tried: &Tried, standing: Standing) -> Option<Duration> {
         let &Outgoing { attempt, accepted, .. } = event;
         let attempt = Try { attempt, since: accepted, now: tried.ended, standing };
-        match policy::decide(&tried.outcome, attempt, &self.retry, &mut Rng::new()) {
+        match self.decide(tried, attempt) {
             Decision::RetryAt(at) => Some(at.since(tried.ended)),
             // Away: everybody who sends now would wait in vain.
             Decision::PutBack(_) | Decision::Done | Decision::Dead(_) => None,

@@ -1,10 +1,10 @@
 //! Delivery. In: leases of the spool, or one event of a `direct` route. Out: verdicts. Never: a
 //! sender's request, or a decision by an error's text.
 //!
-//! `queued` is the loop over leases, `direct` the tries of a direct event while its sender waits. Both
-//! make attempts of a `route`: `request` makes the request, `client` sends it, `policy` says what its outcome means,
-//! and the spool or the sender is told, and the operator. What one upstream's routes share is in
-//! `upstream`; its `breaker` says whether it is tried at all.
+//! `queued` is the loop over leases, `direct` the tries of a direct event while its sender waits.
+//! Both make attempts of a `route`: `request` makes the request, `client` sends it, `policy` says
+//! what its outcome means, and the spool or the sender is told, and the operator. What one
+//! upstream's routes share is in `upstream`; its `breaker` says whether it is tried at all.
 
 mod breaker;
 mod client;

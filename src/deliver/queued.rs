@@ -1,12 +1,11 @@
 //! Queued delivery: the loop over a route's leases, and the verdict on each.
 
-use fastrand::Rng;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Outgoing;
 use super::breaker::Pass;
-use super::policy::{self, Decision, Try};
+use super::policy::{Decision, Try};
 use super::route::{Inner, Route, Tried, attempted};
 use crate::spool::{Attempt, Lease, RouteName, Spool};
 
@@ -68,10 +67,6 @@ impl Inner {
         spool.settle(lease, record(&tried, decision), decision.into());
         self.report(&event, &tried, decision);
         self.note_health(&tried, standing);
-    }
-
-    fn decide(&self, tried: &Tried, attempt: Try) -> Decision {
-        policy::decide(&tried.outcome, attempt, &self.retry, &mut Rng::new())
     }
 
     fn report(&self, event: &Outgoing, tried: &Tried, decision: Decision) {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use fastrand::Rng;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::breaker::{Pass, Standing};
 use super::outcome::Outcome;
-use super::policy::{Judgement, evidence, judge};
+use super::policy::{self, Decision, Judgement, Try, evidence, judge};
 use super::request::Template;
 use super::settings::{RetrySettings, RouteSettings};
 use super::{Outgoing, Upstream};
@@ -85,6 +86,11 @@ impl Inner {
         let request = || self.template.request(event, began);
         let outcome = self.upstream.client.send(request, deadline).await;
         Tried { ended: clock::now(), outcome }
+    }
+
+    /// What becomes of the event after this attempt.
+    pub(super) fn decide(&self, tried: &Tried, attempt: Try) -> Decision {
+        policy::decide(&tried.outcome, attempt, &self.retry, &mut Rng::new())
     }
 
     /// Tells the breaker how its leave was used, and what that says of the upstream.

@@ -1,6 +1,7 @@
 //! The known fields of every kind, in canonical order; `docs/fields.md` is made of them. They are
-//! those of impact.com's documentation of postbacks and of the objects of its API. Other names are written as [`super::path::normal`] reads them: lower case, without
-//! separators. A field's own name need not be repeated.
+//! those of impact.com's documentation of postbacks and of the objects of its API. Other names are
+//! written as [`super::path::normal`] reads them: lower case, without separators. A field's own name
+//! need not be repeated.
 
 use super::check::Check::{self, Currency, Date, Decimal, Open, Text, Time, Word};
 
