@@ -69,10 +69,10 @@ async fn are_sent_away(clients: &mut [Client], gateway: &Process, reason: &str) 
     metric(gateway.admin, &count).await;
 }
 
-/// Has the changed files taken over.
-fn reload(gateway: &Process) {
+/// Waits until a changed rule is in force; what the log says of it.
+fn changed(gateway: &Process) -> serde_json::Value {
     gateway.signal("HUP");
-    gateway.logged("configuration reloaded");
+    gateway.logged("rule for client certificates changed")
 }
 
 #[tokio::test]
@@ -86,18 +86,17 @@ async fn a_name_that_is_taken_out_ends_its_connections_and_other_changes_end_non
     // Something else changes, and then the rule, but not for this one.
     let text = std::fs::read_to_string(folder.config()).unwrap();
     folder.write(&text.replace("127.0.0.1/32", "127.0.0.0/8"));
-    reload(&gateway);
+    gateway.signal("HUP");
+    gateway.logged("allowlist changed");
     are_served(&mut open).await;
     folder.write(&text.replace(NAMES, "client_names = [\"sender.example\", \"b.example\"]"));
-    gateway.signal("HUP");
-    let changed = gateway.logged("rule for client certificates changed");
-    assert_eq!(changed["names"], "sender.example, b.example");
-    assert_eq!(changed["authorities"], 1);
+    let told = changed(&gateway);
+    assert_eq!(told["names"], "sender.example, b.example");
+    assert_eq!(told["authorities"], 1);
     are_served(&mut open).await;
 
     folder.write(&text.replace(NAMES, "client_names = [\"b.example\"]"));
-    gateway.signal("HUP");
-    gateway.logged("rule for client certificates changed");
+    changed(&gateway);
     are_sent_away(&mut open, &gateway, "client_certificate").await;
 }
 
@@ -109,18 +108,18 @@ async fn a_connection_ends_with_its_authority_and_one_that_showed_nothing_when_i
     let mut open = connect(&gateway, &folder, Some(&authority.issue("sender.example"))).await;
     are_served(&mut open).await;
     std::fs::write(folder.path("clients.pem"), other.pem()).unwrap();
-    reload(&gateway);
+    changed(&gateway);
     are_sent_away(&mut open, &gateway, "client_certificate").await;
 
     let text = std::fs::read_to_string(folder.config()).unwrap();
     let mut shown = connect(&gateway, &folder, Some(&other.issue("sender.example"))).await;
     folder.write(&text.replace("client_ca", "# client_ca").replace(NAMES, ""));
-    reload(&gateway);
+    changed(&gateway);
     are_served(&mut shown).await;
     let mut unknown = connect(&gateway, &folder, None).await;
     are_served(&mut unknown).await;
     folder.write(&text);
-    reload(&gateway);
+    changed(&gateway);
     are_served(&mut shown).await;
     are_sent_away(&mut unknown, &gateway, "client_certificate").await;
 }
