@@ -7,6 +7,7 @@ mod export;
 mod filter;
 mod import;
 mod list;
+pub(super) mod mend;
 mod progress;
 mod salvage;
 mod several;
