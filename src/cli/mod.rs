@@ -102,8 +102,8 @@ fn wrong_usage(words: &[&str], what: &str) -> anyhow::Result<ExitCode> {
 
 /// Says on stderr what went wrong, and answers with the exit code for it.
 fn report(error: &anyhow::Error, config: &Path) -> ExitCode {
-    if let Some(problems) = error.downcast_ref::<Problems>() {
-        anstream::eprintln!("{problems}");
+    if error.is::<Problems>() {
+        anstream::eprintln!("{error:#}");
         return ExitCode::from(EXIT_CONFIG);
     }
     if !reader_is_gone(error) {

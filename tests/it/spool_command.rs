@@ -285,7 +285,16 @@ async fn a_gateway_with_a_token_is_asked_with_it() {
     let refused = postgate(&arguments).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("401"));
-    drop(gateway);
+
+    // The variable is that of the service. Without a gateway nobody asks for it.
+    folder.write(&file.replace("[admin]\n", "[admin]\ntoken = \"env:NOT_SET_HERE\"\n"));
+    let refused = postgate(&arguments).output().unwrap();
+    assert_eq!(refused.status.code(), Some(78));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.starts_with("a gateway has the spool"), "{told}");
+    assert!(told.contains("admin.token: the environment variable NOT_SET_HERE is not set"));
+    gateway.kill();
+    assert_eq!(spool(&folder, &["list"]), ("0 listed\n".to_owned(), true));
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ impl Asked {
     /// The file's lock decides: whoever runs has it.
     pub(super) fn find(
         config: &Path,
-        access: &SpoolAccess,
+        access: SpoolAccess,
         missing: Missing,
     ) -> anyhow::Result<Self> {
         let path = &access.spool.path;
@@ -78,11 +78,13 @@ impl Asked {
                 Ok(Self::File { desk, spool })
             }
             Err(OpenError::Locked { .. }) => {
-                let token = access.admin.token.as_ref().map(ExposeSecret::expose_secret);
+                let asked = "a gateway has the spool, and [admin] does not say how to ask it";
+                let admin = access.admin.context(asked)?;
+                let token = admin.token.as_ref().map(ExposeSecret::expose_secret);
                 let token = token.filter(|token| !token.is_empty());
                 let token = token.map(|token| HeaderValue::try_from(format!("Bearer {token}")));
                 let token = token.transpose().context("admin.token fits no header")?;
-                Ok(Self::Gateway { address: reachable(access.admin.address), token })
+                Ok(Self::Gateway { address: reachable(admin.address), token })
             }
             Err(error) => Err(error.into()),
         }
