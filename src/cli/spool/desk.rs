@@ -20,7 +20,7 @@ use super::field;
 use crate::admin::{Desk, NEXT};
 use crate::app;
 use crate::cli::healthcheck::reachable;
-use crate::config::{self, SpoolAccess};
+use crate::config::{self, Problems, SpoolAccess};
 use crate::spool::{Convert, OpenError, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
@@ -33,8 +33,16 @@ const ANSWER_BYTES: usize = 64 << 20;
 
 /// Who answers.
 pub(super) enum Asked {
-    Gateway { address: SocketAddr, token: Option<HeaderValue> },
-    File { desk: Desk, spool: Spool },
+    Gateway {
+        address: SocketAddr,
+        token: Option<HeaderValue>,
+    },
+    File {
+        desk: Desk,
+        spool: Spool,
+        /// Why nothing in quarantine can be converted.
+        rules: Result<(), Problems>,
+    },
 }
 
 /// What becomes of a spool that is not there.
@@ -74,8 +82,8 @@ impl Asked {
         let kept = SpoolSettings { keep_delivered: Duration::MAX, ..access.spool.clone() };
         match Spool::open(&kept, Arc::new(Telemetry::new())) {
             Ok(spool) => {
-                let desk = Desk::new(spool.clone(), conversion(config));
-                Ok(Self::File { desk, spool })
+                let (convert, rules) = conversion(config);
+                Ok(Self::File { desk: Desk::new(spool.clone(), convert), spool, rules })
             }
             Err(OpenError::Locked { .. }) => {
                 let asked = "a gateway has the spool, and [admin] does not say how to ask it";
@@ -98,9 +106,17 @@ impl Asked {
         self.ask(Request::post(path), body.into()).await
     }
 
+    /// Why this process cannot convert what is in quarantine; a gateway can.
+    pub(super) fn unconverted(&self) -> Option<&Problems> {
+        match self {
+            Self::File { rules, .. } => rules.as_ref().err(),
+            Self::Gateway { .. } => None,
+        }
+    }
+
     /// Leaves the file as it should be.
     pub(super) async fn close(self) {
-        if let Self::File { spool, desk } = self {
+        if let Self::File { spool, desk, .. } = self {
             drop(desk);
             spool.close().await;
         }
@@ -137,12 +153,13 @@ impl Asked {
 }
 
 /// How what is in quarantine is read again: with the rules of the routes, which nothing else needs.
-fn conversion(config: &Path) -> Convert {
+fn conversion(config: &Path) -> (Convert, Result<(), Problems>) {
     match config::reload(config, None) {
-        Ok(settings) => app::conversion(&settings),
-        Err(_) => Convert::new(|_| {
-            Err("the configuration has problems, which `postgate check` lists".to_owned())
-        }),
+        Ok(settings) => (app::conversion(&settings), Ok(())),
+        Err(problems) => {
+            // Not asked: see `unconverted`.
+            (Convert::new(|_| Err("the configuration has problems".to_owned())), Err(problems))
+        }
     }
 }
 
