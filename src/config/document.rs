@@ -40,13 +40,13 @@ impl Document {
     /// Reads as much as can be read: a slip in one line does not hide the mistakes in the others.
     pub(super) fn parse(text: &str) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut reader = Reader { lines: Lines::new(text), document: Self::default() };
+        let document = Self { text: text.to_owned(), ..Self::default() };
+        let mut reader = Reader { lines: Lines::new(text), document };
         reader.document.values = reader.dict(table.get_ref(), &Key::default());
         for error in errors {
             let place = error.span().map(|span| reader.lines.place(span.start));
             reader.document.faults.push(Fault { place, message: error.message().to_owned() });
         }
-        reader.document.text = text.to_owned();
         reader.document
     }
 
