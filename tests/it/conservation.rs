@@ -3,9 +3,9 @@
 //!
 //! Senders send numbered events over TLS and, as impact.com does, send an event again until it is
 //! acknowledged. Meanwhile the gateway is killed with `kill -9` and started again, and the upstream
-//! answers 500, 503, 429 with `Retry-After` and 404, is slow, takes an event and answers nothing or
-//! breaks off in its answer, and is away. `POSTGATE_SEED` replays the faults of a run;
-//! `POSTGATE_KILLS` makes it longer.
+//! answers 500, 503, 429 with `Retry-After` and 404, is slow, is too late and has taken the event or
+//! has not, answers nothing or breaks off in its answer, and is away. `POSTGATE_SEED` replays the
+//! faults of a run; `POSTGATE_KILLS` makes it longer.
 //!
 //! What must hold at the end:
 //! 1. What was acknowledged has the bytes that were promised, and was taken by the upstream, or is
@@ -13,34 +13,35 @@
 //! 2. The events of one action arrive in the order in which they were accepted: each for the first
 //!    time in that order, and within one life of the gateway never an earlier one after a later.
 //! 3. An event comes again only where delivery at least once must repeat it: after an answer that
-//!    was not surely a success or a refusal, or in a later life, which may have lost the outcome of
-//!    the one before. The gateway's life is a header of every delivery.
+//!    was not surely a success or a refusal, when the time-out has passed since the attempt before
+//!    (a machine that stalls lets the gateway miss any answer), or in a later life, which may have
+//!    lost the outcome of the one before. The gateway's life is a header of every delivery, as is the
+//!    second in which the attempt began.
+//! 4. What a later life may have lost is the last moment alone. When the next event of an action
+//!    arrives, the gateway is done with the one before. An event that is sent after that and
+//!    acknowledged was written after the outcome of that one, which therefore comes in no later
+//!    life. This follows from the order of what is written and not from its time, so that no stall
+//!    of the machine makes it wrong.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use http::Response;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use postgate::clock;
 
-use crate::support::client::{Client, id_in, metric, post};
+use crate::support::client::metric;
 use crate::support::config::Folder;
+use crate::support::number;
 use crate::support::process::{Process, output};
-use crate::support::senders::Promises;
+use crate::support::senders::{Promises, Senders};
 use crate::support::upstream::{Answer, Received, Upstream};
-use crate::support::{number, within};
 
-const SENDERS: usize = 6;
-const ACTIONS_PER_SENDER: usize = 5;
 const KILLS: usize = 10;
-/// Of an attempt. Long enough that a busy machine alone never makes an answer late.
+/// Of an attempt. Long enough that a busy machine alone hardly ever makes an answer late; whole
+/// seconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Where the gateway is now; `None`: the senders shall stop.
-type Place = watch::Receiver<Option<SocketAddr>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
@@ -54,12 +55,8 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
     let folder = Folder::with_route(upstream.address);
     let config = std::fs::read_to_string(folder.config()).unwrap();
     let mut gateway = live(&folder, &config, 0);
-    let (moved, place) = watch::channel(Some(gateway.address));
-    let mut senders = JoinSet::new();
-    for sender in 0..SENDERS {
-        senders.spawn(send(sender, place.clone(), folder.certificate.clone()));
-    }
-
+    let senders = Senders::start(gateway.address, &folder.certificate);
+    let mut ends = Vec::new();
     for life in 1..=kills {
         // The next fault comes after some more deliveries, wherever in its work the gateway is
         // then.
@@ -70,24 +67,27 @@ async fn every_acknowledged_event_arrives_in_order_through_kills_and_faults() {
             tokio::time::sleep(Duration::from_millis(rng.u64(1..100))).await;
             upstream.up();
         }
+        ends.push(clock::instant());
         gateway.kill();
         gateway = live(&folder, &config, life);
-        moved.send(Some(gateway.address)).unwrap();
+        senders.moved(gateway.address);
     }
 
-    moved.send(None).unwrap();
-    let promised: Promises =
-        within("the senders", senders.join_all()).await.into_iter().flatten().collect();
-    judge(gateway, &folder, &upstream, &promised, &refused).await;
+    let_attempts_run_out_of_time(&upstream, &mut rng).await;
+    assert_eq!(senders.refused(), 0, "nothing here may be refused");
+    let promised = senders.stop().await;
+    judge(gateway, &folder, &upstream, &promised, &refused, &ends).await;
 }
 
-/// Lets the upstream take what is left, stops the gateway, and holds it to all three rules.
+/// Lets the upstream take what is left, stops the gateway, and holds it to all four rules. Its
+/// earlier lives were unharmed until their `ends`.
 pub(crate) async fn judge(
     gateway: Process,
     folder: &Folder,
     upstream: &Upstream,
     promised: &Promises,
     refused: &Mutex<HashSet<String>>,
+    ends: &[Instant],
 ) {
     upstream.always(|_| Answer::Status(Response::builder().status(204)));
     metric(gateway.admin, "postgate_spool_events{state=\"pending\"} 0\n").await;
@@ -98,9 +98,11 @@ pub(crate) async fn judge(
     check_promises(promised, &received, &dead);
     check_order(&received);
     let again = check_repeats(&received);
+    let written = check_written(promised, &received, ends);
     assert!(dead.is_subset(&refused.lock().unwrap()), "a dead letter that was never refused");
     eprintln!(
-        "{} promised, {} received, {again} of them again, {} dead letters",
+        "{} promised, {} received, {again} of them again, {} dead letters, {written} outcomes \
+         surely written before a kill",
         promised.len(),
         received.len(),
         dead.len()
@@ -115,6 +117,20 @@ pub(crate) fn live(folder: &Folder, config: &str, life: usize) -> Process {
     );
     folder.write(&config.replace("[upstream]", &upstream).replace("timeout = \"5s\"\n", ""));
     Process::run(&folder.config())
+}
+
+/// What the upstream answers when nobody waits any more.
+fn too_late(rng: &mut Rng) -> Answer {
+    Answer::Late(TIMEOUT.mul_f64(1.0 + rng.f64() / 2.0), Response::builder().status(500))
+}
+
+/// Few lives are long enough for that: this is for the last one, which nothing cuts short.
+pub(crate) async fn let_attempts_run_out_of_time(upstream: &Upstream, rng: &mut Rng) {
+    let arrived = upstream.so_far().len();
+    for _ in 0..10 {
+        upstream.then_answer(too_late(rng));
+    }
+    upstream.received(arrived + 100).await;
 }
 
 /// Lets the upstream fail in every way that is not its absence. The ids that it has refused for
@@ -137,7 +153,9 @@ pub(crate) fn misbehave(upstream: &Upstream, seed: u64) -> Arc<Mutex<HashSet<Str
                 let time = TIMEOUT.mul_f64(rng.f64() * 1.5);
                 Answer::Late(time, Response::builder().status(204))
             }
-            17..19 => {
+            // Past the time-out, and not taken.
+            17 => too_late(&mut rng),
+            18..20 => {
                 noted.lock().unwrap().insert(received.header("webhook-id").to_owned());
                 status(404)
             }
@@ -145,44 +163,6 @@ pub(crate) fn misbehave(upstream: &Upstream, seed: u64) -> Arc<Mutex<HashSet<Str
         }
     });
     refused
-}
-
-/// Sends numbered events of its own actions, each until it is acknowledged, wherever the gateway
-/// is. What was promised.
-async fn send(
-    sender: usize,
-    mut place: Place,
-    trusted: rustls::pki_types::CertificateDer<'static>,
-) -> Promises {
-    let mut promises = Promises::new();
-    let mut client: Option<Client> = None;
-    for number in 0.. {
-        let action = format!("1000.{sender}.{}", number % ACTIONS_PER_SENDER);
-        let body = format!(r#"{{"action_id":"{action}","payout":"{number}.00"}}"#);
-        let id = loop {
-            let Some(address) = *place.borrow_and_update() else { return promises };
-            let mut connected = if let Some(client) = client.take() {
-                client
-            } else if let Ok(client) = Client::try_connect(address, &trusted).await {
-                client
-            } else {
-                // It is being started again.
-                place.changed().await.unwrap();
-                continue;
-            };
-            let request = post("/postback/actions", "application/json", body.clone());
-            if let Ok(answer) = connected.try_send(request).await {
-                client = Some(connected);
-                assert_eq!(answer.status(), 200, "nothing here may be refused");
-                break id_in(&answer);
-            }
-        };
-        let canonical =
-            format!(r#"{{"event":"action","action_id":"{action}","payout":"{number}.00"}}"#);
-        let known = promises.insert(id, canonical);
-        assert!(known.is_none(), "an id was promised for two events");
-    }
-    promises
 }
 
 /// The ids of the dead letters, as an operator lists them.
@@ -205,7 +185,7 @@ fn check_promises(promised: &Promises, received: &[Received], dead: &HashSet<Str
     for one in received {
         let id = one.header("webhook-id");
         if let Some(expected) = promised.get(id) {
-            assert_eq!(one.body, expected.as_bytes(), "{id} is not what was promised");
+            assert_eq!(one.body, expected.body, "{id} is not what was promised");
         }
         if one.took() {
             settled.insert(id);
@@ -220,16 +200,14 @@ fn check_promises(promised: &Promises, received: &[Received], dead: &HashSet<Str
 fn check_order(received: &[Received]) {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut first: HashMap<String, u64> = HashMap::new();
-    let mut of_life: HashMap<(String, &str), u64> = HashMap::new();
+    let mut of_life: HashMap<(String, usize), u64> = HashMap::new();
     for one in received {
-        let event: serde_json::Value = serde_json::from_slice(&one.body).unwrap();
-        let action = event["action_id"].as_str().unwrap().to_owned();
-        let number = event["payout"].as_str().unwrap().trim_end_matches(".00").parse().unwrap();
+        let (action, number) = event(one);
         if seen.insert(one.header("webhook-id")) {
             let before = first.insert(action.clone(), number);
             assert!(before.is_none_or(|before| before < number), "{action}: {before:?}, {number}");
         }
-        let life = (action, one.header("x-life"));
+        let life = (action, life(one));
         let before = of_life.insert(life.clone(), number);
         assert!(before.is_none_or(|before| before <= number), "{life:?}: {before:?}, {number}");
     }
@@ -237,16 +215,69 @@ fn check_order(received: &[Received]) {
 
 /// The third rule. Answers with how many came again.
 fn check_repeats(received: &[Received]) -> usize {
-    let mut over: HashSet<(&str, &str)> = HashSet::new();
+    let mut over: HashMap<(&str, usize), u64> = HashMap::new();
     let mut seen: HashSet<&str> = HashSet::new();
     let mut again = 0;
     for one in received {
-        let (id, life) = (one.header("webhook-id"), one.header("x-life"));
-        assert!(!over.contains(&(id, life)), "{id} came again in life {life} after its end");
+        let (id, life) = (one.header("webhook-id"), life(one));
+        let began_s: u64 = one.header("webhook-timestamp").parse().unwrap();
+        if let Some(before_s) = over.get(&(id, life)) {
+            let missed = began_s.abs_diff(*before_s) >= TIMEOUT.as_secs();
+            assert!(missed, "{id} came again in life {life} after its end");
+        }
         if matches!(one.surely_answered(), Some(200..=299 | 404)) {
-            over.insert((id, life));
+            over.insert((id, life), began_s);
         }
         again += usize::from(!seen.insert(id));
     }
     again
+}
+
+/// The fourth rule. Answers with how many outcomes were surely written in a life that was killed.
+fn check_written(promised: &Promises, received: &[Received], ends: &[Instant]) -> usize {
+    // After what had arrived in a life by this moment, an event was sent that it acknowledged.
+    let of_life = |end: &Instant| {
+        promised
+            .values()
+            .filter(|promise| promise.answered < *end)
+            .map(|promise| promise.sent)
+            .max()
+    };
+    let by: Vec<Option<Instant>> = ends.iter().map(of_life).collect();
+    let mut latest: HashMap<(String, usize), &str> = HashMap::new();
+    let mut written: HashMap<&str, usize> = HashMap::new();
+    for one in received {
+        let (id, life) = (one.header("webhook-id"), life(one));
+        let before = latest.insert((event(one).0, life), id).filter(|before| *before != id);
+        if let (Some(before), Some(Some(by))) = (before, by.get(life))
+            && one.at < *by
+        {
+            written.entry(before).or_insert(life);
+        }
+    }
+    // In every second life all that is sent may wait for the upstream.
+    let few = ends.len() / 2;
+    assert!(written.len() >= few, "{} outcomes are too few to judge by", written.len());
+    for one in received {
+        let (id, life) = (one.header("webhook-id"), life(one));
+        if let Some(end) = written.get(id) {
+            assert!(
+                life <= *end,
+                "{id} came again in life {life}, written as settled in life {end}"
+            );
+        }
+    }
+    written.len()
+}
+
+/// The action, and the number of the event.
+fn event(received: &Received) -> (String, u64) {
+    let event: serde_json::Value = serde_json::from_slice(&received.body).unwrap();
+    let number = event["payout"].as_str().unwrap().trim_end_matches(".00").parse().unwrap();
+    (event["action_id"].as_str().unwrap().to_owned(), number)
+}
+
+/// Which life of the gateway it came from.
+fn life(received: &Received) -> usize {
+    received.header("x-life").parse().unwrap()
 }

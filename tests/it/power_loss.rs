@@ -13,8 +13,9 @@
 use std::process::Command;
 
 use fastrand::Rng;
+use postgate::clock;
 
-use crate::conservation::{judge, live, misbehave};
+use crate::conservation::{judge, let_attempts_run_out_of_time, live, misbehave};
 use crate::support::client::metric;
 use crate::support::config::Folder;
 use crate::support::disk::Disk;
@@ -37,6 +38,7 @@ async fn every_acknowledged_event_survives_the_loss_of_power() {
     let config = on(&disk, &folder);
     let mut gateway = live(&folder, &config, 0);
     let mut senders = Senders::start(gateway.address, &folder.certificate);
+    let mut ends = Vec::new();
     for life in 1..=rounds {
         // In every second round, what was delivered and settled is at stake, too.
         if life % 2 == 0 {
@@ -45,6 +47,7 @@ async fn every_acknowledged_event_survives_the_loss_of_power() {
         senders.promised(rng.usize(1..1000)).await;
         // Without power nobody answers. Left running, it could answer after the disk's end: a sync
         // that XFS is shut down under may return as if it had succeeded.
+        ends.push(clock::instant());
         gateway.signal("STOP");
         disk.lose_power();
         gateway.kill();
@@ -54,9 +57,10 @@ async fn every_acknowledged_event_survives_the_loss_of_power() {
         senders.moved(gateway.address);
     }
 
-    let promised = senders.stop().await;
     upstream.up();
-    judge(gateway, &folder, &upstream, &promised, &refused).await;
+    let_attempts_run_out_of_time(&upstream, &mut rng).await;
+    let promised = senders.stop().await;
+    judge(gateway, &folder, &upstream, &promised, &refused, &ends).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
+use postgate::clock;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,14 +19,25 @@ use super::within;
 const SENDERS: usize = 6;
 const ACTIONS_PER_SENDER: usize = 5;
 
-/// What was promised: the body, by the id of the answer.
-pub(crate) type Promises = HashMap<String, String>;
+/// What was promised, by the id of the answer.
+pub(crate) type Promises = HashMap<String, Promise>;
+
+/// An event that was acknowledged.
+#[derive(Clone)]
+pub(crate) struct Promise {
+    /// What the upstream shall get.
+    pub(crate) body: String,
+    /// When the request was sent that was answered so.
+    pub(crate) sent: Instant,
+    pub(crate) answered: Instant,
+}
 
 /// Senders at work.
 pub(crate) struct Senders {
     /// Where the gateway is now; `None`: they shall stop.
     place: watch::Sender<Option<SocketAddr>>,
     promised: watch::Receiver<Promises>,
+    refused: Arc<AtomicUsize>,
     tasks: JoinSet<()>,
 }
 
@@ -31,11 +46,13 @@ impl Senders {
     pub(crate) fn start(gateway: SocketAddr, trusted: &CertificateDer<'static>) -> Self {
         let (place, now) = watch::channel(Some(gateway));
         let (promise, promised) = watch::channel(Promises::new());
+        let refused = Arc::<AtomicUsize>::default();
         let mut tasks = JoinSet::new();
         for sender in 0..SENDERS {
-            tasks.spawn(send(sender, now.clone(), trusted.clone(), promise.clone()));
+            let (promise, refused) = (promise.clone(), Arc::clone(&refused));
+            tasks.spawn(send(sender, now.clone(), trusted.clone(), promise, refused));
         }
-        Self { place, promised, tasks }
+        Self { place, promised, refused, tasks }
     }
 
     /// Waits until so many more events have been acknowledged.
@@ -48,6 +65,11 @@ impl Senders {
     /// The gateway was started again, at another address.
     pub(crate) fn moved(&self, gateway: SocketAddr) {
         self.place.send(Some(gateway)).unwrap();
+    }
+
+    /// How many requests were refused with 503.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
     }
 
     /// Stops sending. What was promised in all.
@@ -64,13 +86,14 @@ async fn send(
     mut place: watch::Receiver<Option<SocketAddr>>,
     trusted: CertificateDer<'static>,
     promise: watch::Sender<Promises>,
+    refused: Arc<AtomicUsize>,
 ) {
     let mut client: Option<Client> = None;
     for number in 0.. {
         let action = format!("1000.{sender}.{}", number % ACTIONS_PER_SENDER);
         let event =
             |begin: &str| format!(r#"{{{begin}"action_id":"{action}","payout":"{number}.00"}}"#);
-        let id = loop {
+        let (id, sent) = loop {
             let Some(address) = *place.borrow_and_update() else { return };
             let mut connected = if let Some(client) = client.take() {
                 client
@@ -82,22 +105,25 @@ async fn send(
                 continue;
             };
             let request = post("/postback/actions", "application/json", event(""));
+            let sent = clock::instant();
             match connected.try_send(request).await {
                 Ok(answer) if answer.status() == 200 => {
                     client = Some(connected);
-                    break id_in(&answer);
+                    break (id_in(&answer), sent);
                 }
                 // It cannot keep the event now, and says so.
                 Ok(answer) => {
                     assert_eq!(answer.status(), 503, "{:?}", answer.body());
                     assert!(answer.headers().contains_key("retry-after"));
+                    refused.fetch_add(1, Ordering::SeqCst);
                 }
                 Err(_) => {}
             }
         };
-        let canonical = event(r#""event":"action","#);
+        let body = event(r#""event":"action","#);
+        let kept = Promise { body, sent, answered: clock::instant() };
         promise.send_modify(|promises| {
-            let known = promises.insert(id, canonical);
+            let known = promises.insert(id, kept);
             assert!(known.is_none(), "an id was promised for two events");
         });
     }
@@ -114,7 +140,7 @@ pub(crate) fn lost(promised: &Promises, received: &[Received]) -> Vec<String> {
         let id = one.header("webhook-id");
         let event: serde_json::Value = serde_json::from_slice(&one.body).unwrap();
         if let Some(expected) = promised.get(id) {
-            assert_eq!(one.body, expected.as_bytes(), "{id} is not what was promised");
+            assert_eq!(one.body, expected.body, "{id} is not what was promised");
         }
         if seen.insert(id) {
             let action = event["action_id"].as_str().unwrap().to_owned();

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -13,6 +13,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use postgate::clock;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ use super::payload::Payload;
 pub(crate) struct Received {
     pub(crate) head: Arc<Parts>,
     pub(crate) body: Bytes,
+    /// When it had arrived.
+    pub(crate) at: Instant,
     /// It was answered with success, or would have been.
     success: bool,
     /// The status it was answered with at once and whole.
@@ -188,7 +191,8 @@ async fn answer(
 ) -> io::Result<Response<Payload>> {
     let (head, body) = request.into_parts();
     let body = whole(body).await.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let mut received = Received { head: Arc::new(head), body, success: false, status: None, cut };
+    let (head, at) = (Arc::new(head), clock::instant());
+    let mut received = Received { head, body, at, success: false, status: None, cut };
     let answer = state.choose(&received);
     let response = |builder: http::response::Builder, payload| builder.body(payload).unwrap();
     let (late, answer) = match answer {
