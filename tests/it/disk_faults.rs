@@ -7,7 +7,7 @@
 use std::process::Command;
 
 use crate::support::client::{Client, ask, metric};
-use crate::support::config::Folder;
+use crate::support::config::{Folder, ROUTE};
 use crate::support::disk::Disk;
 use crate::support::process::{Process, postgate};
 use crate::support::senders::{Promises, Senders, lost};
@@ -118,6 +118,48 @@ async fn a_disk_that_is_full_at_the_start_is_told_and_all_is_there_when_it_has_r
     disk.grow(64);
     let gateway = gateway_on(&disk, &folder);
     all_arrives(&promised, &mut upstream, gateway).await;
+}
+
+/// A file whose name was never synced is gone after a loss of power, with all that was synced into
+/// it. The name is its folder's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_names_are_synced_before_anything_is_promised() {
+    if !asked_for() {
+        return;
+    }
+    let upstream = Upstream::away().await;
+    let folder = Folder::new(upstream.address, &format!("{ROUTE}\n[tls]\nmode = \"off\""));
+    let here = folder.path("config.toml").parent().unwrap().canonicalize().unwrap();
+    let (outer, inner) = (here.join("outer"), here.join("outer/inner"));
+    let (file, trace) = (inner.join("spool.db"), here.join("trace"));
+    let mut traced = Command::new("strace");
+    traced.args(["--daemonize=grandchild", "-f", "-qqq", "-o"]).arg(&trace);
+    // Whole lines in the order in which the calls returned, with the names of what is open.
+    traced.args(["--successful-only", "--decode-fds=path"]);
+    traced.args(["-e", "trace=/mkdir,openat,fsync,write,writev,sendto"]);
+    traced.env("POSTGATE_SPOOL__PATH", &file);
+    let gateway = Process::run_by(traced, &folder.config());
+    let (status, said) = ask(gateway.address, "/postback/actions?action_id=1.2.3").await;
+    assert_eq!(status, 200, "{said}");
+    let told = async {
+        loop {
+            let calls = std::fs::read_to_string(&trace).unwrap();
+            if let Some((before, _)) = calls.split_once("\"HTTP/1.1 200") {
+                return before.to_owned();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let calls = within("the answer in the trace", told).await;
+    // SQLite syncs the folder for the files that it makes itself. Nothing shall depend on that.
+    let (calls, _) = calls.split_once("spool.db-").unwrap();
+    for (made, in_folder) in [(&outer, &here), (&inner, &outer), (&file, &inner)] {
+        let (_, since) = calls.split_once(&format!("{made:?}, ")).unwrap();
+        let synced = since.lines().any(|call| {
+            call.contains("fsync(") && call.contains(&format!("<{}>)", in_folder.display()))
+        });
+        assert!(synced, "{made:?} was not durable:\n{since}");
+    }
 }
 
 /// The real binary with its spool on this disk.
