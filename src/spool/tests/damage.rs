@@ -142,6 +142,22 @@ async fn what_cannot_be_deleted_does_not_fill_the_spool() {
 }
 
 #[tokio::test]
+async fn room_is_made_behind_what_cannot_be_deleted() {
+    let mut rig = Rig::new();
+    settled(&rig, 1000, Verdict::Done).await;
+    let whole = leaves(&rig, "settled");
+    assert!(whole > 1, "the first of these holds more than is deleted at once: {whole}");
+    destroy(&rig, leaf(&rig, "settled"));
+    let spool = rig.open();
+    rig.settings.max_bytes = spool.status().bytes;
+    spool.close().await;
+    let spool = rig.open();
+    let taken = spool.append(event("new", "body")).await;
+    assert!(taken.is_ok() && !spool.status().full, "{taken:?} {}", spool.damage());
+    assert!(spool.damage().contains("what=\"expiry\"} "), "{}", spool.damage());
+}
+
+#[tokio::test]
 async fn where_new_events_go_a_damaged_page_is_told_once_and_delivery_goes_on() {
     let rig = Rig::new();
     settled(&rig, 300, Verdict::RetryAt(NOON)).await;
