@@ -1,11 +1,11 @@
 //! `postgate spool export`.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::desk::Asked;
 use super::filter::Filter;
-use super::progress;
+use super::{Output, progress};
 use crate::admin::MOST_RECORDS;
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 /// Prints all of each event that is meant, in the order of the list, one JSON object a line. What
 /// stands on a damaged page is left out and named; then the exit code is 1.
 pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout();
+    let mut out = Output;
     let bar = progress::count("events");
     let (mut after, mut exported, mut damaged) = (None, 0_usize, None);
     loop {
