@@ -4,7 +4,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /spool/events?state=…&route=…&key=…&since=MILLIS&after=PLACE&limit=N` | a record a line; header `postgate-next` has the place to go on after |
-//! | `GET /spool/export?…` | the same, with all of each event |
+//! | `GET /spool/export?…` | the same, with all of each event; header `postgate-damaged` when not all can be read, with the ids that are left out |
 //! | `GET /spool/events/ID` | all of one event |
 //! | `POST /spool/replay`, `POST /spool/drop` | an outcome a line, for each id, one a line, of the body |
 //! | `POST /spool/import` | an outcome a line, for each line of the body, which is of an export |
@@ -28,6 +28,8 @@ use crate::spool::{Convert, EventId, Filter, OperateError, Operated, Place, Spoo
 
 /// Where a list goes on; missing on its last page.
 pub const NEXT: &str = "postgate-next";
+/// Not all that is meant can be read: the ids that are left out, as far as they are known.
+pub const DAMAGED: &str = "postgate-damaged";
 /// Records of one answer, at most: about 400 KiB.
 pub const MOST_RECORDS: u32 = 1000;
 /// Ids of one request, at most: they are changed in one transaction, which delays acceptance by
@@ -123,7 +125,12 @@ impl Desk {
         let Query { filter, after, limit } = Query::read(query)?;
         let page = self.spool.page(filter, after, limit).await?;
         let found = self.spool.stories(page, EXPORT_BYTES).await?;
-        Ok(going_on(lines(found.stories.iter().map(Told::new)), found.next))
+        let answer = going_on(lines(found.stories.iter().map(Told::new)), found.next);
+        Ok(if found.passed > 0 || !found.unreadable.is_empty() {
+            without(answer, &found.unreadable)
+        } else {
+            answer
+        })
     }
 
     /// Lines that cannot be read are told, and the others kept.
@@ -276,6 +283,15 @@ fn lines<T: Serialize>(values: impl Iterator<Item = T>) -> Response<Full<Bytes>>
 fn going_on(mut answer: Response<Full<Bytes>>, next: Option<Place>) -> Response<Full<Bytes>> {
     if let Some(Ok(next)) = next.map(|next| HeaderValue::try_from(next.to_string())) {
         answer.headers_mut().insert(NEXT, next);
+    }
+    answer
+}
+
+/// Says what an answer lacks.
+fn without(mut answer: Response<Full<Bytes>>, ids: &[EventId]) -> Response<Full<Bytes>> {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    if let Ok(ids) = HeaderValue::try_from(ids.join(" ")) {
+        answer.headers_mut().insert(DAMAGED, ids);
     }
     answer
 }

@@ -10,7 +10,7 @@ mod listener;
 mod readiness;
 mod record;
 
-pub use desk::{Desk, MOST_IDS, MOST_LINES, MOST_RECORDS, NEXT, exported};
+pub use desk::{DAMAGED, Desk, MOST_IDS, MOST_LINES, MOST_RECORDS, NEXT, exported};
 pub use listener::AdminServer;
 pub use readiness::{Phase, Readiness};
 

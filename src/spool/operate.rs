@@ -14,7 +14,7 @@ use super::record::{
     Compaction, Contents, Convert, Filter, Inspection, OperateError, Operated, Page, Place, State,
     Stories, Story,
 };
-use super::store::{Bodies, Change, Changed, NewEvent, Order, Seq, StoreError};
+use super::store::{Bodies, Change, Changed, Fault, NewEvent, Order, Seq, StoreError};
 use super::writer::Command;
 
 impl Spool {
@@ -44,24 +44,36 @@ impl Spool {
     }
 
     /// All that is known of the first of these records, in their order: as many as hold about
-    /// `most_bytes` together, and at least one. One that is gone by now is left out.
+    /// `most_bytes` together, and at least one. One that is gone by now is left out; one that stands on
+    /// a damaged page is named.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub async fn stories(&self, page: Page, most_bytes: u64) -> Result<Stories, OperateError> {
         let gather = move |bodies: &dyn Bodies| {
-            let mut stories = Vec::new();
+            let Page { records, next, passed } = page;
+            let mut found = Stories { passed, next, ..Stories::default() };
             let mut held = 0_u64;
-            let mut records = page.records.iter().peekable();
+            let mut records = records.iter().peekable();
             while let Some(record) = records.next() {
-                let story = bodies.story(record.place)?;
-                held = held.saturating_add(story.as_ref().map_or(0, Story::bytes));
-                stories.extend(story);
-                if held >= most_bytes && records.peek().is_some() {
-                    return Ok(Stories { stories, next: Some(record.place) });
+                match bodies.story(record.place) {
+                    Ok(story) => {
+                        held = held.saturating_add(story.as_ref().map_or(0, Story::bytes));
+                        found.stories.extend(story);
+                    }
+                    Err(error) if error.fault() == Fault::Damaged => {
+                        found.unreadable.push(record.id);
+                    }
+                    Err(error) => return Err(error),
+                }
+                let is_full =
+                    held >= most_bytes || found.unreadable.len() >= Stories::MOST_UNREADABLE;
+                if is_full && records.peek().is_some() {
+                    found.next = Some(record.place);
+                    break;
                 }
             }
-            Ok(Stories { stories, next: page.next })
+            Ok(found)
         };
         self.look(gather).await
     }

@@ -148,6 +148,8 @@ pub struct Page {
     pub records: Vec<Record>,
     /// Where to go on; `None`: that was all.
     pub next: Option<Place>,
+    /// Damaged places passed over: each a record, or all that stood on a page.
+    pub passed: u64,
 }
 
 /// All that is known of one event.
@@ -180,8 +182,17 @@ impl Story {
 pub struct Stories {
     /// All that is known of each.
     pub stories: Vec<Story>,
+    /// Those that are left out, because a page is damaged that they stand on.
+    pub unreadable: Vec<EventId>,
+    /// As in the [`Page`].
+    pub passed: u64,
     /// Where to go on; `None`: that was all.
     pub next: Option<Place>,
+}
+
+impl Stories {
+    /// Unreadable ones of one answer, at most.
+    pub(super) const MOST_UNREADABLE: usize = 100;
 }
 
 /// What an event holds.

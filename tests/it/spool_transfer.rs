@@ -100,6 +100,29 @@ fn paste(told: &str) {
 }
 
 #[tokio::test]
+async fn an_export_leaves_out_what_stands_on_a_damaged_page_and_names_it() {
+    let upstream = Upstream::away().await;
+    let folder = folder(&upstream, ROUTE);
+    let ids = accepted(&folder, 60).await;
+    damage(&folder, "bodies");
+    let config = folder.config();
+    let export = ["spool", "--config", config.to_str().unwrap(), "export"];
+    let told = || {
+        let output = output(&export, b"");
+        assert_eq!(output.status.code(), Some(1));
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    let [exported, missing] = told();
+    let left_out = ids.iter().filter(|id| missing.contains(*id)).count();
+    assert!((1..40).contains(&left_out), "{missing}");
+    assert_eq!(exported.lines().count(), 61 - left_out, "with the one in quarantine");
+    assert!(ids.iter().all(|id| missing.contains(id) != exported.contains(id)));
+    assert!(missing.contains("`postgate spool verify` says how"), "{missing}");
+    let _gateway = Process::run(&config);
+    assert_eq!(told(), [exported, missing], "a gateway tells the same");
+}
+
+#[tokio::test]
 async fn the_mend_that_verify_prints_mends() {
     let mut upstream = Upstream::away().await;
     let folder = folder(&upstream, ROUTE);

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::field;
-use crate::admin::{Desk, NEXT};
+use crate::admin::{DAMAGED, Desk, NEXT};
 use crate::app;
 use crate::cli::healthcheck::reachable;
 use crate::config::{self, InForce, Problems, SpoolAccess};
@@ -58,6 +58,8 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
     /// Where a list goes on.
     pub(super) next: Option<String>,
+    /// Not all can be read: the ids that are left out, as far as they are known.
+    pub(super) damaged: Option<String>,
 }
 
 impl Answer {
@@ -152,8 +154,9 @@ impl Asked {
         if !head.status.is_success() || !is_ours {
             return Err(self.refused(head.status, &body));
         }
-        let next = head.headers.get(NEXT).and_then(|next| next.to_str().ok());
-        Ok(Answer { next: next.map(str::to_owned), body })
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let [next, damaged] = [NEXT, DAMAGED].map(|name| header(name).map(str::to_owned));
+        Ok(Answer { body, next, damaged })
     }
 
     /// What an answer means that is none. Where the desk refuses, both ways tell the same.

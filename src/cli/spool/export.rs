@@ -14,21 +14,40 @@ pub(super) struct Arguments {
     filter: Filter,
 }
 
-/// Prints all of each event that is meant, in the order of the list, one JSON object a line.
+/// Prints all of each event that is meant, in the order of the list, one JSON object a line. What
+/// stands on a damaged page is left out and named; then the exit code is 1.
 pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut out = Output;
     let bar = progress::count("events");
-    let mut after = None;
+    let (mut after, mut exported, mut damaged) = (None, 0_usize, None);
     loop {
         let path = arguments.filter.path("export", after.as_deref(), MOST_RECORDS);
         let page = desk.get(&path).await?;
         out.write_all(&page.body)?;
-        bar.inc(u64::try_from(page.lines()?.count()).unwrap_or_default());
+        let events = page.lines()?.count();
+        exported += events;
+        bar.inc(u64::try_from(events).unwrap_or_default());
+        if let Some(ids) = page.damaged {
+            let left_out: &mut Vec<_> = damaged.get_or_insert_default();
+            left_out.extend(ids.split_whitespace().map(str::to_owned));
+        }
         after = page.next;
         if after.is_none() {
-            bar.finish_and_clear();
-            out.flush()?;
-            return Ok(ExitCode::SUCCESS);
+            break;
         }
     }
+    bar.finish_and_clear();
+    out.flush()?;
+    let Some(left_out) = damaged else { return Ok(ExitCode::SUCCESS) };
+    let mut told = io::stderr();
+    for id in &left_out {
+        writeln!(told, "{id}: left out: a page is damaged that it stands on")?;
+    }
+    writeln!(
+        told,
+        "{exported} exported. The spool is damaged, and what stood on its damaged pages is missing: \
+         {} known by id. `postgate spool verify` says how to mend it",
+        left_out.len()
+    )?;
+    Ok(ExitCode::FAILURE)
 }

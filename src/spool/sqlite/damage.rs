@@ -150,7 +150,7 @@ impl Piece {
 }
 
 /// Pieces left out of one transaction, before the rest of the batch gets another: whatever is
-/// damaged, nothing is written more often than this and once.
+/// damaged, nothing is written much more often than this.
 const MOST_LEFT_OUT: usize = 16;
 
 /// The way through one transaction. The engine writes nothing more in one that has met damage; so it
@@ -160,6 +160,7 @@ pub(super) struct Course {
     left_out: Vec<Piece>,
     /// What is at work, in case it fails.
     at: Option<Piece>,
+    /// Of those left out, how many have come.
     passed: usize,
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use rusqlite::ErrorCode;
 
 use super::super::store::{Cause, Fault, StoreError};
+use super::damage;
 
 /// A file, or a file system, that has become read-only while it was in use.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +35,14 @@ pub(crate) fn of(error: &StoreError) -> Fault {
         return Fault::ReadOnly;
     }
     let cause = cause.and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
+    if cause.is_some_and(damage::is_damage) {
+        return Fault::Damaged;
+    }
     match cause.and_then(rusqlite::Error::sqlite_error_code) {
         Some(ErrorCode::DiskFull) => Fault::DiskFull,
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             Fault::ReadOnly
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Fault::Damaged,
         Some(ErrorCode::SystemIoFailure) => Fault::Disk,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Fault::Busy,
         _ => Fault::Other,

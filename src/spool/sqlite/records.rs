@@ -26,32 +26,33 @@ pub(super) fn page(
     limit: u32,
 ) -> rusqlite::Result<Page> {
     let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
-    let mut records = Vec::new();
+    let (mut records, mut passed) = (Vec::new(), 0);
     // One more than asked for tells whether there is more.
     let wanted = limit.saturating_add(1);
     if let Place::Event(seq) = after {
-        events(connection, filter, seq, wanted, &mut records)?;
+        passed += events(connection, filter, seq, wanted, &mut records)?;
     }
     if records.len() < wanted && filter.wants(State::Quarantined) && filter.key.is_none() {
         let seq = match after {
             Place::Event(_) => i64::MIN,
             Place::Quarantine(seq) => seq,
         };
-        quarantined(connection, filter, seq, wanted, &mut records)?;
+        passed += quarantined(connection, filter, seq, wanted, &mut records)?;
     }
     let more = records.len() > limit;
     records.truncate(limit);
     let next = more.then(|| records.last().map(|record| record.place)).flatten();
-    Ok(Page { records, next })
+    Ok(Page { records, next, passed })
 }
 
+/// Answers with the damaged places.
 fn events(
     connection: &Connection,
     filter: &Filter,
     after: i64,
     wanted: usize,
     records: &mut Vec<Record>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<u64> {
     let states: Vec<i64> = [
         (State::Pending, state::PENDING),
         (State::Delivered, state::DELIVERED),
@@ -78,7 +79,7 @@ fn events(
                     })
             })
         }
-        listed => listed,
+        listed => listed.map(|()| 0),
     }
 }
 
@@ -118,14 +119,15 @@ const LINE: &str =
 /// Instead of a reason, where the file cannot tell.
 const DAMAGED: &str = "the spool is damaged: not all of this event can be read";
 
-/// Row by row what of the list can be read, and of a row what can be read of it.
+/// Row by row what of the list can be read, and of a row what can be read of it. Answers with the
+/// damaged places.
 fn readable(
     connection: &Connection,
     after: i64,
     wanted: usize,
     records: &mut Vec<Record>,
     is_wanted: &mut dyn FnMut(&Row<'_>, &RouteName) -> rusqlite::Result<bool>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<u64> {
     let names = start::route_names(connection)?;
     damage::walk(connection, "events", LINE, after, &mut |row| {
         let route = start::named(&names, row.get(2)?);
@@ -145,8 +147,7 @@ fn readable(
         }
         let is_full = records.len() >= wanted;
         Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    })?;
-    Ok(())
+    })
 }
 
 const BYTES: &str = "SELECT length(body) FROM bodies WHERE seq = ?1";
@@ -177,17 +178,18 @@ fn hashes(connection: &Connection, filter: &Filter, key: &str) -> rusqlite::Resu
     Ok(meant.map(|name| i64::from_be_bytes(digest::of_key(&name, key).0)).collect())
 }
 
+/// Answers with the damaged places.
 fn quarantined(
     connection: &Connection,
     filter: &Filter,
     after: i64,
     wanted: usize,
     records: &mut Vec<Record>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<u64> {
     let had = records.len();
     match listed_malformed(connection, filter, after, wanted, records) {
         Err(error) if damage::is_damage(&error) => records.truncate(had),
-        listed => return listed,
+        listed => return listed.map(|()| 0),
     }
     let names = start::route_names(connection)?;
     damage::walk(connection, "quarantine", RAW, after, &mut |row| {
@@ -199,8 +201,7 @@ fn quarantined(
         }
         let is_full = records.len() >= wanted;
         Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    })?;
-    Ok(())
+    })
 }
 
 fn listed_malformed(

@@ -142,6 +142,22 @@ async fn what_cannot_be_deleted_does_not_fill_the_spool() {
 }
 
 #[tokio::test]
+async fn room_is_made_behind_what_cannot_be_deleted() {
+    let mut rig = Rig::new();
+    settled(&rig, 1000, Verdict::Done).await;
+    let whole = leaves(&rig, "settled");
+    assert!(whole > 1, "the first of these holds more than is deleted at once: {whole}");
+    destroy(&rig, leaf(&rig, "settled"));
+    let spool = rig.open();
+    rig.settings.max_bytes = spool.status().bytes;
+    spool.close().await;
+    let spool = rig.open();
+    let taken = spool.append(event("new", "body")).await;
+    assert!(taken.is_ok() && !spool.status().full, "{taken:?} {}", spool.damage());
+    assert!(spool.damage().contains("what=\"expiry\"} "), "{}", spool.damage());
+}
+
+#[tokio::test]
 async fn where_new_events_go_a_damaged_page_is_told_once_and_delivery_goes_on() {
     let rig = Rig::new();
     settled(&rig, 300, Verdict::RetryAt(NOON)).await;
@@ -257,6 +273,11 @@ async fn a_list_has_what_can_be_read() {
         let dead = Filter { states: vec![State::Dead], ..Filter::default() };
         let page = spool.page(dead, Place::default(), 1000).await.unwrap();
         assert!((least..=300).contains(&page.records.len()), "{table}: {}", page.records.len());
+        assert_eq!(page.passed, u64::from(table == "events"), "{table}");
+        let found = spool.stories(page.clone(), u64::MAX).await.unwrap();
+        assert_eq!(found.stories.len() + found.unreadable.len(), page.records.len(), "{table}");
+        assert_eq!(found.unreadable.is_empty(), table != "bodies", "{table}");
+        assert_eq!(found.passed, page.passed, "{table}");
         let told =
             page.records.iter().filter(|record| record.reason.as_deref() == Some("as it goes"));
         let told = told.count();
@@ -280,6 +301,23 @@ async fn a_list_has_what_can_be_read() {
         let id = page.records[page.records.len() - 1].id;
         assert_eq!(spool.discard(vec![id]).await.unwrap(), [Operated::Dropped], "{table}");
     }
+}
+
+#[tokio::test]
+async fn of_what_cannot_be_read_a_hundred_are_named_at_once() {
+    let rig = Rig::new();
+    settled(&rig, 201, Verdict::Dead).await;
+    destroy(&rig, rig.ask("SELECT pageno FROM dbstat WHERE name = 'bodies' AND path = '/'"));
+    let spool = rig.open();
+    let (mut after, mut named) = (Some(Place::default()), Vec::new());
+    while let Some(place) = after {
+        let page = spool.page(Filter::default(), place, 1000).await.unwrap();
+        let found = spool.stories(page, u64::MAX).await.unwrap();
+        assert!(found.stories.is_empty());
+        named.push(found.unreadable.len());
+        after = found.next;
+    }
+    assert_eq!(named, [100, 100, 1]);
 }
 
 #[tokio::test]
