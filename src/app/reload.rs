@@ -121,7 +121,7 @@ impl Live {
         let path = path.to_owned();
         let in_force = InForce {
             certificate: self.certificate.clone(),
-            upstreams: self.current.upstream_files.clone(),
+            files: self.current.tls_files.clone(),
         };
         let look = move || {
             let marks = before.again();

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 
-use super::certificate::Certificate;
+use super::certificate::{self, Certificate};
+use super::key::Key;
 use super::report::Report;
 use crate::net::Pair;
 
@@ -16,14 +17,14 @@ use crate::net::Pair;
 pub struct InForce {
     /// What is shown to senders, whatever files are named for it now.
     pub certificate: Option<Certificate>,
-    /// What concerns upstreams.
-    pub upstreams: UpstreamFiles,
+    /// Everything else.
+    pub files: TlsFiles,
 }
 
-/// What was read of the files that upstreams name: a file that is named for the first time has nothing
-/// to fall back on.
+/// What was read of the files of upstreams, and of `tls.client_ca`: a file that is named for the first
+/// time has nothing to fall back on.
 #[derive(Clone, Debug, Default)]
-pub struct UpstreamFiles {
+pub struct TlsFiles {
     pub(super) authorities: BTreeMap<PathBuf, Arc<RootCertStore>>,
     /// By the certificate's file and the key's.
     pub(super) identities: BTreeMap<(PathBuf, PathBuf), Pair>,
@@ -45,6 +46,16 @@ impl Report {
         let last_good = last_good?;
         self.kept.extend(self.problems.split_off(known));
         Some(last_good)
+    }
+
+    /// The authorities of this file; or those that were last in it.
+    pub(super) fn authorities(&mut self, key: &Key, path: PathBuf) -> Option<Arc<RootCertStore>> {
+        self.watch(&path);
+        let last = self.in_force.files.authorities.get(&path).cloned();
+        let read = |report: &mut Self| certificate::authorities(key, &path, report).map(Arc::new);
+        let found = self.or_last(last, read)?;
+        self.tls_files.authorities.insert(path, Arc::clone(&found));
+        Some(found)
     }
 }
 
@@ -93,8 +104,8 @@ mod tests {
         let path = folder.join("config.toml");
         let start = || load_from(&path, [], clock::now());
         let again = |before: &Settings| -> Result<Settings, Problems> {
-            let upstreams = before.upstream_files.clone();
-            reload(&path, InForce { certificate: None, upstreams })
+            let files = before.tls_files.clone();
+            reload(&path, InForce { certificate: None, files })
         };
         let upstream = |settings: &Settings| settings.routes[0].deliver.upstream.clone();
         let (chain, key) = certificate(false);

@@ -30,7 +30,7 @@ mod word;
 
 pub use allowlist::{ListedRange, RangeError, RangePlace, parse_range};
 pub use certificate::Certificate;
-pub use kept::{InForce, UpstreamFiles};
+pub use kept::{InForce, TlsFiles};
 pub use marks::Marks;
 pub use part::{Admission, SpoolAccess, admin_address, admission, spool_access};
 pub use problem::{Problem, Problems};
@@ -82,8 +82,9 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// The certificate of `tls.mode = "files"`.
     pub certificate: Option<Certificate>,
-    /// What was read of the files of upstreams: where they cannot be used next time, it stays.
-    pub upstream_files: UpstreamFiles,
+    /// What was read of the files of upstreams and client authorities: where they cannot be used next
+    /// time, it stays.
+    pub tls_files: TlsFiles,
     /// What is wrong with files of certificates, keys and authorities, where what was in force was kept
     /// in their place.
     pub kept: Vec<Problem>,
@@ -173,7 +174,7 @@ fn finish(mut report: Report) -> Result<Settings, Problems> {
             settings.warnings = report.warnings;
             settings.watched = report.watched;
             settings.listed = report.listed;
-            settings.upstream_files = report.upstream_files;
+            settings.tls_files = report.tls_files;
             settings.kept = report.kept;
             Ok(settings)
         }
@@ -222,7 +223,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
         admin: admin?,
         routes,
         certificate,
-        upstream_files: UpstreamFiles::default(),
+        tls_files: TlsFiles::default(),
         kept: Vec::new(),
         warnings: Vec::new(),
         watched: Marks::default(),

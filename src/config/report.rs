@@ -7,7 +7,7 @@ use figment::value::Dict;
 
 use super::allowlist::ListedRange;
 use super::document::{Document, Place};
-use super::kept::{InForce, UpstreamFiles};
+use super::kept::{InForce, TlsFiles};
 use super::key::Key;
 use super::marks::Marks;
 use super::problem::Problem;
@@ -31,7 +31,7 @@ pub(super) struct Report {
     /// Why it stays.
     pub(super) kept: Vec<Problem>,
     /// What is in force next time.
-    pub(super) upstream_files: UpstreamFiles,
+    pub(super) tls_files: TlsFiles,
     file: String,
     folder: PathBuf,
     document: Document,
@@ -60,7 +60,7 @@ impl Report {
             spool_is_open: false,
             in_force: InForce::default(),
             kept: Vec::new(),
-            upstream_files: UpstreamFiles::default(),
+            tls_files: TlsFiles::default(),
             file: path.display().to_string(),
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             document,

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
@@ -65,9 +64,8 @@ fn files(raw: &RawTls, report: &mut Report) -> Option<(TlsMode, Certificate)> {
     let names = names(&raw.client_names, &key("client_names"), report);
 
     let clients = client_ca.and_then(|path| {
-        report.watch(&path);
-        let authorities = certificate::authorities(&key("client_ca"), &path, report)?;
-        Some(ClientSettings { authorities: Arc::new(authorities), names })
+        let authorities = report.authorities(&key("client_ca"), path)?;
+        Some(ClientSettings { authorities, names })
     });
     let (chain, secret) = (certificate?, private_key?);
     let (chain, secret) = ((&key("certificate"), &*chain), (&key("private_key"), &*secret));

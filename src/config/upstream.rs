@@ -109,7 +109,7 @@ impl Draft {
         }
         if let Some(text) = &raw.ca {
             let path = optional_path(text, report);
-            self.ca = path.and_then(|path| authorities(&at.child("ca"), path, report));
+            self.ca = path.and_then(|path| report.authorities(&at.child("ca"), path));
         }
         if let Some(text) = &raw.client_certificate {
             self.client_certificate = optional_path(text, report);
@@ -215,23 +215,14 @@ impl Draft {
     }
 }
 
-/// The authorities of this file; or those that were last in it.
-fn authorities(key: &Key, path: PathBuf, report: &mut Report) -> Option<Arc<RootCertStore>> {
-    let last = report.in_force.upstreams.authorities.get(&path).cloned();
-    let read = |report: &mut Report| certificate::authorities(key, &path, report).map(Arc::new);
-    let found = report.or_last(last, read)?;
-    report.upstream_files.authorities.insert(path, Arc::clone(&found));
-    Some(found)
-}
-
 /// The certificate and the key of these files; or those that were last in them.
 fn identity(chain: (&Key, &Path), secret: (&Key, &Path), report: &mut Report) -> Option<Pair> {
     let files = (chain.1.to_owned(), secret.1.to_owned());
-    let last = report.in_force.upstreams.identities.get(&files).cloned();
+    let last = report.in_force.files.identities.get(&files).cloned();
     let found = report.or_last(last, |report| {
         certificate::identity(chain, secret, "the upstream", report).map(|found| found.pair)
     })?;
-    report.upstream_files.identities.insert(files, found.clone());
+    report.tls_files.identities.insert(files, found.clone());
     Some(found)
 }
 

@@ -95,8 +95,13 @@ async fn a_name_that_is_taken_out_ends_its_connections_and_other_changes_end_non
     assert_eq!(told["authorities"], 1);
     are_served(&mut open).await;
 
+    // Even where the authorities cannot be read any longer: those of before stay.
+    std::fs::write(folder.path("clients.pem"), "").unwrap();
     folder.write(&text.replace(NAMES, "client_names = [\"b.example\"]"));
     changed(&gateway);
+    metric(gateway.admin, "postgate_reload_failed 1").await;
+    let mut other = connect(&gateway, &folder, Some(&authority.issue("b.example"))).await;
+    are_served(&mut other).await;
     are_sent_away(&mut open, &gateway, "client_certificate").await;
 }
 

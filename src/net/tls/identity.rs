@@ -10,7 +10,6 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
 use super::{Pair, Shown, TlsError, clients};
-use crate::clock::Timestamp;
 use crate::net::{ClientSettings, TlsMode};
 
 /// What we offer to speak, the better one first (RFC 7301).
@@ -56,13 +55,9 @@ impl Identity {
     }
 
     /// What a client has shown and was let in by.
-    pub(super) fn shown(
-        &self,
-        chain: Option<&[CertificateDer<'static>]>,
-        now: Timestamp,
-    ) -> Option<Shown> {
+    pub(super) fn shown(&self, chain: Option<&[CertificateDer<'static>]>) -> Option<Shown> {
         let verifier = Arc::clone(self.verifier.as_ref()?);
-        Some(Shown::new(chain?.to_vec(), verifier, now))
+        Some(Shown::new(chain?.to_vec(), verifier))
     }
 
     /// Shows this certificate to clients that are good.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use self::handshakes::Handshakes;
 use super::{ClientSettings, Stream, TlsSettings};
-use crate::clock::{self, Timestamp};
+use crate::clock::Timestamp;
 
 pub use self::identity::Identity;
 pub use self::pair::Pair;
@@ -147,7 +147,7 @@ impl Tls {
             let handshake = async {
                 let identity = identity.load_full();
                 let stream = identity.acceptor.accept(io).await?;
-                let shown = identity.shown(stream.get_ref().1.peer_certificates(), clock::now());
+                let shown = identity.shown(stream.get_ref().1.peer_certificates());
                 Ok((Stream::Tls(Box::new(stream)), shown))
             };
             self.handshakes.one_of(client, handshake).await

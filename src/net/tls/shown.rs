@@ -15,7 +15,11 @@ use crate::clock::Timestamp;
 #[derive(Debug)]
 pub struct Shown {
     chain: Vec<CertificateDer<'static>>,
-    verdict: Mutex<Verdict>,
+    /// Until then none of them ends. Later the whole is asked about each time, for one that has ended may
+    /// be on the way to the authority or not.
+    until: Timestamp,
+    /// By whom it was found good.
+    good_by: Mutex<Arc<dyn ClientCertVerifier>>,
 }
 
 /// Why a client may not go on.
@@ -27,22 +31,15 @@ pub enum Lapse {
     Refused,
 }
 
-/// By whom the chain was found good, and until when nobody has to be asked again.
-#[derive(Debug)]
-struct Verdict {
-    by: Arc<dyn ClientCertVerifier>,
-    until: Timestamp,
-}
-
 impl Shown {
-    /// What was found good `by` this one, just now.
+    /// What was found good `by` this one.
     pub(super) fn new(
         chain: Vec<CertificateDer<'static>>,
         by: Arc<dyn ClientCertVerifier>,
-        now: Timestamp,
     ) -> Self {
-        let until = next_end(&chain, now);
-        Self { chain, verdict: Mutex::new(Verdict { by, until }) }
+        let ends: Option<Vec<_>> = chain.iter().map(|certificate| end(certificate)).collect();
+        let until = ends.and_then(|ends| ends.into_iter().min()).unwrap_or_default();
+        Self { chain, until, good_by: Mutex::new(by) }
     }
 
     /// Whether it is good now. Costs two comparisons while neither the rule has changed nor a
@@ -52,14 +49,14 @@ impl Shown {
         rule: &Arc<dyn ClientCertVerifier>,
         now: Timestamp,
     ) -> Result<(), Lapse> {
-        let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&verdict.by, rule) && now <= verdict.until {
+        let mut good_by = self.good_by.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&good_by, rule) && now <= self.until {
             return Ok(());
         }
         let (certificate, others) = self.chain.split_first().ok_or(Lapse::Refused)?;
         let at = UnixTime::since_unix_epoch(Duration::from_millis(now.as_millis()));
         rule.verify_client_cert(certificate, others, at).map_err(|error| Lapse::of(&error))?;
-        *verdict = Verdict { by: Arc::clone(rule), until: next_end(&self.chain, now) };
+        *good_by = Arc::clone(rule);
         Ok(())
     }
 }
@@ -72,14 +69,6 @@ impl Lapse {
             _ => Self::Refused,
         }
     }
-}
-
-/// The first moment from `now` on at which one of the chain ends; those that have ended already are
-/// not on the way to the authority. One that cannot be read has to be asked about each time.
-fn next_end(chain: &[CertificateDer<'_>], now: Timestamp) -> Timestamp {
-    let ends: Option<Vec<_>> = chain.iter().map(|certificate| end(certificate)).collect();
-    let ahead = ends.unwrap_or_default().into_iter().filter(|end| now <= *end);
-    ahead.min().unwrap_or_default()
 }
 
 /// The last moment at which a certificate is good: it names a second (RFC 5280, 4.1.2.5), and that

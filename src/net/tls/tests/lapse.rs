@@ -1,6 +1,7 @@
 //! What a client has shown, asked about again after its handshake.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::*;
 
@@ -26,8 +27,15 @@ fn authority(mut params: CertificateParams, by: Option<&Authority>) -> Authority
 
 /// A certificate for `sender.example`, before its key.
 fn sender(by: &Authority) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    issued(by, &params("sender.example"))
+}
+
+fn issued(
+    by: &Authority,
+    params: &CertificateParams,
+) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let key = KeyPair::generate().unwrap();
-    let certificate = params("sender.example").signed_by(&key, by).unwrap();
+    let certificate = params.signed_by(&key, by).unwrap();
     (certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into())
 }
 
@@ -108,4 +116,57 @@ async fn the_whole_way_to_the_authority_must_be_good() {
     assert_eq!(ask(clock::now()), Ok(()));
     assert_eq!(ask(middle_end), Ok(()));
     assert_eq!(ask(middle_end.plus(Duration::from_secs(1))), Err(Lapse::Expired));
+}
+
+/// Passes bytes on, but for the last of each flight after the first, until this moment.
+async fn delay(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, until: Timestamp) {
+    let mut space = [0; 4096];
+    let hello = from.read(&mut space).await.unwrap();
+    to.write_all(&space[..hello]).await.unwrap();
+    let until = Instant::now() + until.since(clock::now());
+    let mut held = Vec::new();
+    while let Ok(read) = tokio::time::timeout_at(until, from.read(&mut space)).await {
+        held.extend(&space[..read.unwrap()]);
+        let last = held.split_off(held.len() - 1);
+        to.write_all(&held).await.unwrap();
+        held = last;
+    }
+    to.write_all(&held).await.unwrap();
+}
+
+/// The certificate comes long before the end of a handshake: it is found good then, and has ended when
+/// the first request comes.
+#[tokio::test]
+async fn a_handshake_that_is_drawn_out_makes_no_certificate_last_longer() {
+    let authority = authority(params("a"), None);
+    let tls = tls(Files::new().mode(Some(of(&authority, &[]))), PATIENCE).unwrap();
+    let last_second = clock::now().as_millis() / 1000 + 2;
+    let mut short = params("sender.example");
+    short.not_after = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(last_second);
+    let (certificate, key) = issued(&authority, &short);
+    let config = builder(&tls.certificate().unwrap(), &[&TLS12]);
+    // One that ends later stands beside it.
+    let chain = vec![certificate, authority.der().clone()];
+    let config = config.with_client_auth_cert(chain, key).unwrap();
+    let client = TlsConnector::from(Arc::new(config));
+
+    let ((near, from_near), (to_far, far)) = (pair().await, pair().await);
+    let (from_client, mut to_client) = from_near.into_split();
+    let (mut from_server, to_server) = to_far.into_split();
+    let name = ServerName::try_from("localhost").unwrap();
+    let over = Timestamp::from_millis((last_second + 1) * 1000);
+    let handshake = async {
+        tokio::join!(
+            tls.accept(far, NEAR, tls.deadline()),
+            client.connect(name, near),
+            delay(from_client, to_server, over)
+        )
+    };
+    let back = tokio::io::copy(&mut from_server, &mut to_client);
+    let (server, ..) = tokio::select! {
+        ended = handshake => ended,
+        broken = back => panic!("{broken:?}"),
+    };
+    let (_stream, shown) = server.expect("the certificate was good when it came");
+    assert_eq!(tls.ask_again(shown.as_ref(), clock::now()), Err(Lapse::Expired));
 }

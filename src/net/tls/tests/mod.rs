@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
 use super::*;
+use crate::clock;
 use crate::net::{ClientSettings, Protocol, TlsMode};
 
 /// What an operator has in files: a certificate and its key.
