@@ -173,3 +173,16 @@ async fn a_file_that_cannot_be_opened_for_its_damage_is_told_with_the_same_mend(
     let _gateway = Process::run(&folder.config());
     assert!(spool(&folder, &["verify"]).1);
 }
+
+#[test]
+fn what_is_no_file_is_not_salvaged() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, why) in
+        [(folder.path().to_owned(), "is a folder"), (folder.path().join("a"), "cannot read")]
+    {
+        let refused = output(&["spool", "salvage", path.to_str().unwrap()], b"");
+        assert_eq!(refused.status.code(), Some(1));
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.starts_with("postgate: ") && told.contains(why), "{told}");
+    }
+}

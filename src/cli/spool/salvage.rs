@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::{Output, progress};
 use crate::admin::exported;
@@ -20,7 +20,10 @@ pub(super) struct Arguments {
 /// Prints what can be read, as `export` does. The exit code is 1 when something could not.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = &arguments.file;
-    // The engine has a number for what the system says in words.
+    // The engine has a number for what can be said in words.
+    if path.is_dir() {
+        bail!("{} is a folder", path.display());
+    }
     drop(File::open(path).with_context(|| format!("cannot read {}", path.display()))?);
     let mut out = BufWriter::new(Output);
     let bar = progress::count("events");
