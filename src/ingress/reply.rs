@@ -39,6 +39,7 @@ pub(super) enum Refusal {
     Address(HeadRefusal),
     Host,
     Scheme,
+    Query,
     Misdirected,
     Expectation,
     TooManyHeaders,
@@ -62,6 +63,7 @@ impl Refusal {
             Self::Address(HeadRefusal::Unreadable(_)) => (StatusCode::FORBIDDEN, "forwarded"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
             Self::Scheme => (StatusCode::BAD_REQUEST, "scheme"),
+            Self::Query => (StatusCode::BAD_REQUEST, "query"),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
             Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
@@ -96,6 +98,7 @@ impl Refusal {
             }
             Self::Host => "There must be one Host header, and it must be the host of the URL.",
             Self::Scheme => "The scheme is https or http.",
+            Self::Query => "The query can be read in two ways: escape it.",
             Self::Misdirected => "This host is not served here.",
             Self::Expectation => "The one thing that can be expected is 100-continue.",
             Self::TooManyHeaders => "There are too many header lines.",
@@ -127,6 +130,7 @@ impl Refusal {
             Self::Address(_)
             | Self::Host
             | Self::Scheme
+            | Self::Query
             | Self::Misdirected
             | Self::Expectation
             | Self::TooManyHeaders
@@ -299,6 +303,7 @@ mod tests {
             (Address(HeadRefusal::Unreadable(Unreadable::Forwarded)), 403, false),
             (Refusal::Host, 400, false),
             (Refusal::Scheme, 400, false),
+            (Refusal::Query, 400, false),
             (Refusal::Misdirected, 421, false),
             (Refusal::Expectation, 417, false),
             (Refusal::TooManyHeaders, 431, false),
