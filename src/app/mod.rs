@@ -3,6 +3,7 @@
 
 mod delivery;
 mod fixed;
+mod notice;
 mod reload;
 mod shutdown;
 
@@ -28,9 +29,9 @@ use crate::net::{self, Listener, Tls};
 use crate::spool::{Convert, Malformed, OpenError, Reread, RouteName, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
-/// How often a running gateway looks whether its files have changed. Certificates are renewed days
-/// before their end and addresses announced before their use, so seconds do not matter; an operator
-/// who waits for it should not have to long.
+/// How often a running gateway looks whether its files have changed where the kernel does not tell it
+/// so. Certificates are renewed days before their end and addresses announced before their use, so
+/// seconds do not matter; an operator who waits for it should not have to long.
 pub const WATCH_EVERY: Duration = Duration::from_secs(5);
 
 /// Why the gateway did not start, after its configuration was found good.
@@ -160,9 +161,9 @@ impl Gateway {
         self.tls.certificate()
     }
 
-    /// From now on, takes over the configuration at `path` when one of its files has changed, which
-    /// is looked at this often, or when [`Gateway::reload`] asks for it. One that has problems
-    /// changes nothing. The first call counts.
+    /// From now on, takes over the configuration at `path` when one of its files has changed, which the
+    /// kernel tells and which is looked at this often, or when [`Gateway::reload`] asks for it. One
+    /// that has problems changes nothing. The first call counts.
     pub fn watch(&mut self, path: PathBuf, every: Duration) {
         if let Some(live) = self.live.take() {
             let (asked, stop) = (Arc::clone(&self.reload), self.stop.clone());

@@ -1,9 +1,8 @@
 //! The configuration, taken over while the gateway runs: whole, or not at all. A certificate that
 //! cannot be used is the exception: the last good one stays, and everything else is taken.
 //!
-//! Files are looked at every few seconds, without the kernel's help: a look at a dozen files costs
-//! nothing, and works with the links that Kubernetes turns, with network file systems and with
-//! editors that put a new file in the old one's place, where notifications have a gap each.
+//! Files are looked at when the kernel tells of a change, and every few seconds all the same: a look at
+//! a dozen files costs nothing, and finds what nobody is told of, as on network file systems.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::delivery::{self, Deliveries};
+use super::notice::Notices;
 use super::{StartError, fixed};
 use crate::clock::{self, Timestamp};
 use crate::config::{self, Certificate, Marks, Problem, Problems, Settings};
@@ -57,11 +57,12 @@ pub(super) async fn watch(
 ) {
     let mut days = live.note_certificate(None);
     let mut refused: Vec<String> = Vec::new();
+    let mut notices = noticing(live.marks.clone()).await;
     loop {
         let is_asked = tokio::select! {
             () = stop.cancelled() => return,
             () = asked.notified() => true,
-            () = tokio::time::sleep(every) => false,
+            () = occasion(&notices, every) => false,
         };
         days = live.note_certificate(days);
         let must = is_asked || !refused.is_empty();
@@ -72,6 +73,7 @@ pub(super) async fn watch(
         live.marks = marks;
         match found.map_err(|problems| listed(&problems)).and_then(|settings| live.take(settings)) {
             Ok(problems) => {
+                notices = noticing(live.marks.clone()).await;
                 refused.clear();
                 live.telemetry.reload.done(cause, &problems);
             }
@@ -83,6 +85,25 @@ pub(super) async fn watch(
             }
         }
     }
+}
+
+/// Resolves when it is time to look at the files.
+async fn occasion(notices: &Notices, every: Duration) {
+    tokio::select! {
+        () = notices.changed() => (),
+        () = tokio::time::sleep(every) => (),
+    }
+}
+
+/// Notices of changes of these files.
+async fn noticing(files: Marks) -> Notices {
+    beside(move || Notices::of(&files)).await
+}
+
+/// What touches the disk is done beside the runtime's own work.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
 }
 
 /// Whole days until the moment, rounded down.
@@ -106,8 +127,7 @@ impl Live {
             let cause = if changed.is_empty() { "tried again".to_owned() } else { changed };
             Ok(Look { marks, cause, found: config::reload(&path, certificate) })
         };
-        let looked = tokio::task::spawn_blocking(look).await;
-        match looked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {
+        match beside(look).await {
             Ok(look) => Some(look),
             Err(marks) => {
                 self.marks = marks;
@@ -228,6 +248,15 @@ fn listed<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_looked_at_where_nobody_tells_of_a_change() {
+        let notices = Notices::of(&Marks::default());
+        notices.changed().await;
+        let (every, began) = (Duration::from_secs(5), tokio::time::Instant::now());
+        occasion(&notices, every).await;
+        assert_eq!(began.elapsed(), every);
+    }
 
     #[test]
     fn days_are_whole_and_negative_after_the_end() {

@@ -19,7 +19,7 @@ pub use allowlist::fuzzing;
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -84,7 +84,7 @@ pub fn main() -> ExitCode {
         Command::Spool(arguments) => spool::run(&config, arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&config, arguments),
     };
-    done.unwrap_or_else(|error| report(&error))
+    done.unwrap_or_else(|error| report(&error, &config))
 }
 
 /// Says that the arguments contradict each other, with the usage of the command that these words
@@ -101,13 +101,16 @@ fn wrong_usage(words: &[&str], what: &str) -> anyhow::Result<ExitCode> {
 }
 
 /// Says on stderr what went wrong, and answers with the exit code for it.
-fn report(error: &anyhow::Error) -> ExitCode {
-    if let Some(problems) = error.downcast_ref::<Problems>() {
-        anstream::eprintln!("{problems}");
+fn report(error: &anyhow::Error, config: &Path) -> ExitCode {
+    if error.is::<Problems>() {
+        anstream::eprintln!("{error:#}");
         return ExitCode::from(EXIT_CONFIG);
     }
     if !reader_is_gone(error) {
         anstream::eprintln!("postgate: {error:#}");
+    }
+    if let Some(path) = spool::mend::damaged(error) {
+        anstream::eprintln!("{}", spool::mend::steps(path, config));
     }
     ExitCode::from(EXIT_FAILED)
 }

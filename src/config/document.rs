@@ -33,19 +33,37 @@ pub(super) struct Document {
     pub(super) values: Dict,
     pub(super) faults: Vec<Fault>,
     places: BTreeMap<Key, Place>,
+    text: String,
 }
 
 impl Document {
     /// Reads as much as can be read: a slip in one line does not hide the mistakes in the others.
     pub(super) fn parse(text: &str) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut reader = Reader { lines: Lines::new(text), document: Self::default() };
+        let document = Self { text: text.to_owned(), ..Self::default() };
+        let mut reader = Reader { lines: Lines::new(text), document };
         reader.document.values = reader.dict(table.get_ref(), &Key::default());
         for error in errors {
             let place = error.span().map(|span| reader.lines.place(span.start));
             reader.document.faults.push(Fault { place, message: error.message().to_owned() });
         }
         reader.document
+    }
+
+    /// Whether no fault has to do with these sections: their lines alone have none, and say the same.
+    pub(super) fn is_sure_of(&self, sections: &[&str]) -> bool {
+        if self.faults.is_empty() {
+            return true;
+        }
+        // What stands before the first section may name keys of any.
+        let mut wanted = true;
+        let lines = self.text.split_inclusive('\n').filter(|line| {
+            wanted = header(line).map_or(wanted, |name| sections.contains(&name));
+            wanted
+        });
+        let alone = Self::parse(&lines.collect::<String>());
+        let same = |section: &&str| alone.values.get(*section) == self.values.get(*section);
+        alone.faults.is_empty() && sections.iter().all(same)
     }
 
     /// Where the key stands or, when it is not written, the table that would hold it.
@@ -64,6 +82,20 @@ impl Document {
     pub(super) fn has(&self, key: &Key) -> bool {
         self.places.contains_key(key)
     }
+}
+
+/// The section that begins in this line, or was meant to: one of its brackets may be missing.
+fn header(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let inner = line.trim_start_matches('[');
+    let is_quote = |c| c == '"' || c == '\'';
+    let inner = inner.trim_start().trim_start_matches(is_quote);
+    let (name, rest) = inner.split_at(inner.find(|c: char| !is_bare(c)).unwrap_or(inner.len()));
+    (line.starts_with('[') || rest.trim_start_matches(is_quote).starts_with(']')).then_some(name)
+}
+
+fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
 struct Reader<'a> {
@@ -176,6 +208,18 @@ mod tests {
             .collect();
         assert_eq!(lines, [1, 3], "{:?}", document.faults);
         assert!(document.values.contains_key("c"));
+    }
+
+    #[test]
+    fn a_section_begins_where_it_was_meant_to() {
+        for line in
+            ["[spool]", "  [ spool ]", "[[spool]]", "[spool.x]", "[\"spool\"]", "[spool", "spool]"]
+        {
+            assert_eq!(header(line), Some("spool"), "{line}");
+        }
+        for line in ["path = \"[spool]\"", "# [spool]", "spool.path = 1", "", "\"a\",", "]]"] {
+            assert_ne!(header(line), Some("spool"), "{line}");
+        }
     }
 
     #[test]

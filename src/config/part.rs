@@ -18,8 +18,8 @@ use crate::spool::SpoolSettings;
 pub struct SpoolAccess {
     /// `[spool]` and `[dedup]`.
     pub spool: SpoolSettings,
-    /// `[admin]`.
-    pub admin: AdminSettings,
+    /// `[admin]`: what is wrong with it stands in nobody's way while no gateway runs.
+    pub admin: Result<AdminSettings, Problems>,
 }
 
 /// Who may come in, as far as the list for all routes says so.
@@ -48,25 +48,34 @@ pub fn admin_address(path: &Path) -> Result<SocketAddr, Problems> {
 /// `[spool]`, `[dedup]` and `[admin]`.
 ///
 /// # Errors
-/// When the file cannot be read, one of the three has a problem, or the file does not say for sure
-/// where the spool is.
+/// When the file cannot be read, one of the first two has a problem, or the file does not say for
+/// sure where the spool is and whom to ask.
 pub fn spool_access(path: &Path) -> Result<SpoolAccess, Problems> {
     spool_access_in(report(path)?)
 }
 
 fn spool_access_in(mut report: Report) -> Result<SpoolAccess, Problems> {
-    let access = raw(&mut report).and_then(|raw| {
-        let spool = store::spool(&raw.spool, &raw.dedup, None, &mut report);
-        let admin = server::admin(&raw.admin, None, &mut report);
-        Some(SpoolAccess { spool: spool?, admin: admin? })
-    });
+    let Some(raw) = raw(&mut report) else {
+        return Err(Problems::new(report.problems));
+    };
+    let spool = store::spool(&raw.spool, &raw.dedup, None, &mut report);
+    let admin = server::admin(&raw.admin, None, &mut report);
     // Where no `spool.path` is read, a slip may have hidden it, and the default is another file.
-    let others = if report.is_set(&Key::top("spool").child("path")) {
+    let others = if report.is_set(&Key::top("spool").child("path"))
+        && report.is_sure_of(&["spool", "dedup", "admin"])
+    {
         Others::Ignored
     } else {
         Others::Understood
     };
-    only(&["spool", "dedup", "admin"], others, access, report)
+    let of_admin: Vec<_> =
+        report.problems.extract_if(.., |problem| section(problem) == "admin").collect();
+    let admin = match admin {
+        Some(admin) if of_admin.is_empty() => Ok(admin),
+        _ => Err(Problems::new(of_admin)),
+    };
+    let access = spool.map(|spool| SpoolAccess { spool, admin });
+    only(&["spool", "dedup"], others, access, report)
 }
 
 /// `[allowlist]`, and what `[listen]` says about it.
@@ -163,7 +172,7 @@ mod tests {
             let text = format!("{spool}{wrong}");
             let access = spool_access_in(report(&text)).expect("an access");
             assert!(access.spool.path.ends_with("events.db"), "{wrong}");
-            assert_eq!(access.admin.address.port(), 7, "{wrong}");
+            assert_eq!(access.admin.expect("an address").address.port(), 7, "{wrong}");
         }
     }
 
@@ -175,7 +184,6 @@ mod tests {
             ("[spool]\npath = \"a.db\"\nmax_bytes = 1\n", "spool.max_bytes"),
             ("spool = 5\n", "spool"),
             ("[spool]\npath = \"a.db\"\n[dedup]\nwindow = \"x\"\n", "dedup.window"),
-            ("[spool]\npath = \"a.db\"\n[admin]\ntoken = \"env:NOT_SET\"\n", "admin.token"),
         ] {
             let wrong =
                 if wrong.starts_with('[') { format!("{WRONG}{wrong}") } else { wrong.into() };
@@ -189,6 +197,46 @@ mod tests {
         assert_eq!(keys(spool_access_in(report("[spol]\npath = \"a.db\"\n"))), ["spol"]);
         assert_eq!(keys(spool_access_in(report("[spool\npath = \"a.db\"\n"))), ["", "path"]);
         assert_eq!(keys(spool_access_in(report("[limits]\ndeep = 1\n"))), [""; 0]);
+    }
+
+    #[test]
+    fn a_slip_in_the_sections_or_near_them_is_never_passed_over() {
+        let good = "[spool]\npath = \"a.db\"\n[dedup]\nwindow = \"1h\"\n[admin]\naddress = \"[::1]:7\"\n\
+                    [log]\n";
+        assert_eq!(keys(spool_access_in(report(&format!("{good}level = info\n")))), [""; 0]);
+        for (written, slip) in [
+            ("path = \"a.db\"", "path = \"a.db"),
+            ("path = \"a.db\"", "path = \"\"\"a.db\""),
+            ("path = \"a.db\"", "path = \"a.db\" \"b.db\""),
+            ("path = \"a.db\"", "path = \"a.db\"\npath = \"b.db\""),
+            ("path = \"a.db\"", "path = \"a.db\"\nmax_bytes = \n"),
+            ("[dedup]", "[dedup"),
+            ("[dedup]", "dedup]"),
+            ("window = \"1h\"", "window = 1h"),
+            ("[admin]", "[admin"),
+            ("address = ", "address "),
+            ("[log]\n", "[spool]\npath = \"b.db\"\n[log]\n"),
+            ("[log]\n", "[admin]\naddress = \"[::1]:8\"\n[log]\n"),
+            // The lines of another section count for the one before.
+            ("[log]\n", "{log}\naddress = \"[::1]:8\"\n"),
+            ("[spool]\n", "admin.address = \"[::1]:8\n[spool]\n"),
+            ("[spool]\n", "[tls]\nciphers = [\n\"a\",\n[spool]\n"),
+        ] {
+            let text = good.replace(written, slip);
+            assert_ne!(text, good);
+            assert!(spool_access_in(report(&text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn whom_to_ask_is_a_matter_of_its_own() {
+        for (wrong, key) in
+            [("token = \"env:NOT_SET\"", "admin.token"), ("address = \"here\"", "admin.address")]
+        {
+            let text = format!("[spool]\npath = \"a.db\"\n[admin]\n{wrong}\n");
+            let access = spool_access_in(report(&text)).expect("the spool");
+            assert_eq!(keys(access.admin), [key]);
+        }
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl Report {
         &self.document.values
     }
 
+    /// Whether no slip of the pen has changed what the file says in these sections.
+    pub(super) fn is_sure_of(&self, sections: &[&str]) -> bool {
+        self.document.is_sure_of(sections)
+    }
+
     /// Adds a mistake, unless the key's value was already found to be of the wrong type.
     pub(super) fn problem(&mut self, key: &Key, what: impl Into<String>, mend: impl Into<String>) {
         if self.broken.iter().any(|broken| broken.covers(key)) {

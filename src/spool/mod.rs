@@ -45,7 +45,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use self::board::Board;
-use self::store::{Arrival, Bodies, NewEvent, Order, Store};
+use self::store::{Arrival, Bodies, NewEvent, Order, Pending, Store};
 use self::writer::{Command, Limits, Ticket, Writer};
 
 use crate::clock;
@@ -300,7 +300,11 @@ fn load(store: &mut dyn Store, board: &Board) -> Result<(), StoreError> {
     let census = store.census()?;
     board.status.start(&census, store.bytes()?);
     board.reserve(usize::try_from(census.pending).unwrap_or_default());
-    store.pending(&mut |pending| board.load(&pending))
+    let now = clock::now();
+    store.pending(&mut |pending| {
+        let due = queue::sensible(pending.due, now);
+        board.load(&Pending { due, ..pending });
+    })
 }
 
 /// Places that an arrival takes: never more than there are, so that the largest can pass alone.

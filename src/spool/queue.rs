@@ -292,6 +292,12 @@ impl Queue {
     }
 }
 
+/// When an event of the file is due. A time that is too far ahead is none: in a lane it would have to
+/// wait behind every other.
+pub(super) fn sensible(due: Timestamp, now: Timestamp) -> Timestamp {
+    if is_due(due, now) { due.min(now) } else { due }
+}
+
 fn is_due(due: Timestamp, now: Timestamp) -> bool {
     due <= now || due > now.plus(LONGEST_PAUSE)
 }

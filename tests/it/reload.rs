@@ -20,6 +20,8 @@ const BODY: &str = r#"{"action_id":"1.2.3"}"#;
 static EVENTS: AtomicU64 = AtomicU64::new(1);
 /// Short, because the tests wait for it.
 const EVERY: Duration = Duration::from_millis(10);
+/// So seldom that the kernel alone tells of a change.
+const NEVER: Duration = Duration::from_hours(1);
 
 /// A gateway in this process that watches its files.
 async fn watching(folder: Folder) -> TestGateway {
@@ -190,37 +192,40 @@ async fn what_differs_in_the_list_is_logged() {
     }
 }
 
+/// Turns the link, or makes it.
+fn turn(folder: &Folder, link: &str, to: &str) {
+    let new = folder.path(link).with_file_name("new");
+    std::os::unix::fs::symlink(to, &new).unwrap();
+    std::fs::rename(new, folder.path(link)).unwrap();
+}
+
+fn certificate_in(folder: &Folder, name: &str) -> CertificateDer<'static> {
+    std::fs::create_dir_all(folder.path(name)).unwrap();
+    certs::write(&folder.path(name))
+}
+
 /// The files of a Kubernetes secret: a link to a link to a folder, of which only the middle one is
 /// turned.
 #[tokio::test]
-async fn a_secret_of_kubernetes_is_followed() {
+async fn a_secret_of_kubernetes_is_followed_by_what_the_kernel_tells() {
     let upstream = Upstream::away().await;
     let folder = Folder::with_route(upstream.address);
-    let link = |to: &str, name: &str| {
-        let (new, path) = (folder.path("..new"), folder.path(name));
-        std::os::unix::fs::symlink(to, &new).unwrap();
-        std::fs::rename(new, path).unwrap();
-    };
-    let certificate = |version: &str| {
-        std::fs::create_dir(folder.path(version)).unwrap();
-        certs::write(&folder.path(version))
-    };
-    let first = certificate("..1");
-    link("..1", "..data");
-    link("..data/tls.crt", "tls.crt");
-    link("..data/tls.key", "tls.key");
+    let first = certificate_in(&folder, "..1");
+    turn(&folder, "..data", "..1");
+    turn(&folder, "tls.crt", "..data/tls.crt");
+    turn(&folder, "tls.key", "..data/tls.key");
     let mut gateway = TestGateway::start(folder).await;
-    gateway.gateway.watch(gateway.folder.config(), EVERY);
+    gateway.gateway.watch(gateway.folder.config(), NEVER);
     let address = gateway.gateway.address();
     until(address, &first, true).await;
 
-    let folder = &gateway.folder;
-    std::fs::create_dir(folder.path("..2")).unwrap();
-    let second = certs::write(&folder.path("..2"));
-    std::os::unix::fs::symlink("..2", folder.path("..new")).unwrap();
-    std::fs::rename(folder.path("..new"), folder.path("..data")).unwrap();
+    let second = certificate_in(&gateway.folder, "..2");
+    turn(&gateway.folder, "..data", "..2");
     until(address, &second, true).await;
     assert_eq!(gateway.gateway.certificate(), Some(second));
+    // And what lies behind the new link now.
+    let third = certificate_in(&gateway.folder, "..2");
+    until(address, &third, true).await;
     metric(gateway.admin(), "postgate_reload_failed 0").await;
     gateway.stop().await;
 }

@@ -223,14 +223,24 @@ async fn the_spool_is_reached_whatever_else_is_wrong_with_the_configuration() {
     for question in [&["list"][..], &["show", &dead], &["export"], &["verify"], &["compact"]] {
         assert!(spool(&folder, question).1, "{question:?}");
     }
-    // The rules of its route are what is in need of the rest.
-    let (replayed, good) = spool(&folder, &["replay", &quarantined]);
-    assert!(!good && replayed.contains("has problems, which `postgate check` lists"));
+    // The rules of its route are what is in need of the rest: nothing is replayed, not even by half.
+    let config = folder.config();
+    let config = config.to_str().unwrap();
+    let untouched = spool(&folder, &["list", "--json"]);
+    for which in [&["--quarantined"][..], &["--route", "actions"], &[&*dead, &*quarantined]] {
+        let all = [&["spool", "replay", "--config", config], which].concat();
+        let refused = output(&all, b"");
+        assert_eq!((refused.status.code(), &*refused.stdout), (Some(78), &b""[..]), "{which:?}");
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.starts_with("nothing was replayed") && told.contains("NOT_SET_HERE"));
+    }
+    assert_eq!(spool(&folder, &["list", "--json"]), untouched);
+    assert!(spool(&folder, &["replay", "--quarantined", "--dry-run"]).1);
+    assert_eq!(spool(&folder, &["replay", "--dead"]).0, "0 of 0 replayed\n");
     assert!(spool(&folder, &["drop", "--quarantined", "--yes"]).1);
 
     folder.write(&file.replace("[spool]\n", "[spool]\nmax_bytes = 1\n"));
-    let config = folder.config();
-    let refused = postgate(&["spool", "list", "--config", config.to_str().unwrap()]).output();
+    let refused = postgate(&["spool", "list", "--config", config]).output();
     assert_eq!(refused.unwrap().status.code(), Some(78));
 }
 
@@ -285,7 +295,16 @@ async fn a_gateway_with_a_token_is_asked_with_it() {
     let refused = postgate(&arguments).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("401"));
-    drop(gateway);
+
+    // The variable is that of the service. Without a gateway nobody asks for it.
+    folder.write(&file.replace("[admin]\n", "[admin]\ntoken = \"env:NOT_SET_HERE\"\n"));
+    let refused = postgate(&arguments).output().unwrap();
+    assert_eq!(refused.status.code(), Some(78));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.starts_with("a gateway has the spool"), "{told}");
+    assert!(told.contains("admin.token: the environment variable NOT_SET_HERE is not set"));
+    gateway.kill();
+    assert_eq!(spool(&folder, &["list"]), ("0 listed\n".to_owned(), true));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::spool_command::{folder, spool};
 use crate::support::client::{Client, id_in};
 use crate::support::config::{Folder, ROUTE};
-use crate::support::process::Process;
+use crate::support::process::{Process, output};
 use crate::support::upstream::Upstream;
 
 /// Has a gateway accept this many events that nobody takes; answers with their ids.
@@ -62,26 +62,24 @@ async fn what_is_exported_is_imported_as_it_was() {
     drop(gateway);
 }
 
-/// Overwrites the page that holds some of the bodies.
-fn damage(folder: &Folder) {
+/// Overwrites a page that holds some rows of this table.
+fn damage(folder: &Folder, table: &str) {
     let path = folder.path("spool.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
-    let sql = "SELECT pageno FROM dbstat WHERE name = 'bodies' AND pagetype = 'leaf' LIMIT 1";
-    let page: u32 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    let sql = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' LIMIT 1";
+    let page: u32 = connection.query_row(sql, [table], |row| row.get(0)).unwrap();
+    let page_bytes: u64 = connection
+        .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))
+        .unwrap()
+        .into();
     drop(connection);
     let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.seek(SeekFrom::Start(u64::from(page - 1) * 8192)).unwrap();
-    file.write_all(&[0xa5; 8192]).unwrap();
+    file.seek(SeekFrom::Start(u64::from(page - 1) * page_bytes)).unwrap();
+    file.write_all(&vec![0xa5; usize::try_from(page_bytes).unwrap()]).unwrap();
 }
 
-#[tokio::test]
-async fn the_mend_that_verify_prints_mends() {
-    let mut upstream = Upstream::away().await;
-    let folder = folder(&upstream, ROUTE);
-    let ids = accepted(&folder, 60).await;
-    damage(&folder);
-    let (told, good) = spool(&folder, &["verify"]);
-    assert!(!good && told.contains("is damaged. To mend it"), "{told}");
+/// Pastes the steps that were printed into a shell, one by one.
+fn paste(told: &str) {
     let programs = std::path::Path::new(env!("CARGO_BIN_EXE_postgate")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let steps: Vec<_> = (1..=9)
@@ -99,6 +97,17 @@ async fn the_mend_that_verify_prints_mends() {
         // Salvage ends with 1, because something was lost.
         assert_eq!(output.status.success(), !step.contains("salvage"), "{step}");
     }
+}
+
+#[tokio::test]
+async fn the_mend_that_verify_prints_mends() {
+    let mut upstream = Upstream::away().await;
+    let folder = folder(&upstream, ROUTE);
+    let ids = accepted(&folder, 60).await;
+    damage(&folder, "bodies");
+    let (told, good) = spool(&folder, &["verify"]);
+    assert!(!good && told.contains("is damaged. To mend it"), "{told}");
+    paste(&told);
     let (told, good) = spool(&folder, &["verify", "--json"]);
     assert!(good && told.contains(r#""quarantined":1"#), "{told}");
     let _gateway = Process::run(&folder.config());
@@ -110,4 +119,34 @@ async fn the_mend_that_verify_prints_mends() {
             .iter()
             .all(|event| event.body.windows(2).filter(|two| two == b"n\x7f").count() == 250)
     );
+}
+
+/// The first version wrote it, and what it takes to bring it up to date cannot be read.
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_for_its_damage_is_told_with_the_same_mend() {
+    let upstream = Upstream::start().await;
+    let folder = folder(&upstream, ROUTE);
+    let connection = rusqlite::Connection::open(folder.path("spool.db")).unwrap();
+    connection.execute_batch(include_str!("../../src/spool/tests/format-1.sql")).unwrap();
+    let more = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 999)
+        INSERT INTO events (id, route, key, ordered, fingerprint, accepted, state, settled)
+        SELECT randomblob(16), 1, n, 1, randomblob(16), 0, 1, 1 FROM n;
+        INSERT INTO bodies SELECT seq, x'7b7d' FROM events WHERE seq NOT IN (SELECT seq FROM bodies)";
+    connection.execute_batch(more).unwrap();
+    drop(connection);
+    damage(&folder, "events");
+    let config = folder.config();
+    let config = config.to_str().unwrap();
+    let refused = output(&["run", "--config", config], b"");
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("the file is damaged"), "{told}");
+    let at = told.find("spool.db' is damaged. To mend it").unwrap();
+    let (_, steps) = told.split_at(at);
+    assert!(spool(&folder, &["verify"]).0.ends_with(steps));
+    let listed = output(&["spool", "list", "--config", config], b"");
+    assert!(String::from_utf8(listed.stderr).unwrap().ends_with(steps));
+    paste(&told);
+    let _gateway = Process::run(&folder.config());
+    assert!(spool(&folder, &["verify"]).1);
 }

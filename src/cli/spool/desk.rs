@@ -20,7 +20,7 @@ use super::field;
 use crate::admin::{Desk, NEXT};
 use crate::app;
 use crate::cli::healthcheck::reachable;
-use crate::config::{self, SpoolAccess};
+use crate::config::{self, Problems, SpoolAccess};
 use crate::spool::{Convert, OpenError, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
@@ -33,8 +33,16 @@ const ANSWER_BYTES: usize = 64 << 20;
 
 /// Who answers.
 pub(super) enum Asked {
-    Gateway { address: SocketAddr, token: Option<HeaderValue> },
-    File { desk: Desk, spool: Spool },
+    Gateway {
+        address: SocketAddr,
+        token: Option<HeaderValue>,
+    },
+    File {
+        desk: Desk,
+        spool: Spool,
+        /// Why nothing in quarantine can be converted.
+        rules: Result<(), Problems>,
+    },
 }
 
 /// What becomes of a spool that is not there.
@@ -63,7 +71,7 @@ impl Asked {
     /// The file's lock decides: whoever runs has it.
     pub(super) fn find(
         config: &Path,
-        access: &SpoolAccess,
+        access: SpoolAccess,
         missing: Missing,
     ) -> anyhow::Result<Self> {
         let path = &access.spool.path;
@@ -74,15 +82,17 @@ impl Asked {
         let kept = SpoolSettings { keep_delivered: Duration::MAX, ..access.spool.clone() };
         match Spool::open(&kept, Arc::new(Telemetry::new())) {
             Ok(spool) => {
-                let desk = Desk::new(spool.clone(), conversion(config));
-                Ok(Self::File { desk, spool })
+                let (convert, rules) = conversion(config);
+                Ok(Self::File { desk: Desk::new(spool.clone(), convert), spool, rules })
             }
             Err(OpenError::Locked { .. }) => {
-                let token = access.admin.token.as_ref().map(ExposeSecret::expose_secret);
+                let asked = "a gateway has the spool, and [admin] does not say how to ask it";
+                let admin = access.admin.context(asked)?;
+                let token = admin.token.as_ref().map(ExposeSecret::expose_secret);
                 let token = token.filter(|token| !token.is_empty());
                 let token = token.map(|token| HeaderValue::try_from(format!("Bearer {token}")));
                 let token = token.transpose().context("admin.token fits no header")?;
-                Ok(Self::Gateway { address: reachable(access.admin.address), token })
+                Ok(Self::Gateway { address: reachable(admin.address), token })
             }
             Err(error) => Err(error.into()),
         }
@@ -96,9 +106,17 @@ impl Asked {
         self.ask(Request::post(path), body.into()).await
     }
 
+    /// Why this process cannot convert what is in quarantine; a gateway can.
+    pub(super) fn unconverted(&self) -> Option<&Problems> {
+        match self {
+            Self::File { rules, .. } => rules.as_ref().err(),
+            Self::Gateway { .. } => None,
+        }
+    }
+
     /// Leaves the file as it should be.
     pub(super) async fn close(self) {
-        if let Self::File { spool, desk } = self {
+        if let Self::File { spool, desk, .. } = self {
             drop(desk);
             spool.close().await;
         }
@@ -135,12 +153,13 @@ impl Asked {
 }
 
 /// How what is in quarantine is read again: with the rules of the routes, which nothing else needs.
-fn conversion(config: &Path) -> Convert {
+fn conversion(config: &Path) -> (Convert, Result<(), Problems>) {
     match config::reload(config, None) {
-        Ok(settings) => app::conversion(&settings),
-        Err(_) => Convert::new(|_| {
-            Err("the configuration has problems, which `postgate check` lists".to_owned())
-        }),
+        Ok(settings) => (app::conversion(&settings), Ok(())),
+        Err(problems) => {
+            // Not asked: see `unconverted`.
+            (Convert::new(|_| Err("the configuration has problems".to_owned())), Err(problems))
+        }
     }
 }
 

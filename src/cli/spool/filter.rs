@@ -7,7 +7,7 @@ use super::desk::Asked;
 use super::field;
 use crate::clock::{self, Timestamp};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag as it is typed")]
 pub(super) struct Filter {
     /// Only pending events; several states may be named.
@@ -34,6 +34,11 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// All that is in quarantine.
+    pub(super) fn quarantine() -> Self {
+        Self { quarantined: true, ..Self::default() }
+    }
+
     /// Whether nothing is asked.
     pub(super) fn is_empty(&self) -> bool {
         self.words().is_empty()

@@ -7,6 +7,7 @@ mod export;
 mod filter;
 mod import;
 mod list;
+pub(super) mod mend;
 mod progress;
 mod salvage;
 mod several;
@@ -79,12 +80,12 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {
-        let path = &access.spool.path;
+        let path = &access.spool.path.clone();
         let missing = match command {
             AtDesk::Import(_) => Missing::Made,
             _ => Missing::Refused,
         };
-        let desk = match (Asked::find(config, &access, missing), &command) {
+        let desk = match (Asked::find(config, access, missing), &command) {
             (Ok(desk), _) => desk,
             (Err(error), AtDesk::Verify(arguments)) => {
                 return verify::unopened(error, *arguments, path, config);

@@ -1,9 +1,10 @@
 //! `postgate spool replay` and `drop`: the same for one event, for some, and for all of a filter.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead as _, Write as _};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Error, bail};
 use serde_json::Value;
 
 use super::desk::Asked;
@@ -69,6 +70,9 @@ async fn work(
         writeln!(io::stderr(), "{told}")?;
         return Ok(ExitCode::SUCCESS);
     }
+    if what == "replay" {
+        convertible(desk, &ids).await?;
+    }
     if what == "drop" && !ids.is_empty() && !arguments.yes && !confirmed(ids.len())? {
         bail!("nothing was dropped; --yes drops without asking");
     }
@@ -95,6 +99,17 @@ async fn work(
         writeln!(out, "{good} of {} {done}", ids.len())?;
     }
     Ok(if good == ids.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is in quarantine needs the rules of its route. Where they cannot be had, nothing is touched.
+async fn convertible(desk: &Asked, ids: &[String]) -> anyhow::Result<()> {
+    let Some(problems) = desk.unconverted() else { return Ok(()) };
+    let quarantined: HashSet<_> = Filter::quarantine().ids(desk).await?.into_iter().collect();
+    if ids.iter().any(|id| quarantined.contains(id)) {
+        let why = "nothing was replayed: to convert what is in quarantine takes all of it";
+        return Err(Error::new(problems.clone()).context(why));
+    }
+    Ok(())
 }
 
 fn confirmed(events: usize) -> io::Result<bool> {

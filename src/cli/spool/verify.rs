@@ -1,6 +1,5 @@
 //! `postgate spool verify`.
 
-use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +10,7 @@ use serde_json::Value;
 use super::desk::Asked;
 use super::field;
 use super::list::cell;
-use crate::spool::{Fault, OpenError};
+use super::mend;
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -50,7 +49,7 @@ pub(super) async fn run(
         if whole {
             writeln!(out, "{} is whole", path.display())?;
         } else {
-            writeln!(out, "{}", mend(path, config))?;
+            writeln!(out, "{}", mend::steps(path, config))?;
         }
     }
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -63,40 +62,15 @@ pub(super) fn unopened(
     path: &Path,
     config: &Path,
 ) -> anyhow::Result<ExitCode> {
-    match error.downcast_ref::<OpenError>() {
-        Some(OpenError::Engine { source, .. }) if source.fault() == Fault::Damaged => {
-            let problem = format!("{error:#}");
-            if arguments.json {
-                let found = serde_json::json!({"ok": false, "problems": [problem]});
-                writeln!(io::stdout(), "{found}")?;
-            } else {
-                writeln!(io::stdout(), "problem: {problem}\n{}", mend(path, config))?;
-            }
-            Ok(ExitCode::FAILURE)
-        }
-        _ => Err(error),
+    if mend::damaged(&error).is_none() {
+        return Err(error);
     }
-}
-
-/// Every step is a command that can be pasted; a test does so.
-fn mend(path: &Path, config: &Path) -> String {
-    let beside = |end: &str| quoted(&format!("{}{end}", path.display())).into_owned();
-    let (file, damaged, exported) = (beside(""), beside(".damaged"), beside(".ndjson"));
-    let (log, damaged_log) = (beside("-wal"), beside(".damaged-wal"));
-    let config = config.display().to_string();
-    let config = quoted(&config);
-    format!(
-        "{file} is damaged. To mend it, stop the gateway, and:\n\
-         1. mv {file} {damaged}\n\
-         2. [ ! -e {log} ] || mv {log} {damaged_log}\n\
-         3. postgate spool salvage {damaged} > {exported}\n\
-         4. postgate spool import --config {config} {exported}\n\
-         Then start the gateway, and keep the damaged file until the month is settled: what is \
-         lost must be asked of impact.com again."
-    )
-}
-
-/// As a shell reads it as one word. A path has no NUL, which is all that cannot be quoted.
-fn quoted(path: &str) -> Cow<'_, str> {
-    shlex::try_quote(path).unwrap_or(Cow::Borrowed(path))
+    let problem = format!("{error:#}");
+    if arguments.json {
+        let found = serde_json::json!({"ok": false, "problems": [problem]});
+        writeln!(io::stdout(), "{found}")?;
+    } else {
+        writeln!(io::stdout(), "problem: {problem}\n{}", mend::steps(path, config))?;
+    }
+    Ok(ExitCode::FAILURE)
 }

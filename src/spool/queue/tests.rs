@@ -66,7 +66,9 @@ fn a_time_from_a_clock_that_was_ahead_holds_nothing_up() {
         queue.push(lane, Item { due, ..item(1, Some(7)) });
         assert_eq!(queue.has_ready(lane, now), goes);
         assert_eq!(taken(&mut queue, lane, now).is_some(), goes);
+        assert_eq!(sensible(due, now), if goes { now } else { due });
     }
+    assert_eq!([at(0), at(7)].map(|due| sensible(due, now)), [at(0), at(7)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Files of earlier versions.
 
+use super::salvage::{destroy, leaf};
 use super::*;
 
 const FORMAT_1: &str = include_str!("format-1.sql");
@@ -58,4 +59,24 @@ async fn everything_in_a_file_of_the_first_version_is_still_there() {
     assert_eq!((&pending.body[..], pending.attempt), (&br#"{"n":"3"}"#[..], 2));
     spool.done(pending);
     spool.append(event("new", "body")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_earlier_file_that_is_too_damaged_to_be_brought_up_to_date_says_so_and_stays_as_it_is() {
+    let rig = Rig::new();
+    rig.tamper(&format!("PRAGMA page_size = 8192; {FORMAT_1}"));
+    rig.tamper(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 999)
+             INSERT INTO events (id, route, key, ordered, fingerprint, accepted)
+             SELECT randomblob(16), 1, n, 1, randomblob(16), 0 FROM n;
+         INSERT INTO bodies SELECT seq, x'7b7d' FROM events WHERE seq NOT IN (SELECT seq FROM bodies)",
+    );
+    destroy(&rig, leaf(&rig, "events"));
+    match Spool::open(&rig.settings, Arc::default()).unwrap_err() {
+        OpenError::Engine { source, .. } => assert_eq!(source.fault(), Fault::Damaged),
+        other => panic!("{other}"),
+    }
+    assert_eq!(rig.ask("SELECT user_version FROM pragma_user_version"), 1);
+    let found = Spool::salvage(&rig.settings.path, &mut |_| Ok(())).unwrap();
+    assert!(found.saved > 800 && found.passed > 0, "{found:?}");
 }

@@ -2,6 +2,7 @@
 
 use crate::clock;
 
+use super::queue::LONGEST_PAUSE;
 use super::store::{Arrival, History, NewEvent, Order, Share};
 use super::*;
 
@@ -36,6 +37,22 @@ async fn everything_is_where_it_was() {
     assert_eq!(found, [(&b"1"[..], 2), (&b"5"[..], 1)], "attempts survive, a lease does not");
     assert!(spool.now().is_none(), "the order and the time of the next attempt survive");
     drop(retried);
+}
+
+#[tokio::test]
+async fn a_time_from_a_clock_that_was_ahead_does_not_wait_behind_the_others() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    let limit = clock::now().plus(LONGEST_PAUSE);
+    // Until the restart the limit moves on, and the first stays within.
+    for (body, due) in [("1", limit), ("2", limit.plus(HOUR)), ("3", clock::now().plus(HOUR))] {
+        spool.append(event(body, body)).await.unwrap();
+        spool.settle(spool.next().await, attempt(503), Verdict::RetryAt(due));
+    }
+    spool.close().await;
+    let spool = rig.open();
+    assert_eq!(&spool.lease_soon().await.unwrap().body[..], b"2");
+    assert!(spool.now().is_none());
 }
 
 #[tokio::test]

@@ -1,0 +1,192 @@
+//! What the kernel tells of files that change, so that a change is taken over at once. It is a hint
+//! and no more: where it misses one, a look at the files finds it seconds later.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{EventKind, ModifyKind};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+
+use crate::config::Marks;
+
+/// How long files must rest before a change counts: a certificate and its key, or a long list, are
+/// not written at one stroke, and half of them would be refused with an ERROR that alarms somebody.
+const REST: Duration = Duration::from_millis(200);
+/// Symbolic links that are followed from a file: as many as the kernel follows.
+const LINKS: usize = 40;
+
+/// Notices of changes where certain files are.
+#[derive(Debug)]
+pub(super) struct Notices {
+    told: Arc<Notify>,
+    /// Not there where the kernel has no more of its kind.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+/// Where files are. Folders are watched and not the files themselves: a file that is put in the
+/// place of another is a new one, and a link that is turned is none of the two.
+#[derive(Debug, Default)]
+struct Places {
+    files: BTreeSet<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Notices {
+    /// Notices of these files. Touches the disk.
+    pub(super) fn of(files: &Marks) -> Self {
+        Self::at(Places::of(files.files()))
+    }
+
+    fn at(Places { files, folders }: Places) -> Self {
+        let told = Arc::new(Notify::new());
+        let tell = Arc::clone(&told);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            // An error is as good as an event: something may have been missed.
+            if event.map_or(true, |event| is_change(&event, &files)) {
+                tell.notify_one();
+            }
+        });
+        let watching = watcher.and_then(|mut watcher| {
+            for folder in &folders {
+                watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            }
+            Ok(watcher)
+        });
+        // What has changed before, nobody has told.
+        told.notify_one();
+        let watcher = watching.inspect_err(
+            |error| tracing::warn!(%error, "changed files are found by looking alone"),
+        );
+        Self { told, _watcher: watcher.ok() }
+    }
+
+    /// Resolves when something has changed, and nothing more for a moment; the first time in any case.
+    pub(super) async fn changed(&self) {
+        self.told.notified().await;
+        while tokio::time::timeout(REST, self.told.notified()).await.is_ok() {}
+    }
+}
+
+/// Whether files may be others after this: what comes and goes in their folder may be any link on the
+/// way, and of what is written there, as the spool's file may be, only they matter.
+fn is_change(event: &Event, files: &BTreeSet<PathBuf>) -> bool {
+    match event.kind {
+        EventKind::Access(_) => false,
+        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {
+            event.paths.iter().any(|path| files.contains(path))
+        }
+        _ => true,
+    }
+}
+
+impl Places {
+    /// Where each of the files is, and every link on the way from it.
+    fn of<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
+        let mut places = Self::default();
+        for file in files {
+            let mut file = file.to_owned();
+            for _ in 0..LINKS {
+                let Some(place) = place(&file) else { break };
+                let (folder, link) = (place.parent().map(Path::to_owned), place.read_link());
+                places.files.insert(place);
+                let Some(folder) = folder else { break };
+                let target = link.map(|target| folder.join(target));
+                places.folders.insert(folder);
+                let Ok(target) = target else { break };
+                file = target;
+            }
+        }
+        places
+    }
+}
+
+/// The file's own name, behind all links but itself. `None` where its folder is not there.
+fn place(file: &Path) -> Option<PathBuf> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    Some(folder.join(file.file_name()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    async fn noticing(files: &[&Path]) -> Notices {
+        let noticing = Notices::at(Places::of(files.iter().copied()));
+        noticing.changed().await;
+        noticing
+    }
+
+    async fn notices(notices: &Notices) {
+        tokio::time::timeout(LONG, notices.changed()).await.expect("the kernel tells");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_put_in_place_or_taken_away_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("list"), "1").unwrap();
+        let noticing = noticing(&[&path("list"), &path("missing")]).await;
+        std::fs::write(path("list"), "2").unwrap();
+        notices(&noticing).await;
+        std::fs::write(path("new"), "3").unwrap();
+        std::fs::rename(path("new"), path("list")).unwrap();
+        notices(&noticing).await;
+        std::fs::write(path("list"), "4").unwrap();
+        notices(&noticing).await;
+        std::fs::write(path("missing"), "").unwrap();
+        notices(&noticing).await;
+        std::fs::remove_file(path("list")).unwrap();
+        notices(&noticing).await;
+    }
+
+    /// As Kubernetes changes a secret.
+    #[tokio::test]
+    async fn the_turn_of_a_link_is_noticed_and_so_is_what_lies_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for version in ["..1", "..2"] {
+            std::fs::create_dir(path(version)).unwrap();
+            std::fs::write(path(version).join("tls.crt"), version).unwrap();
+        }
+        symlink("..1", path("..data")).unwrap();
+        symlink("..data/tls.crt", path("tls.crt")).unwrap();
+        let noticing = noticing(&[&path("tls.crt")]).await;
+        std::fs::write(path("..1/tls.crt"), "again").unwrap();
+        notices(&noticing).await;
+        symlink("..2", path("..new")).unwrap();
+        std::fs::rename(path("..new"), path("..data")).unwrap();
+        notices(&noticing).await;
+    }
+
+    #[test]
+    fn a_busy_neighbour_is_no_change() {
+        use notify::event::{CreateKind, DataChange, RenameMode};
+        let files = BTreeSet::from([PathBuf::from("/etc/postgate/config.toml")]);
+        let event =
+            |kind, name: &str| Event::new(kind).add_path(Path::new("/etc/postgate").join(name));
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        assert!(is_change(&event(written, "config.toml"), &files));
+        assert!(!is_change(&event(written, "spool.db-wal"), &files));
+        assert!(is_change(&event(EventKind::Create(CreateKind::Any), "..data"), &files));
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        assert!(is_change(&event(renamed, "..data"), &files));
+    }
+
+    #[test]
+    fn links_in_a_ring_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        symlink("b", path("a")).unwrap();
+        symlink("a", path("b")).unwrap();
+        let places = Places::of([path("a").as_path()].into_iter());
+        assert_eq!((places.files.len(), places.folders.len()), (2, 1));
+    }
+}
