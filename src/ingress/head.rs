@@ -32,6 +32,9 @@ impl HeadRules {
         if head.headers.len() > self.headers {
             return Err(Refusal::TooManyHeaders);
         }
+        if strict::is_disputed(head) {
+            return Err(Refusal::Query);
+        }
         let query = strict::received(head).map_or(0, |query| 1 + query.len());
         if head.uri.path().len() + query > self.target_bytes {
             return Err(Refusal::TargetTooLong);
@@ -154,6 +157,19 @@ mod tests {
         ] {
             let found = host(&head(version, target, hosts));
             assert_eq!(found.is_ok(), good, "{version:?} {target} {hosts:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_was_read_in_two_ways_is_refused() {
+        for (target, good) in [("/?a=_", true), ("/?a=b", false), ("/", false)] {
+            let unescaped = strict::Unescaped::default();
+            unescaped.note(1, b"a=\"");
+            let parts = head(Version::HTTP_11, target, &["a"]);
+            let mut request = http::Request::from_parts(parts, ());
+            unescaped.restore(1, &mut request);
+            let found = rules(&[]).check(&request.into_parts().0);
+            assert!(matches!((good, found), (true, Ok(())) | (false, Err(Refusal::Query))));
         }
     }
 

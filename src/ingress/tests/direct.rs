@@ -1,0 +1,61 @@
+//! Routes that answer with the outcome of their upstream.
+
+use std::sync::Mutex;
+
+use http_body_util::Full;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::oneshot;
+
+use super::*;
+
+#[tokio::test]
+async fn a_direct_route_answers_with_the_outcome_of_its_upstream() {
+    for (outcome, expected) in
+        [(Forwarded::Delivered, 200), (Forwarded::Refused, 502), (Forwarded::Unavailable, 503)]
+    {
+        let house = House::build(direct(move |_| Box::pin(std::future::ready(outcome))));
+        let said = house.say(request("POST /in", "", EVENT)).await;
+        assert_eq!(status(&said), expected, "{outcome:?}");
+        assert_eq!(said.contains("retry-after: 30"), expected == 503, "{outcome:?}");
+        assert_eq!(house.spool.status().pending, 0);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_forward_goes_on_when_its_sender_leaves() {
+    let (started, begins) = oneshot::channel();
+    let (release, released) = oneshot::channel::<()>();
+    let (finished, ends) = oneshot::channel();
+    let once = Mutex::new(Some((started, released, finished)));
+    let mut plan = direct(move |event| {
+        let (started, released, finished) = once.lock().unwrap().take().unwrap();
+        Box::pin(async move {
+            started.send(()).unwrap();
+            released.await.unwrap();
+            finished.send(event.body).unwrap();
+            Forwarded::Delivered
+        })
+    });
+    // In HTTP/2 a sender that leaves takes its request with it at once.
+    plan.tls = TlsMode::SelfSigned;
+    let house = House::build(plan);
+    let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let request = http::Request::post("https://localhost/in");
+    let request = request.body(Full::new(Bytes::from(EVENT))).unwrap();
+    tokio::select! {
+        _ = client.send_request(request) => panic!("answered too early"),
+        _ = connection => panic!("ended too early"),
+        begun = begins => begun.unwrap(),
+    }
+    // Both were dropped; the gateway sees that the sender has left.
+    house.holds(|| house.metric("postgate_connections_open").as_deref() == Some("0")).await;
+    // Stopping waits for the forward, though nobody waits for its answer any more.
+    house.stop.cancel();
+    release.send(()).unwrap();
+    let body = within("the end of the forward", ends).await.unwrap();
+    assert_eq!(body, r#"{"event":"action","action_id":"1.2.3"}"#);
+    house.close().await;
+}
