@@ -99,7 +99,8 @@ async fn a_forward_whose_sender_has_left_counts_among_the_bodies() {
 
     let (mut client, connection) = h2(&house).await;
     house.served.spawn(async { connection.await.unwrap_or_default() });
-    assert_eq!(client.send_request(request()).await.unwrap().status(), 503);
+    let refused = within("a refusal", client.send_request(request())).await;
+    assert_eq!(refused.unwrap().status(), 503);
     release.add_permits(100);
     within("room for a third", async {
         while client.send_request(request()).await.unwrap().status() == 503 {}
