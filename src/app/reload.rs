@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::pki_types::ServerName;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ use super::{StartError, fixed};
 use crate::clock::{self, Timestamp};
 use crate::config::{self, Certificate, Marks, Problem, Problems, Settings};
 use crate::ingress::{Front, FrontSettings};
-use crate::net::{Tls, TlsMode};
+use crate::net::{ClientSettings, Tls};
 use crate::telemetry::{ReloadMetrics, Telemetry, causes};
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
@@ -139,13 +140,15 @@ impl Live {
     /// Puts `settings` in force. Everything that can fail is done before anything is changed. Answers
     /// with what keeps the certificate of the files from being shown.
     fn take(&mut self, settings: Settings) -> Result<Vec<String>, Vec<String>> {
-        let tls = self.identity(&settings).map_err(|error| vec![causes(&error)])?;
+        let identity = self.tls.prepare(&settings.tls).map_err(StartError::from);
+        let identity = identity.map_err(|error| vec![causes(&error)])?;
         let upstreams = delivery::upstreams(&settings, self.deliveries.upstreams());
         let upstreams = upstreams.map_err(|error| vec![causes(&error)])?;
 
-        let before = self.tls.certificate();
-        if let Some(tls) = tls {
-            self.tls.replace(&tls);
+        let shown = self.tls.certificate();
+        let clients = self.tls.clients();
+        if let Some(identity) = identity {
+            self.tls.replace(identity);
             self.certificate.clone_from(&settings.certificate);
         }
         self.deliveries.take(&settings, upstreams);
@@ -153,8 +156,11 @@ impl Live {
         self.marks = settings.watched.clone();
 
         let log = &self.telemetry.reload;
-        if self.tls.certificate() != before {
+        if self.tls.certificate() != shown {
             log.certificate_replaced();
+        }
+        if self.tls.clients() != clients {
+            tell_clients(log, self.tls.clients());
         }
         tell(log, &self.current, &settings);
         let fixed = fixed::differing(&self.started, &settings);
@@ -164,14 +170,6 @@ impl Live {
         let problems = listed(&settings.certificate_problems);
         self.current = settings;
         Ok(problems)
-    }
-
-    /// The certificate of `settings`, where it may take the place of ours.
-    fn identity(&self, settings: &Settings) -> Result<Option<Tls>, StartError> {
-        match (&self.started.tls.mode, &settings.tls.mode) {
-            (TlsMode::Files { .. }, TlsMode::Files { .. }) => Ok(Some(Tls::new(&settings.tls)?)),
-            _ => Ok(None),
-        }
     }
 
     /// Sets the metric, and answers with the days that are left.
@@ -214,6 +212,14 @@ fn tell(log: &ReloadMetrics, before: &Settings, now: &Settings) {
     if !added.is_empty() || !removed.is_empty() {
         log.routes(&added, &removed);
     }
+}
+
+/// Logs whose certificates are good from now on.
+fn tell_clients(log: &ReloadMetrics, clients: Option<ClientSettings>) {
+    let (authorities, names) =
+        clients.map_or_else(Default::default, |clients| (clients.authorities.len(), clients.names));
+    let names: Vec<_> = names.iter().map(ServerName::to_str).collect();
+    log.clients(authorities, &names);
 }
 
 /// Every list of addresses, under its name in the log.

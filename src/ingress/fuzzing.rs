@@ -35,7 +35,7 @@ where
     let http = Http::new(&front.limits, tasks.clone());
     let (tls, stop) = (no_tls(), CancellationToken::new());
     let door = Arc::new(Door { http, tls, front: Arc::clone(front), stop });
-    door.converse(origin, admitted.into_inner(), protocol).await;
+    door.converse(origin, None, admitted.into_inner(), protocol).await;
     tasks.close();
     tasks.wait().await;
 }

@@ -41,7 +41,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Version};
+use http::{HeaderMap, Method, Request, Version};
+use http_body_util::Full;
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
@@ -51,11 +52,11 @@ use self::body::BodyError;
 use self::head::HeadRules;
 use self::kept::Arrived;
 use self::promise::Promise;
-use self::reply::{Refusal, Reply, refuse};
+use self::reply::{CLOSE, Refusal, Reply, refuse};
 use self::route::{Asked, Route, Routes};
 use crate::clock;
 use crate::event::{self, Event, Format, Rules};
-use crate::net::Origin;
+use crate::net::{Lapse, Origin};
 use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
 
@@ -134,8 +135,14 @@ impl Front {
         admitted
     }
 
-    /// Answers one request.
-    async fn answer<B>(&self, origin: Origin, request: Request<B>) -> Reply
+    /// Answers one request, on a connection from there; `certificate` says whether what its client has
+    /// shown is still good.
+    async fn answer<B>(
+        &self,
+        origin: Origin,
+        certificate: Result<(), Lapse>,
+        request: Request<B>,
+    ) -> Reply
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -144,7 +151,11 @@ impl Front {
         let (client, answered) = match rules.gate.admit_head(&origin, &head.headers) {
             Ok(client) => {
                 self.telemetry.front.client_admitted(client.address, &client.rule);
-                (client, self.receive(&rules.routes, client.address, &head, &mut body).await)
+                let answered = match certificate {
+                    Ok(()) => self.receive(&rules.routes, client.address, &head, &mut body).await,
+                    Err(lapse) => Err(nowhere(Refusal::Certificate(lapse))),
+                };
+                (client, answered)
             }
             Err(Stranger { client, refusal }) => (client, Err(nowhere(Refusal::Address(refusal)))),
         };
@@ -155,12 +166,19 @@ impl Front {
                 let name = route.map(|route| &route.name);
                 let (address, by) = (client.address, &client.rule);
                 self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
-                let reply = refuse(&refusal, route.map(|route| &route.replies));
+                let mut reply = refuse(&refusal, route.map(|route| &route.replies));
+                // hyper leaves the body out in HTTP/1 alone (RFC 9110, 9.3.2).
+                if head.method == Method::HEAD && head.version == Version::HTTP_2 {
+                    *reply.body_mut() = Full::default();
+                }
                 if !refusal.leaves_body() {
                     return reply;
                 }
                 // Neither a stranger nor too much is listened to.
-                let is_heard = !matches!(refusal, Refusal::Address(_) | Refusal::Body(_));
+                let is_heard = !matches!(
+                    refusal,
+                    Refusal::Address(_) | Refusal::Certificate(_) | Refusal::Body(_)
+                );
                 if is_heard && head.version == Version::HTTP_2 {
                     body::discard(&mut body).await;
                 }
@@ -334,7 +352,7 @@ fn nowhere(refusal: Refusal) -> Refused<'static> {
 /// the next request.
 fn without_reading(body: &impl Body, head: &Parts, mut reply: Reply) -> Reply {
     if !body.is_end_stream() && head.version != Version::HTTP_2 {
-        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        reply.headers_mut().insert(CONNECTION, CLOSE);
     }
     reply
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -14,6 +14,7 @@ use super::promise::Promise;
 use super::route::Asked;
 use super::settings::ReplySettings;
 use crate::event::Malformed;
+use crate::net::Lapse;
 use crate::spool::AppendError;
 
 /// What is sent back.
@@ -31,12 +32,14 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Postback-Token");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 /// A postback by GET must reach us every time: no cache on the way may answer it.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Why a request gets an error.
 #[derive(Debug)]
 pub(super) enum Refusal {
     Address(HeadRefusal),
+    Certificate(Lapse),
     Host,
     Scheme,
     Query,
@@ -61,6 +64,10 @@ impl Refusal {
         match self {
             Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
             Self::Address(HeadRefusal::Unreadable(_)) => (StatusCode::FORBIDDEN, "forwarded"),
+            Self::Certificate(Lapse::Expired) => {
+                (StatusCode::FORBIDDEN, "client_certificate_expired")
+            }
+            Self::Certificate(Lapse::Refused) => (StatusCode::FORBIDDEN, "client_certificate"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
             Self::Scheme => (StatusCode::BAD_REQUEST, "scheme"),
             Self::Query => (StatusCode::BAD_REQUEST, "query"),
@@ -96,6 +103,12 @@ impl Refusal {
             Self::Address(HeadRefusal::Unreadable(_)) => {
                 "X-Forwarded-For or Forwarded does not tell who the client is."
             }
+            Self::Certificate(Lapse::Expired) => {
+                "The client certificate of this connection has expired. Connect with a new one."
+            }
+            Self::Certificate(Lapse::Refused) => {
+                "The client certificate of this connection is no longer good here. Connect again."
+            }
             Self::Host => "There must be one Host header, and it must be the host of the URL.",
             Self::Scheme => "The scheme is https or http.",
             Self::Query => "The query can be read in two ways: escape it.",
@@ -128,6 +141,7 @@ impl Refusal {
             | Self::UpstreamRefused
             | Self::UpstreamUnavailable => false,
             Self::Address(_)
+            | Self::Certificate(_)
             | Self::Host
             | Self::Scheme
             | Self::Query
@@ -229,6 +243,8 @@ pub(super) fn refuse(refusal: &Refusal, replies: Option<&Replies>) -> Reply {
         Refusal::UnknownMethod { allow } => headers.insert(ALLOW, allow.clone()),
         Refusal::Secret => headers.insert(WWW_AUTHENTICATE, CHALLENGE),
         Refusal::Encoded => headers.insert(ACCEPT_ENCODING, IDENTITY),
+        // No request of this connection will be taken.
+        Refusal::Certificate(_) => headers.insert(CONNECTION, CLOSE),
         _ => None,
     };
     reply
@@ -301,6 +317,8 @@ mod tests {
         for (refusal, status, again) in [
             (Address(HeadRefusal::NotAllowed), 403, false),
             (Address(HeadRefusal::Unreadable(Unreadable::Forwarded)), 403, false),
+            (Refusal::Certificate(Lapse::Expired), 403, false),
+            (Refusal::Certificate(Lapse::Refused), 403, false),
             (Refusal::Host, 400, false),
             (Refusal::Scheme, 400, false),
             (Refusal::Query, 400, false),
@@ -332,6 +350,8 @@ mod tests {
             assert_eq!(reply.headers().contains_key(ALLOW), status == 405, "{what}");
             assert_eq!(reply.headers().contains_key(WWW_AUTHENTICATE), status == 401, "{what}");
             assert_eq!(reply.headers().contains_key(ACCEPT_ENCODING), status == 415, "{what}");
+            let closes = matches!(refusal, Refusal::Certificate(_));
+            assert_eq!(reply.headers().contains_key(CONNECTION), closes, "{what}");
             assert_eq!(reply.headers()[CACHE_CONTROL], "no-store", "{what}");
             assert_eq!(reply.headers()[CONTENT_TYPE], "application/problem+json", "{what}");
             let problem: serde_json::Value = serde_json::from_str(&text(reply)).unwrap();

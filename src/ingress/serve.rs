@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::Request;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -20,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
-use super::reply::Reply;
+use super::reply::{CLOSE, Reply};
 use super::strict::{HeadLimits, Strict, UnderWay, Unescaped};
 use super::{Front, RequestLimits};
-use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Tls};
+use crate::clock;
+use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Shown, Tls};
 use crate::telemetry::BrokenConnection;
 
 /// Streams that the sender has reset and we still work on, before the connection is closed
@@ -103,27 +104,33 @@ impl Door {
         let _held = (place, telemetry.connection_admitted());
 
         let handshake = self.tls.accept(io, client, deadline);
-        let stream = match self.stop.run_until_cancelled(handshake).await {
-            Some(Ok(stream)) => stream,
+        let (stream, shown) = match self.stop.run_until_cancelled(handshake).await {
+            Some(Ok(shaken)) => shaken,
             Some(Err(error)) => return telemetry.handshake_failed(client, &error),
             None => return,
         };
         let protocol = stream.protocol();
-        Arc::clone(&self).converse(origin, stream, protocol).await;
+        Arc::clone(&self).converse(origin, shown, stream, protocol).await;
     }
 
     /// Answers what is asked on an admitted stream, until it ends.
-    pub(super) async fn converse<S>(self: Arc<Self>, origin: Origin, stream: S, protocol: Protocol)
-    where
+    pub(super) async fn converse<S>(
+        self: Arc<Self>,
+        origin: Origin,
+        shown: Option<Shown>,
+        stream: S,
+        protocol: Protocol,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let telemetry = &self.front.telemetry.front;
         let client = origin.address();
         let handle = |request| {
             let door = Arc::clone(&self);
+            let certificate = door.tls.ask_again(shown.as_ref(), clock::now());
             // Boxed: a connection that is idle has no room for a request, and a reply that waits
             // to be read keeps none.
-            Box::pin(async move { door.front.answer(origin, request).await })
+            Box::pin(async move { door.front.answer(origin, certificate, request).await })
         };
         let door = Arc::clone(&self);
         let refused = move |what| door.front.telemetry.front.head_refused(client, what);
@@ -204,7 +211,11 @@ impl Http {
             async move {
                 let mut reply = answer.await;
                 if is_last && protocol == Protocol::Http1 {
-                    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    reply.headers_mut().insert(CONNECTION, CLOSE);
+                }
+                // HTTP/2 says it by a frame (RFC 9113, 8.2.2).
+                if protocol == Protocol::Http2 && reply.headers_mut().remove(CONNECTION).is_some() {
+                    active.activity.spent.notify_one();
                 }
                 drop(active);
                 Ok::<_, std::convert::Infallible>(reply)
@@ -320,7 +331,7 @@ struct Activity {
     ended_at: AtomicU64,
     /// In HTTP/1, the head of another one.
     head: UnderWay,
-    /// The connection has had all its requests.
+    /// The connection has had all its requests, or is not to have another.
     spent: Notify,
 }
 

@@ -35,7 +35,7 @@ pub struct TlsSettings {
 }
 
 /// Where the certificate comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TlsMode {
     /// PEM files.
     Files {
@@ -57,4 +57,10 @@ pub struct ClientSettings {
     pub authorities: Arc<RootCertStore>,
     /// A certificate must carry one of these names; empty: any name is good.
     pub names: Vec<ServerName<'static>>,
+}
+
+impl PartialEq for ClientSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.authorities.roots == other.authorities.roots && self.names == other.names
+    }
 }

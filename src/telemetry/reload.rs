@@ -107,6 +107,13 @@ impl ReloadMetrics {
         tracing::info!("certificate replaced");
     }
 
+    /// Other clients come in than before: those that show a certificate of one of so many authorities
+    /// (0: nobody has to), and of one of these names, where there are any.
+    pub fn clients(&self, authorities: usize, names: &[impl Display]) {
+        let names = named(names);
+        tracing::info!(authorities, names, "rule for client certificates changed");
+    }
+
     /// Keys whose new value is not in force before the next start.
     pub fn restart_needed(&self, keys: &[&'static str]) {
         tracing::warn!(keys = keys.join(", "), "changed, and needs a restart");

@@ -218,20 +218,17 @@ impl SpoolMetrics {
         }
     }
 
-    /// Damaged pages kept this out of a batch. Each kind is logged once: the file does not mend by
-    /// itself, and the counters tell how much it is.
-    pub fn passed(&self, pieces: &[(&'static str, u32)], error: Option<&impl std::error::Error>) {
-        for &(what, times) in pieces.iter().filter(|(_, times)| *times > 0) {
-            let counter = self.passed.get_or_create(&WhatLabel { what }).clone();
-            if counter.inc_by(u64::from(times)) == 0 {
-                tracing::error!(
-                    what,
-                    times,
-                    error = error.map(|error| causes(error)),
-                    mend = "`postgate spool verify` says how",
-                    "the spool goes on beside a damaged page; told once, and counted from now on"
-                );
-            }
+    /// A damaged page kept this from being written. Each kind is logged once: the file does not mend
+    /// by itself, and the counters tell how much it is.
+    pub fn passed(&self, what: &'static str, error: Option<&impl std::error::Error>) {
+        let counter = self.passed.get_or_create(&WhatLabel { what }).clone();
+        if counter.inc() == 0 {
+            tracing::error!(
+                what,
+                error = error.map(|error| causes(error)),
+                mend = "`postgate spool verify` says how",
+                "the spool goes on beside a damaged page; told once, and counted from now on"
+            );
         }
     }
 

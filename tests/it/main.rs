@@ -8,6 +8,8 @@ mod admission;
 #[cfg(test)]
 mod allowlist_command;
 #[cfg(test)]
+mod client_certificates;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod conformance;

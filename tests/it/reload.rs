@@ -2,14 +2,19 @@
 //! watch.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, HandshakeKind};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
-use crate::support::client::{Client, ask, handshake, id_in, metric, post};
+use crate::support::client::{Client, ask, client_config, handshake, id_in, metric, post};
 use crate::support::config::{Folder, ROUTE};
 use crate::support::gateway::TestGateway;
 use crate::support::process::Process;
@@ -190,6 +195,41 @@ async fn what_differs_in_the_list_is_logged() {
         assert_eq!(said, [Some(list), Some(added), Some(removed)], "{line}");
         assert_eq!(line["removed"], u8::from(!removed.is_empty()), "{line}");
     }
+}
+
+/// One request on a connection of its own; whether its session was one of before.
+async fn resumed(address: SocketAddr, config: &Arc<ClientConfig>) -> bool {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let connector = TlsConnector::from(Arc::clone(config));
+    let mut stream = connector.connect(address.ip().into(), stream).await.unwrap();
+    let request = "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // The ticket for a next time comes before the answer.
+    stream.read_to_end(&mut Vec::new()).await.unwrap();
+    stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+}
+
+#[tokio::test]
+async fn sessions_go_on_being_resumed_until_the_certificate_changes() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let gateway = Process::run(&folder.config());
+    let client = client_config(None, &folder.certificate, b"http/1.1");
+    assert!(!resumed(gateway.address, &client).await, "the first time");
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    folder.write(&text.replace("127.0.0.1/32", "127.0.0.0/8"));
+    gateway.signal("HUP");
+    gateway.logged("allowlist changed");
+    assert!(resumed(gateway.address, &client).await, "nothing of TLS has changed");
+
+    let key = std::fs::read_to_string(folder.path("tls.key")).unwrap();
+    let key = rcgen::KeyPair::from_pem(&key).unwrap();
+    let renewed = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let renewed = renewed.self_signed(&key).unwrap();
+    std::fs::write(folder.path("tls.crt"), renewed.pem()).unwrap();
+    gateway.signal("HUP");
+    gateway.logged("certificate replaced");
+    assert!(!resumed(gateway.address, &client).await, "it would hide the new certificate");
 }
 
 /// Turns the link, or makes it.

@@ -4,6 +4,7 @@ mod clients;
 mod handshakes;
 mod identity;
 mod pair;
+mod shown;
 
 use std::io;
 use std::net::IpAddr;
@@ -17,10 +18,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use self::handshakes::Handshakes;
-use self::identity::Identity;
-use super::{Stream, TlsMode, TlsSettings};
+use super::{ClientSettings, Stream, TlsSettings};
+use crate::clock::{self, Timestamp};
 
+pub use self::identity::Identity;
 pub use self::pair::Pair;
+pub use self::shown::{Lapse, Shown};
 
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +66,7 @@ impl Tls {
     /// # Errors
     /// When it cannot be offered so.
     pub fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
-        let identity = match &settings.mode {
-            TlsMode::Files { pair, clients } => Some(Identity::new(pair, clients.as_ref())?),
-            TlsMode::SelfSigned => Some(Identity::make()?),
-            TlsMode::Off => None,
-        };
+        let identity = Identity::new(&settings.mode)?;
         let identity = identity.map(|identity| Arc::new(ArcSwap::from_pointee(identity)));
         Ok(Self {
             identity,
@@ -76,12 +75,25 @@ impl Tls {
         })
     }
 
-    /// Takes over the certificate, the key and the client authorities of `other`, for handshakes
-    /// from now on. What is open stays as it is; tickets for resumption end, so that nobody gets
-    /// past new authorities with an old one. Nothing happens where either of the two has no TLS.
-    pub fn replace(&self, other: &Self) {
-        if let (Some(ours), Some(theirs)) = (&self.identity, &other.identity) {
-            ours.store(theirs.load_full());
+    /// Makes ready what these settings ask for. `None`: it is what is in force already, so that
+    /// sessions go on being resumed; or the mode is another one, which takes a restart.
+    ///
+    /// # Errors
+    /// When it cannot be offered so.
+    pub fn prepare(&self, settings: &TlsSettings) -> Result<Option<Identity>, TlsError> {
+        let in_force = self.identity.as_ref().map(|identity| identity.load());
+        match in_force {
+            Some(identity) if identity.may_become(&settings.mode) => Identity::new(&settings.mode),
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes by this one from now on: handshakes, and the requests of open connections, as far as they
+    /// are asked for a certificate. Tickets for resumption end, so that nobody gets past new
+    /// authorities with an old one. Nothing happens where there is no TLS.
+    pub fn replace(&self, identity: Identity) {
+        if let Some(ours) = &self.identity {
+            ours.store(Arc::new(identity));
         }
     }
 
@@ -91,13 +103,32 @@ impl Tls {
         self.identity.as_ref().map(|identity| identity.load().certificate.clone())
     }
 
+    /// Whom clients must be vouched for by; `None`: they show no certificate.
+    #[must_use]
+    pub fn clients(&self) -> Option<ClientSettings> {
+        self.identity.as_ref().and_then(|identity| identity.load().clients())
+    }
+
+    /// Whether a client may send a request now that has shown this at its handshake, or nothing.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn ask_again(&self, shown: Option<&Shown>, now: Timestamp) -> Result<(), Lapse> {
+        let identity = self.identity.as_ref().map(|identity| identity.load());
+        match identity.as_ref().and_then(|identity| identity.verifier.as_ref()) {
+            Some(verifier) => shown.ok_or(Lapse::Refused)?.ask(verifier, now),
+            None => Ok(()),
+        }
+    }
+
     /// When a connection that begins now must have shaken hands.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.handshake_time
     }
 
-    /// Shakes hands with a client of this address, within the deadline.
+    /// Shakes hands with a client of this address, within the deadline. Answers with what the client
+    /// has shown, too, where it must show something.
     ///
     /// # Errors
     /// When the client does not get there.
@@ -106,21 +137,23 @@ impl Tls {
         io: TcpStream,
         client: IpAddr,
         deadline: Instant,
-    ) -> Result<Stream, HandshakeError> {
+    ) -> Result<(Stream, Option<Shown>), HandshakeError> {
         let Some(identity) = &self.identity else {
-            return Ok(Stream::Plain(io));
+            return Ok((Stream::Plain(io), None));
         };
         let handshake = async {
             // Whoever says nothing gets no place, and no memory but its socket's.
             io.peek(&mut [0]).await?;
             let handshake = async {
-                let handshake = identity.load().acceptor.accept(io);
-                handshake.await
+                let identity = identity.load_full();
+                let stream = identity.acceptor.accept(io).await?;
+                let shown = identity.shown(stream.get_ref().1.peer_certificates(), clock::now());
+                Ok((Stream::Tls(Box::new(stream)), shown))
             };
             self.handshakes.one_of(client, handshake).await
         };
         match tokio::time::timeout_at(deadline, handshake).await {
-            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Ok(shaken)) => Ok(shaken),
             Ok(Err(error)) => Err(HandshakeError::Failed(error)),
             Err(_) => Err(HandshakeError::TooSlow),
         }

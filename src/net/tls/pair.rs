@@ -37,6 +37,13 @@ impl Pair {
     }
 }
 
+impl PartialEq for Pair {
+    /// Equal certificates have equal keys: each key was found to be its certificate's.
+    fn eq(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+}
+
 impl ResolvesServerCert for Pair {
     /// Whatever name was asked for: there is no other.
     fn resolve(&self, _asked: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {

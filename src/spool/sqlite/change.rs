@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use super::super::event::{EventId, RouteName};
 use super::super::record::{Place, State};
 use super::super::store::{Change, Changed, NewEvent, Order, Pending, Seq};
-use super::write::number_route;
+use super::routes::Routes;
 use super::{SqliteStore, import, millis, received, start, state};
 use crate::clock::{self, Timestamp};
 
@@ -15,14 +15,15 @@ impl SqliteStore {
     /// The transaction of a request; dropped half-way, it is rolled back.
     pub(super) fn alter(&mut self, changes: &[Change]) -> rusqlite::Result<Vec<Changed>> {
         let names = start::route_names(&self.connection)?;
+        self.routes.begin();
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let end = end(&transaction)?;
         let now = clock::now();
         let done = changes.iter().map(|change| match change {
             Change::Revive(seq, id) => revive(&transaction, *seq, *id, now, &names),
-            Change::Admit(seq, event) => admit(&transaction, *seq, event, now),
-            Change::Import(story) => import::import(&transaction, story, now),
+            Change::Admit(seq, event) => admit(&transaction, &mut self.routes, *seq, event, now),
+            Change::Import(story) => import::import(&transaction, &mut self.routes, story, now),
             Change::Discard(Place::Event(seq), id) => discard(&transaction, Seq(*seq), *id),
             Change::Discard(Place::Quarantine(seq), id) => {
                 let left = take_out(&transaction, *seq, *id)?.is_some();
@@ -33,6 +34,7 @@ impl SqliteStore {
         // Whatever comes in comes to the end.
         self.sieve.read(&transaction, end)?;
         transaction.commit()?;
+        self.routes.keep();
         Ok(done)
     }
 }
@@ -72,9 +74,11 @@ fn revive(
          WHERE seq = ?1",
     )?;
     update.execute([seq.0, moved, millis(now)])?;
-    for sql in
-        ["UPDATE bodies SET seq = ?2 WHERE seq = ?1", "UPDATE attempts SET seq = ?2 WHERE seq = ?1"]
-    {
+    for sql in [
+        "UPDATE bodies SET seq = ?2 WHERE seq = ?1",
+        // Damage may have left some there of an event that is gone.
+        "UPDATE OR REPLACE attempts SET seq = ?2 WHERE seq = ?1",
+    ] {
         transaction.prepare_cached(sql)?.execute([seq.0, moved])?;
     }
     let sql = "SELECT seq, route, key, ordered, attempts, due FROM events WHERE seq = ?1";
@@ -86,6 +90,7 @@ fn revive(
 /// Makes an event of what was in quarantine.
 fn admit(
     transaction: &Connection,
+    routes: &mut Routes,
     seq: Seq,
     event: &NewEvent,
     now: Timestamp,
@@ -93,7 +98,7 @@ fn admit(
     let Some(repeats) = take_out(transaction, seq.0, event.id)? else {
         return Ok(Changed::Missing);
     };
-    let route = number_route(transaction, &event.route)?;
+    let route = routes.number(transaction, &event.route)?;
     let ordered = event.order == Order::Keyed;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO events (id, route, key, ordered, fingerprint, accepted, repeats, replays, since)

@@ -7,7 +7,9 @@ use super::super::event::{EventId, Malformed, RouteName};
 use super::super::queue::LONGEST_PAUSE;
 use super::super::record::{Contents, Record, State, Story};
 use super::super::store::{Changed, Pending, Seq, weight};
-use super::write::{Kept, insert_malformed, keep_attempt, number_route};
+use super::outcomes::keep_attempt;
+use super::routes::Routes;
+use super::write::{Kept, insert_malformed};
 use super::{millis, received, state};
 use crate::clock::Timestamp;
 
@@ -15,11 +17,12 @@ use crate::clock::Timestamp;
 /// who imports an old event wants it delivered.
 pub(super) fn import(
     transaction: &Connection,
+    routes: &mut Routes,
     story: &Story,
     now: Timestamp,
 ) -> rusqlite::Result<Changed> {
     let record = &story.record;
-    let route = number_route(transaction, &record.route)?;
+    let route = routes.number(transaction, &record.route)?;
     let (body, key, attempts, received) = match &story.contents {
         Contents::Event { body, key, attempts, received } => (body, *key, attempts, received),
         Contents::Malformed(malformed) => return quarantine(transaction, malformed, record, route),

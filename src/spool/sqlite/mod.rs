@@ -10,9 +10,11 @@ mod formats;
 mod headers;
 mod import;
 mod inspect;
+mod outcomes;
 mod places;
 mod received;
 mod records;
+mod routes;
 mod salvage;
 mod schema;
 mod shrink;
@@ -21,18 +23,17 @@ mod start;
 mod stories;
 mod write;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use self::damage::LeftOut;
+use self::expire::Expiring;
 use self::file::{Folder, Lock};
 use self::formats::FORMAT;
+use self::routes::Routes;
 use self::schema::{Found, Refused, state};
 use self::sieve::Sieve;
 use super::error::OpenError;
-use super::event::RouteName;
 use super::record::Compaction;
 use super::store::{Applied, Batch, Census, Change, Changed, Pending, Spare, Store, StoreError};
 use crate::clock::Timestamp;
@@ -45,11 +46,9 @@ pub(super) use self::salvage::salvage;
 #[derive(Debug)]
 pub(super) struct SqliteStore {
     connection: Connection,
-    /// Row ids of route names, as far as committed.
-    routes: HashMap<RouteName, i64>,
+    routes: Routes,
     sieve: Sieve,
-    /// What damaged pages keep from being written.
-    left_out: LeftOut,
+    expiring: Expiring,
     /// The write-ahead log.
     log: PathBuf,
     /// Free pages are being given back.
@@ -84,11 +83,12 @@ pub(super) fn open(path: &Path) -> Result<(SqliteStore, SqliteBodies, Opening), 
     let records = schema::reader(path).map_err(|error| engine(path, error))?;
     let mut sieve = Sieve::default();
     let damaged_places = sieve.read(&connection, 0).map_err(|error| engine(path, error))?;
+    let routes = Routes::read(&connection).map_err(|error| engine(path, error))?;
     let store = SqliteStore {
         connection,
+        routes,
         sieve,
-        routes: HashMap::new(),
-        left_out: LeftOut::default(),
+        expiring: Expiring::default(),
         log: file::beside(path, "-wal"),
         shrinking: false,
         immovable: false,
@@ -118,11 +118,7 @@ impl Store for SqliteStore {
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
-        self.write(batch).map_err(|error| {
-            // Numbers given out inside of what was rolled back mean nothing.
-            self.routes.clear();
-            self.write_error(error)
-        })
+        self.write(batch).map_err(|error| self.write_error(error))
     }
 
     fn change(&mut self, changes: &[Change]) -> Result<Vec<Changed>, StoreError> {

@@ -16,8 +16,7 @@ const EVENT: &str = "SELECT e.seq, e.id, r.name, e.accepted, e.state, e.attempts
     (SELECT outcome FROM attempts a WHERE a.seq = e.seq ORDER BY a.at DESC, a.number DESC LIMIT 1)
     FROM events e JOIN routes r USING (route)";
 
-pub(super) const QUARANTINED: &str =
-    "SELECT q.seq, q.id, r.name, q.at, q.repeats, length(q.body), q.reason
+const QUARANTINED: &str = "SELECT q.seq, q.id, r.name, q.at, q.repeats, length(q.body), q.reason
     FROM quarantine q JOIN routes r USING (route)";
 
 pub(super) fn page(
@@ -191,8 +190,7 @@ fn quarantined(
         listed => return listed,
     }
     let names = start::route_names(connection)?;
-    let columns = "seq, id, route, at, repeats, length(body), reason";
-    damage::walk(connection, "quarantine", columns, after, &mut |row| {
+    damage::walk(connection, "quarantine", RAW, after, &mut |row| {
         let route = start::named(&names, row.get(2)?);
         if filter.route.as_ref().is_none_or(|wanted| *wanted == route)
             && row.get::<_, i64>(3)? >= millis(filter.since)
@@ -256,7 +254,25 @@ fn line(row: &Row<'_>, route: RouteName) -> rusqlite::Result<Record> {
     })
 }
 
-pub(super) fn malformed(row: &Row<'_>) -> rusqlite::Result<Record> {
+/// The columns of [`QUARANTINED`] that stand in the table itself, in the same places.
+const RAW: &str = "seq, id, route, at, repeats, length(body), reason";
+
+/// One line of the quarantine.
+pub(super) fn malformed_at(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Record>> {
+    let sql = format!("{QUARANTINED} WHERE q.seq = ?1");
+    match connection.query_row(&sql, [seq], malformed).optional() {
+        Err(error) if damage::is_damage(&error) => {
+            let names = start::route_names(connection)?;
+            let sql = format!("SELECT {RAW} FROM quarantine WHERE seq = ?1");
+            let record = connection
+                .query_row(&sql, [seq], |row| raw(row, start::named(&names, row.get(2)?)));
+            record.optional()
+        }
+        record => record,
+    }
+}
+
+fn malformed(row: &Row<'_>) -> rusqlite::Result<Record> {
     raw(row, row.get(2)?)
 }
 

@@ -34,12 +34,12 @@ pub(crate) fn salvage(
     let mut found = Salvage::default();
     let tables: [(&str, Read); 2] = [("events", File::event), ("quarantine", File::malformed)];
     for (table, read) in tables {
-        let mut after = 0;
-        loop {
-            let (next, passed) = damage::next(&file.connection, table, after);
+        let mut onward = Some(1);
+        while let Some(from) = onward {
+            let (next, passed) = damage::next(&file.connection, table, from);
             found.passed += passed;
             let Some(seq) = next else { break };
-            after = seq;
+            onward = seq.max(from).checked_add(1);
             match read(&file, seq) {
                 Ok(story) => {
                     visit(story).map_err(SalvageError::Output)?;

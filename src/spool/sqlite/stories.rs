@@ -8,8 +8,7 @@ use super::super::event::{Malformed, RouteName};
 use super::super::lease::Attempt;
 use super::super::record::{Contents, Place, Story};
 use super::super::store::Seq;
-use super::records::{self, QUARANTINED};
-use super::{damage, received, timestamp};
+use super::{damage, received, records, timestamp};
 
 pub(super) fn story(connection: &Connection, place: Place) -> rusqlite::Result<Option<Story>> {
     match place {
@@ -33,8 +32,7 @@ fn event(connection: &Connection, seq: Seq) -> rusqlite::Result<Option<Story>> {
 }
 
 fn malformed(connection: &Connection, seq: Seq) -> rusqlite::Result<Option<Story>> {
-    let sql = format!("{QUARANTINED} WHERE q.seq = ?1");
-    let record = connection.query_row(&sql, [seq.0], records::malformed).optional()?;
+    let record = records::malformed_at(connection, seq.0)?;
     let received = received::find(connection, received::IN_QUARANTINE, seq)?;
     let (Some(record), Some(received)) = (record, received) else { return Ok(None) };
     let contents = Contents::Malformed(Malformed {

@@ -1,10 +1,12 @@
+mod around;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::digest::{Fingerprint, KeyHash};
-use super::super::event::EventId;
+use super::super::event::{EventId, RouteName};
 use super::super::lease::{Attempt, Verdict};
 use super::super::store::{
     Arrival, Bodies as _, Expiry, History, NewEvent, Order, Seq, Settlement, Share, Written,

@@ -1,40 +1,128 @@
-//! One batch, one transaction.
+//! One batch, one transaction; around damage, several.
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::super::digest::{Fingerprint, KeyHash};
-use super::super::event::{EventId, Malformed, RouteName};
-use super::super::lease::{Attempt, Verdict};
+use super::super::event::{EventId, Malformed};
 use super::super::store::{
-    Applied, Arrival, Batch, History, Latest, NewEvent, Order, Passed, Seq, Settlement, Share,
-    StoreError, Written,
+    Applied, Arrival, Batch, Latest, NewEvent, Order, Seq, Share, StoreError, Written,
 };
-use super::damage::{self, LeftOut, Piece};
-use super::expire::{any, expire, oldest};
+use super::damage::{self, Course, Piece};
+use super::expire::{Choice, expire};
+use super::outcomes::settle_all;
 use super::sieve::Sieve;
-use super::{SqliteStore, headers, millis, received, state, timestamp};
+use super::{SqliteStore, headers, millis, received, timestamp};
 
-/// Failed attempts kept of one event: the first days of trouble look all alike.
-const HISTORY_RING: u32 = 16;
+/// What is left of a batch.
+struct Rest<'a> {
+    batch: Batch<'a>,
+    /// What expires with it, once that is chosen.
+    chosen: Option<Choice>,
+}
 
 impl SqliteStore {
     /// All of a batch but what meets damage.
     pub(super) fn write(&mut self, batch: &Batch<'_>) -> rusqlite::Result<Applied> {
+        let mut rest = Rest { batch: *batch, chosen: None };
+        let mut applied: Option<Applied> = None;
+        loop {
+            let mut course = Course::default();
+            let part = match self.write_part(&mut rest, &mut course) {
+                Ok(part) => part,
+                // What came before is durable, and told.
+                Err(error) => return applied.ok_or(error),
+            };
+            let all = match applied {
+                Some(before) => before.and(part),
+                None => part,
+            };
+            if !course.is_over() {
+                return Ok(all);
+            }
+            applied = Some(all);
+        }
+    }
+
+    /// As much of it as one transaction takes, without what meets damage.
+    fn write_part(
+        &mut self,
+        rest: &mut Rest<'_>,
+        course: &mut Course,
+    ) -> rusqlite::Result<Applied> {
         let mut cause = None;
         loop {
-            match self.transact(batch) {
-                Err(error) if damage::is_damage(&error) && self.left_out.leave() => {
-                    self.routes.clear();
-                    cause.get_or_insert(error);
-                }
-                written => {
-                    self.left_out.forget();
-                    let mut applied = written?;
+            if let (Some(expiry), None) = (rest.batch.expiry, &rest.chosen) {
+                rest.chosen = self.expiring.any(&self.connection, expiry)?;
+            }
+            let error = match self.transact(rest, course) {
+                Ok(mut applied) => {
+                    applied.passed.pieces.extend(course.words());
                     applied.passed.cause = cause.map(|error| StoreError::Write(Box::new(error)));
                     return Ok(applied);
                 }
+                Err(error) => error,
+            };
+            match course.leave() {
+                Some(piece) if damage::is_damage(&error) => self.expiring.leave(piece),
+                _ => return Err(error),
             }
+            cause.get_or_insert(error);
         }
+    }
+
+    /// One transaction; dropped half-way, it is rolled back.
+    fn transact(&mut self, rest: &mut Rest<'_>, course: &mut Course) -> rusqlite::Result<Applied> {
+        course.begin();
+        self.routes.begin();
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let (batch, mut applied) = (&rest.batch, Applied::default());
+        settle_all(&transaction, batch, course, &mut applied)?;
+        let mut share = batch.quarantine;
+        applied.written.reserve_exact(batch.arrivals.len());
+        for (place, arrival) in batch.arrivals.iter().enumerate() {
+            if course.is_over() {
+                break;
+            }
+            // A repeat on a damaged page goes out twice, which is better than never.
+            let first = match arrival {
+                Arrival::Event(event) if course.comes(Piece::Lookup(place)) => {
+                    repeat(&transaction, &mut self.sieve, event)?
+                }
+                _ => None,
+            };
+            if !course.comes(Piece::Arrival(place)) {
+                applied.written.push(Written::Unwritable);
+                continue;
+            }
+            let route = self.routes.number(&transaction, arrival.route())?;
+            applied.written.push(match (arrival, first) {
+                (Arrival::Event(_), Some(first)) => count_repeat(&transaction, &first)?,
+                (Arrival::Event(event), None) => {
+                    store(&transaction, &mut self.sieve, event, route)?
+                }
+                (Arrival::Malformed(malformed, print), _) => {
+                    let kept = Kept { malformed, print: *print, route, bytes: arrival.bytes() };
+                    quarantine(&transaction, &kept, &mut share)?
+                }
+            });
+        }
+        let mut deleted = 0;
+        if let Some(expiry) = batch.expiry.filter(|_| !course.is_over()) {
+            let chosen = if let Some(chosen) = &rest.chosen {
+                chosen
+            } else {
+                course.comes(Piece::Oldest);
+                rest.chosen.insert(self.expiring.oldest(&transaction, expiry)?)
+            };
+            applied.expires_more = chosen.more;
+            deleted = expire(&transaction, &chosen.seqs, course, &mut applied)?;
+        }
+        course.end();
+        transaction.commit()?;
+        self.routes.keep();
+        rest.advance(&applied, share, deleted);
+        Ok(applied)
     }
 
     /// A heartbeat stays. The event does not: it tells whether the place can be written where those
@@ -43,6 +131,7 @@ impl SqliteStore {
         let behavior = TransactionBehavior::Immediate;
         let mut transaction = self.connection.transaction_with_behavior(behavior)?;
         let trial = transaction.savepoint()?;
+        self.routes.try_first(&trial)?;
         let event = "INSERT INTO events (id, route, key, ordered, fingerprint, accepted)
                      VALUES (x'', 0, 0, 0, x'', 0)";
         trial.execute(event, [])?;
@@ -52,82 +141,19 @@ impl SqliteStore {
         transaction.execute("UPDATE heartbeat SET beats = beats + 1", [])?;
         transaction.commit()
     }
-
-    /// The transaction of a batch; dropped half-way, it is rolled back.
-    fn transact(&mut self, batch: &Batch<'_>) -> rusqlite::Result<Applied> {
-        self.left_out.end();
-        let any = match batch.expiry {
-            // Not inside of the transaction, which what it passes over would end.
-            Some(expiry) if self.left_out.has(Piece::Oldest) => {
-                Some(any(&self.connection, expiry, &self.left_out)?)
-            }
-            _ => None,
-        };
-        let left_out = &mut self.left_out;
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut applied = Applied::default();
-        let passed = &mut applied.passed;
-        settle_all(&transaction, batch, left_out, passed)?;
-        let mut share = batch.quarantine;
-        applied.written.reserve_exact(batch.arrivals.len());
-        for (place, arrival) in batch.arrivals.iter().enumerate() {
-            if !left_out.begin(Piece::Arrival(place)) {
-                passed.arrivals += 1;
-                applied.written.push(Written::Unwritable);
-                continue;
-            }
-            let name = arrival.route();
-            let route = if let Some(route) = self.routes.get(name) {
-                *route
-            } else {
-                let route = number_route(&transaction, name)?;
-                self.routes.insert(RouteName::clone(name), route);
-                route
-            };
-            let written = match arrival {
-                Arrival::Event(event) => {
-                    let repeat = if left_out.begin(Piece::Lookup(place)) {
-                        repeat(&transaction, &mut self.sieve, event)?
-                    } else {
-                        // A repeat on a damaged page goes out twice, which is better than never.
-                        None
-                    };
-                    left_out.begin(Piece::Arrival(place));
-                    match repeat {
-                        Some(first) => count_repeat(&transaction, &first)?,
-                        None => store(&transaction, &mut self.sieve, event, route)?,
-                    }
-                }
-                Arrival::Malformed(malformed, print) => {
-                    let kept = Kept { malformed, print: *print, route, bytes: arrival.bytes() };
-                    quarantine(&transaction, &kept, &mut share)?
-                }
-            };
-            applied.written.push(written);
-        }
-        if let Some(expiry) = batch.expiry {
-            let chosen = match any {
-                Some(chosen) => chosen,
-                None => oldest(&transaction, expiry, left_out)?,
-            };
-            applied.expired = expire(&transaction, &chosen, left_out, passed)?;
-        }
-        left_out.end();
-        transaction.commit()?;
-        Ok(applied)
-    }
 }
 
-pub(super) fn number_route(transaction: &Connection, name: &RouteName) -> rusqlite::Result<i64> {
-    let name: &str = name;
-    let known = "SELECT route FROM routes WHERE name = ?1";
-    let known = transaction.query_row(known, [name], |row| row.get(0)).optional()?;
-    if let Some(route) = known {
-        return Ok(route);
+impl Rest<'_> {
+    /// This part of it is done.
+    fn advance(&mut self, part: &Applied, share: Share, deleted: usize) {
+        let batch = &mut self.batch;
+        batch.settlements = batch.settlements.get(part.settled..).unwrap_or_default();
+        batch.arrivals = batch.arrivals.get(part.written.len()..).unwrap_or_default();
+        batch.quarantine = share;
+        if let Some(chosen) = &mut self.chosen {
+            chosen.seqs.drain(..deleted);
+        }
     }
-    transaction.execute("INSERT INTO routes (name) VALUES (?1)", [name])?;
-    Ok(transaction.last_insert_rowid())
 }
 
 /// The event that this one repeats.
@@ -254,86 +280,4 @@ pub(super) fn insert_malformed(transaction: &Connection, kept: &Kept<'_>) -> rus
         received.format
     ])?;
     Ok(())
-}
-
-fn settle_all(
-    transaction: &Connection,
-    batch: &Batch<'_>,
-    left_out: &mut LeftOut,
-    passed: &mut Passed,
-) -> rusqlite::Result<()> {
-    for (place, settlement) in batch.settlements.iter().enumerate() {
-        if !left_out.begin(Piece::Settlement(place)) {
-            passed.settlements += 1;
-            continue;
-        }
-        settle(transaction, settlement)?;
-        if !is_history(settlement, batch.history) {
-            continue;
-        }
-        // An outcome is worth more than its history.
-        if left_out.begin(Piece::Attempt(settlement.seq)) {
-            let Settlement { seq, attempts, attempt, .. } = settlement;
-            keep_attempt(transaction, *seq, *attempts, attempt)?;
-        } else {
-            passed.attempts += 1;
-        }
-    }
-    Ok(())
-}
-
-fn settle(transaction: &Connection, settlement: &Settlement) -> rusqlite::Result<()> {
-    let at = millis(settlement.attempt.at);
-    // A time of zero would read as "never tried".
-    let (state, due, settled) = match settlement.verdict {
-        Verdict::Done => (state::DELIVERED, 0, Some(at)),
-        Verdict::Dead => (state::DEAD, 0, Some(at)),
-        Verdict::RetryAt(due) | Verdict::PutBack(due) => (state::PENDING, millis(due).max(1), None),
-    };
-    let counted = match settlement.verdict {
-        Verdict::PutBack(_) => settlement.attempts.saturating_sub(1),
-        Verdict::Done | Verdict::Dead | Verdict::RetryAt(_) => settlement.attempts,
-    };
-    let mut update = transaction.prepare_cached(
-        "UPDATE events SET state = ?2, attempts = ?3, due = ?4, settled = ?5, status = ?6
-         WHERE seq = ?1",
-    )?;
-    let (seq, status) = (settlement.seq.0, settlement.attempt.status);
-    update.execute(params![seq, state, counted, due, settled, status])?;
-    Ok(())
-}
-
-/// Whether the attempt is kept by itself. A delivered event says all about its last one.
-fn is_history(settlement: &Settlement, history: History) -> bool {
-    match settlement.verdict {
-        Verdict::Done => false,
-        Verdict::Dead => true,
-        Verdict::RetryAt(_) | Verdict::PutBack(_) => history == History::Whole,
-    }
-}
-
-/// Adds an attempt to the history of its event.
-pub(super) fn keep_attempt(
-    transaction: &Connection,
-    seq: Seq,
-    number: u32,
-    attempt: &Attempt,
-) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO attempts (seq, place, number, at, status, outcome, answer)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    let (place, at) = (number % HISTORY_RING, millis(attempt.at));
-    let answer = attempt.answer.as_ref();
-    let answer = answer.get(..Attempt::ANSWER_BYTES).unwrap_or(answer);
-    let answer = (!answer.is_empty()).then_some(answer);
-    let outcome = cut(&attempt.outcome);
-    insert.execute(params![seq.0, place, number, at, attempt.status, outcome, answer])?;
-    Ok(())
-}
-
-/// As much of an outcome as is kept.
-fn cut(outcome: &str) -> &str {
-    let end = outcome.floor_char_boundary(Attempt::OUTCOME_BYTES);
-    outcome.get(..end).unwrap_or_default()
 }

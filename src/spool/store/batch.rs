@@ -33,7 +33,7 @@ pub(in crate::spool) enum History {
 }
 
 /// What is written together.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::spool) struct Batch<'a> {
     pub(in crate::spool) settlements: &'a [Settlement],
     pub(in crate::spool) arrivals: &'a [Arrival],
@@ -75,13 +75,18 @@ pub(in crate::spool) enum Written {
     Unwritable,
 }
 
-/// What a batch did.
+/// What a batch did. It is short when writing failed behind a part that is durable: then what is
+/// left of the batch is to be asked for again.
 #[derive(Debug, Default)]
 pub(in crate::spool) struct Applied {
-    /// One for each arrival, in their order.
+    /// As many settlements are done with.
+    pub(in crate::spool) settled: usize,
+    /// One for each arrival that is done with, in their order.
     pub(in crate::spool) written: Vec<Written>,
     /// Delivered events deleted.
     pub(in crate::spool) expired: u32,
+    /// There may be more to delete.
+    pub(in crate::spool) expires_more: bool,
     pub(in crate::spool) passed: Passed,
 }
 
@@ -90,18 +95,26 @@ impl Applied {
     pub(in crate::spool) fn kept_nothing(&self) -> bool {
         !self.written.is_empty() && self.written.iter().all(|one| *one == Written::Unwritable)
     }
+
+    /// With what came of the next part of the batch.
+    pub(in crate::spool) fn and(mut self, next: Self) -> Self {
+        self.settled += next.settled;
+        self.written.extend(next.written);
+        self.expired += next.expired;
+        self.expires_more = next.expires_more;
+        self.passed.pieces.extend(next.passed.pieces);
+        self.passed.cause = self.passed.cause.or(next.passed.cause);
+        self
+    }
 }
 
-/// What was left out of a batch, because pages are damaged that it would have changed.
+/// What was left out of a batch, because pages are damaged that it would have changed: an event that
+/// came, an outcome (its event is delivered again after the next start), the history of an attempt, a
+/// deletion.
 #[derive(Debug, Default)]
 pub(in crate::spool) struct Passed {
-    pub(in crate::spool) arrivals: u32,
-    /// Their events are delivered again after the next start.
-    pub(in crate::spool) settlements: u32,
-    /// The history of an attempt, and not its outcome.
-    pub(in crate::spool) attempts: u32,
-    /// Delivered events that stay.
-    pub(in crate::spool) expired: u32,
+    /// The metrics' word for each.
+    pub(in crate::spool) pieces: Vec<&'static str>,
     /// What the engine said first.
     pub(in crate::spool) cause: Option<StoreError>,
 }

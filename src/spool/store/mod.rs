@@ -26,8 +26,8 @@ pub(super) trait Store: Send {
     /// Visits every undelivered event in the order of acceptance.
     fn pending(&mut self, visit: &mut dyn FnMut(Pending)) -> Result<(), StoreError>;
 
-    /// Writes all of the batch or nothing of it, but for what damaged pages keep out: that is told.
-    /// When it returns `Ok`, power loss changes nothing.
+    /// Writes all of the batch or nothing of it. Around damaged pages it goes part by part, and without
+    /// what they keep out: that is told. When it returns `Ok`, power loss changes nothing.
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError>;
 
     /// Carries out all changes or none, and answers for each. Durable as `apply` is.

@@ -104,6 +104,16 @@ async fn what_cannot_expire_stops_nothing_that_can() {
         let gone = tokio::time::timeout(Duration::from_secs(5), gone).await;
         assert!(gone.is_ok(), "{table}: more than {most} of 300 left, {whole} pages");
         assert!(spool.status().healthy, "{table}");
+        let told: &[&str] = match table {
+            "settled" => &["oldest", "expiry"],
+            "attempts" => &["attempt"],
+            _ => &["expiry"],
+        };
+        for what in told {
+            let counted = async { until(|| spool.damage().contains(what)).await };
+            let counted = tokio::time::timeout(Duration::from_secs(5), counted).await;
+            assert!(counted.is_ok(), "{table}: {what} is not in {}", spool.damage());
+        }
         assert_eq!(accepted(&spool, 50, "body").await, 50, "{table}");
     }
 }
@@ -147,6 +157,60 @@ async fn where_new_events_go_a_damaged_page_is_told_once_and_delivery_goes_on() 
         delivered += 1;
     }
     assert!(delivered > 0);
+}
+
+#[tokio::test]
+async fn attempts_that_were_left_behind_hold_up_no_replay() {
+    let rig = Rig::new();
+    settled(&rig, 1, Verdict::Dead).await;
+    rig.tamper(
+        "INSERT INTO attempts SELECT 2, place, number, at, status, 'old', answer FROM attempts",
+    );
+    let spool = rig.open();
+    let page = spool.page(Filter::default(), Place::default(), 9).await.unwrap();
+    let convert = Convert::new(|_| Err("no".to_owned()));
+    let replayed = spool.replay(vec![page.records[0].id], convert).await.unwrap();
+    assert_eq!(replayed, [Operated::Replayed]);
+    assert_eq!(rig.ask("SELECT count(*) FROM attempts WHERE outcome <> 'old'"), 1);
+    assert_eq!(rig.ask("SELECT count(*) FROM attempts"), 1);
+}
+
+const NAMES: [&str; 2] = ["routes", "sqlite_autoindex_routes_1"];
+
+#[tokio::test]
+async fn where_routes_are_named_a_damaged_page_stops_no_known_one() {
+    for table in NAMES {
+        let rig = Rig::new();
+        settled(&rig, 3, Verdict::Dead).await;
+        let spool = rig.open();
+        let malformed = spool.quarantine(malformed("what?")).await.unwrap();
+        spool.close().await;
+        destroy(&rig, leaf(&rig, table));
+        let spool = rig.open();
+        for number in 0..3 {
+            let new = Accepted { route: "new".into(), ..event("key", "body") };
+            assert_eq!(spool.append(new).await, Err(AppendError::Failed), "{table}");
+            let taken = spool.append(event(&format!("new {number}"), "body")).await;
+            assert!(taken.is_ok() && spool.status().healthy, "{table}: {taken:?}");
+        }
+        assert!(spool.shows("postgate_spool_damage_passed_total{what=\"arrival\"} 3"));
+        let convert = Convert::new(|_| Ok(Reread { key: None, body: Bytes::from_static(b"{}") }));
+        let replayed = spool.replay(vec![malformed], convert).await.unwrap();
+        assert_eq!(replayed, [Operated::Replayed], "{table}");
+    }
+}
+
+#[tokio::test]
+async fn where_no_route_can_be_named_nothing_is_accepted_and_that_is_told() {
+    let rig = Rig::new();
+    settled(&rig, 3, Verdict::Dead).await;
+    for page in NAMES.map(|name| leaf(&rig, name)) {
+        destroy(&rig, page);
+    }
+    let spool = rig.open();
+    assert!(spool.status().healthy, "nothing has come yet");
+    assert_eq!(spool.append(event("new", "body")).await, Err(AppendError::Failed));
+    assert!(!spool.status().healthy);
 }
 
 fn last_leaf(rig: &Rig, name: &str) -> i64 {

@@ -43,6 +43,36 @@ async fn a_failed_commit_is_told_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn of_a_batch_that_goes_short_the_rest_is_refused_and_outcomes_are_kept() {
+    let rig = Rig::new();
+    let (spool, faults) = rig.open_faulty();
+    spool.append(event("a", "body")).await.unwrap();
+    faults.hold();
+    faults.goes_short.store(true, Ordering::SeqCst);
+    spool.done(spool.next().await);
+    let mut appends: Vec<_> =
+        ["b", "c", "d"].into_iter().map(|key| Box::pin(spool.append(event(key, key)))).collect();
+    for append in &mut appends {
+        assert!(poll_once(append.as_mut()).is_none());
+    }
+    faults.let_go();
+    let mut taken = Vec::new();
+    for append in appends {
+        taken.push(append.await.is_ok());
+    }
+    // The first may have come alone; the last never did.
+    assert!(taken[0] && !taken[2], "{taken:?}");
+    faults.goes_short.store(false, Ordering::SeqCst);
+    until(|| rig.ask("SELECT count(*) FROM events WHERE state = 1") == 1).await;
+    let stored = taken.iter().filter(|taken| **taken).count();
+    assert_eq!(spool.status().pending, u64::try_from(stored).unwrap());
+    assert_eq!(
+        rig.ask("SELECT count(*) FROM events WHERE state = 0"),
+        i64::try_from(stored).unwrap()
+    );
+}
+
+#[tokio::test]
 async fn it_finds_out_by_itself_that_writing_works_again() {
     let rig = Rig::new();
     let (spool, faults) = rig.open_faulty();

@@ -179,6 +179,8 @@ struct Faults {
     reads_fail: AtomicBool,
     /// Commits succeed, and the log is never copied into the file.
     copying_fails: AtomicBool,
+    /// Of each batch only the first that came is written.
+    goes_short: AtomicBool,
     panics: AtomicBool,
     /// Claimed instead of the real size when it is not zero.
     bytes: AtomicU64,
@@ -244,6 +246,10 @@ impl Store for Faulty {
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
         self.faults.batches.fetch_add(1, Ordering::SeqCst);
         self.faults.check()?;
+        if self.faults.goes_short.load(Ordering::SeqCst) {
+            let arrivals = batch.arrivals.get(..1).unwrap_or_default();
+            return self.inner.apply(&Batch { settlements: &[], arrivals, ..*batch });
+        }
         self.inner.apply(batch)
     }
 

@@ -100,6 +100,38 @@ async fn a_destroyed_page_costs_what_stood_on_it_and_no_more() {
     }
 }
 
+/// Events on more pages than one page can point to. What is not read of them is large, so that they
+/// need not be a million.
+async fn deep(rig: &Rig) -> i64 {
+    rig.open().close().await;
+    rig.tamper(
+        "INSERT INTO routes VALUES (1, 'actions');
+         WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 20000)
+             INSERT INTO events (id, route, key, ordered, fingerprint, accepted)
+             SELECT randomblob(16), 1, n, 1, zeroblob(1000), 1 FROM n;
+         INSERT INTO bodies (seq, body) SELECT seq, x'7b7d' FROM events",
+    );
+    rig.ask("SELECT count(*) FROM events")
+}
+
+#[tokio::test]
+async fn a_destroyed_page_that_points_to_others_costs_what_they_hold_and_no_more() {
+    let rig = Rig::new();
+    let all = deep(&rig).await;
+    // The first of those below the root; the path of what it points to begins with its own.
+    let inner = "FROM dbstat WHERE name = 'events' AND path LIKE '/000/%' AND pagetype =";
+    let lost = rig.ask(&format!("SELECT sum(ncell) {inner} 'leaf'"));
+    assert!((5000..all - 1000).contains(&lost), "strides go past the end: {lost} of {all}");
+    destroy(&rig, rig.ask(&format!("SELECT pageno {inner} 'internal'")));
+    let (stories, found) = salvaged(&rig);
+    let saved = u64::try_from(all - lost).unwrap();
+    assert_eq!(found, Salvage { saved, passed: 1 });
+    assert_eq!(stories[0].record.place, Place::Event(lost + 1), "the first behind it");
+    // Without its index a start reads the same.
+    destroy(&rig, leaf(&rig, "pending"));
+    assert_eq!(rig.open().status().pending, saved);
+}
+
 #[tokio::test]
 async fn one_damaged_body_stops_no_other_event() {
     let rig = Rig::new();

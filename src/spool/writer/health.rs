@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Writer;
 use crate::clock;
 use crate::spool::status::Health;
-use crate::spool::store::{Fault, Passed, StoreError};
+use crate::spool::store::{Applied, Fault, Passed, StoreError};
 use crate::telemetry::Tell;
 
 /// A disk that fails and works by turns is told of no more often than this.
@@ -16,20 +16,33 @@ impl Writer {
     pub(super) fn note_outcome(&mut self, what: &'static str, failed: Option<&StoreError>) {
         match failed {
             Some(error) if error.fault() == Fault::Damaged => {
-                self.metrics().passed(&[(what, 1)], Some(error));
+                self.metrics().passed(what, Some(error));
             }
             _ => self.note_health(failed),
         }
     }
 
-    pub(super) fn note_passed(&mut self, passed: &Passed) {
-        let pieces = [
-            ("arrival", passed.arrivals),
-            ("settlement", passed.settlements),
-            ("attempt", passed.attempts),
-            ("expiry", passed.expired),
-        ];
-        self.metrics().passed(&pieces, passed.cause.as_ref());
+    /// After a batch. Where nothing that came was kept, or the end of the batch was not reached, a trial
+    /// tells whether that is so of these alone, or of all that come.
+    pub(super) fn note_applied(&mut self, applied: &Result<Applied, StoreError>) {
+        match applied {
+            Ok(applied) if applied.kept_nothing() || self.is_short(applied) => {
+                let probed = self.store.probe();
+                self.note_health(probed.as_ref().err());
+            }
+            _ => self.note_health(applied.as_ref().err()),
+        }
+    }
+
+    /// Whether something of the batch is left.
+    pub(super) const fn is_short(&self, applied: &Applied) -> bool {
+        applied.settled < self.settlements.len() || applied.written.len() < self.arrivals.len()
+    }
+
+    pub(super) fn note_passed(&self, passed: &Passed) {
+        for what in &passed.pieces {
+            self.metrics().passed(what, passed.cause.as_ref());
+        }
     }
 
     pub(super) fn note_health(&mut self, failed: Option<&StoreError>) {

@@ -257,13 +257,7 @@ impl Writer {
             history: self.history(),
             quarantine: self.quarantine(),
         });
-        if applied.as_ref().is_ok_and(Applied::kept_nothing) {
-            // Whether that is so of these alone, or of all that come.
-            let probed = self.store.probe();
-            self.note_health(probed.as_ref().err());
-        } else {
-            self.note_health(applied.as_ref().err());
-        }
+        self.note_applied(&applied);
         match applied {
             Ok(applied) => {
                 self.note_passed(&applied.passed);
@@ -272,11 +266,15 @@ impl Writer {
                     self.metrics().committed(began.elapsed(), arrivals);
                 }
                 if expiry.is_some() {
-                    self.expire_more = applied.expired == EXPIRE_AT_ONCE;
+                    self.expire_more = applied.expires_more && applied.expired > 0;
                     self.metrics().expired(applied.expired);
                 }
-                self.settlements.clear();
+                let is_short = self.is_short(&applied);
+                self.settlements.drain(..applied.settled);
                 self.publish(&applied);
+                if is_short {
+                    self.keep_settlements();
+                }
             }
             Err(_) => self.keep_settlements(),
         }
@@ -295,7 +293,8 @@ impl Writer {
     fn publish(&mut self, applied: &Applied) {
         let mut receipts = Vec::with_capacity(self.arrivals.len());
         let mut stored = Vec::with_capacity(self.arrivals.len());
-        for (arrival, written) in self.arrivals.drain(..).zip(&applied.written) {
+        let done = applied.written.len();
+        for (arrival, written) in self.arrivals.drain(..done).zip(&applied.written) {
             let id = arrival.id();
             receipts.push(match *written {
                 Written::Stored(_) => Ok(Receipt::Stored(id)),
@@ -313,7 +312,7 @@ impl Writer {
             self.note_quarantine(Room::Full);
         }
         self.board.push(stored.into_iter());
-        for (ticket, receipt) in self.tickets.drain(..).zip(receipts) {
+        for (ticket, receipt) in self.tickets.drain(..done).zip(receipts) {
             answer(ticket, receipt);
         }
     }

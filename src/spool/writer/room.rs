@@ -52,11 +52,11 @@ impl Writer {
         let Ok(applied) = applied else {
             return false;
         };
-        self.settlements.clear();
+        self.settlements.drain(..applied.settled);
         self.note_passed(&applied.passed);
         self.metrics().expired(applied.expired);
-        // What is stuck is passed over from now on: the next may go.
-        applied.expired > 0 || applied.passed.expired > 0
+        // What cannot go is passed over from now on: the next may.
+        applied.expired > 0 || applied.expires_more
     }
 
     /// Keeps the arrivals that fit, in their order, and refuses the rest.

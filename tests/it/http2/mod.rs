@@ -182,6 +182,19 @@ async fn what_goes_nowhere_is_heard_out_before_it_is_answered() {
     gateway.stop().await;
 }
 
+/// A client breaks off a stream with a body in the answer to HEAD.
+#[tokio::test]
+async fn the_refusal_of_a_head_request_has_no_body() {
+    let gateway = gateway().await;
+    let mut client = gateway.http2_client().await;
+    for (path, expected) in [("/nowhere", 404), ("/", 200)] {
+        let head = http::Request::head(path).body(http_body_util::Full::default()).unwrap();
+        let answer = client.send(head).await;
+        assert_eq!((answer.status().as_u16(), answer.body().len()), (expected, 0));
+    }
+    gateway.stop().await;
+}
+
 /// It should be refused, as in HTTP/1.1. The library drops a fragment before anybody sees the target, so
 /// all we can do is to know what comes of it: what stood behind the `#` is missing.
 #[tokio::test]

@@ -17,6 +17,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::task::TaskTracker;
 
+use super::certs::Issued;
+
 /// An open connection to a gateway.
 pub(crate) enum Client {
     Http1(http1::SendRequest<Full<Bytes>>, SocketAddr),
@@ -42,9 +44,20 @@ impl Client {
         stream: TcpStream,
         trusted: &CertificateDer<'static>,
     ) -> io::Result<Self> {
-        let address = stream.peer_addr()?;
-        let stream = TokioIo::new(handshake_on(stream, trusted, b"http/1.1").await?);
-        let (client, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
+        Self::on(handshake_on(stream, trusted, b"http/1.1").await?).await
+    }
+
+    /// Speaks what was agreed upon.
+    pub(crate) async fn on(stream: TlsStream<TcpStream>) -> io::Result<Self> {
+        let address = stream.get_ref().0.peer_addr()?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            let made = Box::pin(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await;
+            let (client, connection) = made.map_err(io::Error::other)?;
+            TaskTracker::new().spawn(connection);
+            return Ok(Self::Http2(client, address));
+        }
+        let made = Box::pin(http1::handshake(TokioIo::new(stream))).await;
+        let (client, connection) = made.map_err(io::Error::other)?;
         TaskTracker::new().spawn(connection);
         Ok(Self::Http1(client, address))
     }
@@ -54,10 +67,7 @@ impl Client {
         address: SocketAddr,
         trusted: &CertificateDer<'static>,
     ) -> Self {
-        let stream = TokioIo::new(handshake(address, trusted, b"h2").await.unwrap());
-        let (client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
-        TaskTracker::new().spawn(connection);
-        Self::Http2(client, address)
+        Self::on(handshake(address, trusted, b"h2").await.unwrap()).await.unwrap()
     }
 
     /// Sends a request and reads the whole answer.
@@ -125,17 +135,44 @@ pub(crate) async fn handshake_on(
     trusted: &CertificateDer<'static>,
     protocol: &[u8],
 ) -> io::Result<TlsStream<TcpStream>> {
+    handshake_as(None, stream, trusted, protocol).await
+}
+
+/// The same by somebody who shows a certificate.
+pub(crate) async fn handshake_as(
+    identity: Option<&Issued>,
+    stream: TcpStream,
+    trusted: &CertificateDer<'static>,
+    protocol: &[u8],
+) -> io::Result<TlsStream<TcpStream>> {
+    let config = client_config(identity, trusted, protocol);
+    let name = ServerName::from(stream.peer_addr()?.ip());
+    TlsConnector::from(config).connect(name, stream).await
+}
+
+/// Whom a client trusts, what it shows, and the one protocol that it offers. It resumes sessions that
+/// were begun with the same one.
+pub(crate) fn client_config(
+    identity: Option<&Issued>,
+    trusted: &CertificateDer<'static>,
+    protocol: &[u8],
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        Some(shown) => {
+            let chain = vec![shown.certificate.clone()];
+            config.with_client_auth_cert(chain, shown.private_key()).unwrap()
+        }
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![protocol.to_vec()];
-    let name = ServerName::from(stream.peer_addr()?.ip());
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    Arc::new(config)
 }
 
 /// A plain request to the admin listener: the status and the body.

@@ -2,6 +2,7 @@
 
 mod hello;
 mod keys;
+mod lapse;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -18,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::net::{ClientSettings, Protocol};
+use crate::net::{ClientSettings, Protocol, TlsMode};
 
 /// What an operator has in files: a certificate and its key.
 struct Files {
@@ -95,6 +96,12 @@ fn clients(authority: &Files, names: &[&str]) -> ClientSettings {
     ClientSettings { authorities: Arc::new(authorities), names }
 }
 
+/// What a reload with this mode would put in force.
+fn changed(tls: &Tls, mode: TlsMode) -> Option<Identity> {
+    let settings = TlsSettings { mode, handshake_time: PATIENCE, handshakes: 2 };
+    tls.prepare(&settings).unwrap()
+}
+
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
@@ -120,7 +127,7 @@ async fn shake_from(
     let (server, client) = tokio::join!(server, client.connect(name, near));
     // A client of TLS 1.3 is done before the server has looked at its certificate.
     assert!(client.is_ok() || server.is_err(), "only the client found a fault: {client:?}");
-    server
+    server.map(|(stream, _)| stream)
 }
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -208,7 +215,7 @@ async fn resumed(tls: &Tls, client: &TlsConnector) -> bool {
     let (near, far) = pair().await;
     let name = ServerName::try_from("localhost").unwrap();
     let server = async {
-        let mut stream = tls.accept(far, NEAR, tls.deadline()).await.unwrap();
+        let (mut stream, _) = tls.accept(far, NEAR, tls.deadline()).await.unwrap();
         stream.write_all(b"x").await.unwrap();
         let Stream::Tls(stream) = stream else { panic!("no TLS") };
         stream.get_ref().1.handshake_kind()
@@ -237,6 +244,19 @@ async fn a_second_handshake_resumes_the_session() {
         assert!(!resumed(&tls, &client).await, "the first time");
         assert!(resumed(&tls, &client).await, "{version:?} {by:?}");
     }
+}
+
+/// A reload that changes the allowlist alone, say.
+#[tokio::test]
+async fn a_session_is_resumed_after_a_reload_that_changes_nothing_of_it() {
+    let (files, other) = (Files::new(), Files::new());
+    let tls = tls(files.mode(None), PATIENCE).unwrap();
+    let client = client(&tls, &[&TLS13], &[], None);
+    assert!(!resumed(&tls, &client).await, "the first time");
+    // Read again, and found the same.
+    assert!(changed(&tls, files.mode(None)).is_none());
+    assert!(resumed(&tls, &client).await);
+    assert!(changed(&tls, other.mode(None)).is_some());
 }
 
 /// A session would outlive the certificate that it was begun with.
@@ -270,15 +290,17 @@ async fn a_new_identity_is_for_new_handshakes_of_every_clone() {
     shake(&serving, &before).await.unwrap();
 
     let other = self::tls(new.mode(None), PATIENCE).unwrap();
-    tls.replace(&other);
+    tls.replace(changed(&tls, new.mode(None)).expect("another certificate"));
     assert_eq!(serving.certificate(), other.certificate());
     assert!(shake(&serving, &client(&other, &[&TLS13], &[], None)).await.is_ok());
     let untrusted = shake(&serving, &before).await;
     assert!(untrusted.is_err(), "the old certificate is gone, and the old ticket with it");
 
+    for mode in [TlsMode::Off, TlsMode::SelfSigned] {
+        assert!(changed(&tls, mode).is_none(), "another mode takes a restart");
+    }
     let off = self::tls(TlsMode::Off, PATIENCE).unwrap();
-    tls.replace(&off);
-    assert_eq!(serving.certificate(), other.certificate(), "TLS is not switched off");
+    assert!(changed(&off, new.mode(None)).is_none(), "another mode takes a restart");
 }
 
 #[tokio::test]
@@ -334,7 +356,8 @@ async fn without_tls_a_connection_passes_as_it_is() {
     let tls = tls(TlsMode::Off, PATIENCE).unwrap();
     assert!(tls.certificate().is_none());
     let (_near, far) = pair().await;
-    let stream = tls.accept(far, NEAR, tls.deadline()).await.unwrap();
+    let (stream, shown) = tls.accept(far, NEAR, tls.deadline()).await.unwrap();
+    assert_eq!(tls.ask_again(shown.as_ref(), clock::now()), Ok(()));
     assert_eq!(stream.protocol(), Protocol::Http1);
     assert!(matches!(stream, Stream::Plain(_)));
 }
