@@ -20,7 +20,7 @@ use super::field;
 use crate::admin::{Desk, NEXT};
 use crate::app;
 use crate::cli::healthcheck::reachable;
-use crate::config::{self, Problems, SpoolAccess};
+use crate::config::{self, InForce, Problems, SpoolAccess};
 use crate::spool::{Convert, OpenError, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
@@ -154,7 +154,7 @@ impl Asked {
 
 /// How what is in quarantine is read again: with the rules of the routes, which nothing else needs.
 fn conversion(config: &Path) -> (Convert, Result<(), Problems>) {
-    match config::reload(config, None) {
+    match config::reload(config, InForce::default()) {
         Ok(settings) => (app::conversion(&settings), Ok(())),
         Err(problems) => {
             // Not asked: see `unconverted`.
