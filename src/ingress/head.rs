@@ -1,5 +1,7 @@
 //! What must hold of every head, whatever it asks for.
 
+use std::net::Ipv6Addr;
+
 use http::header::{EXPECT, HOST};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
@@ -89,6 +91,11 @@ fn authority(text: &[u8]) -> Option<Authority> {
     let host = authority.host();
     let port = authority.as_str().strip_prefix(host)?;
     let number = port.strip_prefix(':').unwrap_or_default();
+    // The library looks at the brackets alone.
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if inside.is_some_and(|address| address.parse::<Ipv6Addr>().is_err()) {
+        return None;
+    }
     let good = port.is_empty() || (port.starts_with(':') && number.parse::<u16>().is_ok());
     (good && !host.is_empty()).then_some(authority)
 }
@@ -152,6 +159,9 @@ mod tests {
             (V::HTTP_11, "/", &["a:"], false),
             (V::HTTP_11, "/", &["a:b"], false),
             (V::HTTP_11, "/", &["a:65536"], false),
+            (V::HTTP_11, "/", &["[::1]"], true),
+            (V::HTTP_11, "/", &["[]"], false),
+            (V::HTTP_11, "/", &["[a]:80"], false),
             (V::HTTP_2, "https://a/", &["b"], false),
             (V::HTTP_2, "https://a/", &["a", "a"], false),
         ] {

@@ -54,17 +54,17 @@ pub(super) enum Mark {
 
 impl Gap {
     /// Another line, for whoever reads the page.
-    pub(super) fn is_apart(&self) -> bool {
+    pub(super) fn is_apart(self) -> bool {
         matches!(self.edge, Edge::Line | Edge::Block)
     }
 
     /// Another column of the same row.
-    pub(super) fn is_column(&self) -> bool {
+    pub(super) fn is_column(self) -> bool {
         matches!(self.edge, Edge::Tab | Edge::Column)
     }
 
     /// Nothing that could mean anything.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(self) -> bool {
         self.edge == Edge::Nothing && self.mark <= Mark::Bracket
     }
 
@@ -85,8 +85,7 @@ impl Mark {
     fn of(c: char) -> Self {
         match c {
             ',' | ';' | '&' | '+' | '*' | '\u{b7}' | '\u{2022}' => Self::Comma,
-            '(' | ')' | '[' | ']' | '{' | '}' | '"' | '\'' | '`' => Self::Bracket,
-            '\u{ab}' | '\u{bb}' | '\u{2018}'..='\u{201f}' => Self::Bracket,
+            _ if is_bracket(c) => Self::Bracket,
             _ if c.is_whitespace() || c.is_control() => Self::Blank,
             _ => Self::Other(c),
         }
@@ -152,6 +151,15 @@ fn trimmed(word: &str) -> &str {
     // A colon at the end is a sentence's, but `2001:db8::` ends with two.
     let single_colon = trimmed.ends_with(':') && !trimmed.ends_with("::");
     if single_colon { trimmed.trim_end_matches(':') } else { trimmed }
+}
+
+/// A quote as well.
+fn is_bracket(c: char) -> bool {
+    matches!(
+        c,
+        '(' | ')' | '[' | ']' | '{' | '}' | '"' | '\'' | '`' | '\u{ab}' | '\u{bb}' | '\u{2018}'
+            ..='\u{201f}'
+    )
 }
 
 fn is_dash(c: char) -> bool {
