@@ -1,5 +1,7 @@
 //! What must hold of every head, whatever it asks for.
 
+use std::net::Ipv6Addr;
+
 use http::header::{EXPECT, HOST};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
@@ -31,6 +33,9 @@ impl HeadRules {
     pub(super) fn check(&self, head: &Parts) -> Result<(), Refusal> {
         if head.headers.len() > self.headers {
             return Err(Refusal::TooManyHeaders);
+        }
+        if strict::is_disputed(head) {
+            return Err(Refusal::Query);
         }
         let query = strict::received(head).map_or(0, |query| 1 + query.len());
         if head.uri.path().len() + query > self.target_bytes {
@@ -86,6 +91,11 @@ fn authority(text: &[u8]) -> Option<Authority> {
     let host = authority.host();
     let port = authority.as_str().strip_prefix(host)?;
     let number = port.strip_prefix(':').unwrap_or_default();
+    // The library looks at the brackets alone.
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if inside.is_some_and(|address| address.parse::<Ipv6Addr>().is_err()) {
+        return None;
+    }
     let good = port.is_empty() || (port.starts_with(':') && number.parse::<u16>().is_ok());
     (good && !host.is_empty()).then_some(authority)
 }
@@ -149,11 +159,27 @@ mod tests {
             (V::HTTP_11, "/", &["a:"], false),
             (V::HTTP_11, "/", &["a:b"], false),
             (V::HTTP_11, "/", &["a:65536"], false),
+            (V::HTTP_11, "/", &["[::1]"], true),
+            (V::HTTP_11, "/", &["[]"], false),
+            (V::HTTP_11, "/", &["[a]:80"], false),
             (V::HTTP_2, "https://a/", &["b"], false),
             (V::HTTP_2, "https://a/", &["a", "a"], false),
         ] {
             let found = host(&head(version, target, hosts));
             assert_eq!(found.is_ok(), good, "{version:?} {target} {hosts:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_was_read_in_two_ways_is_refused() {
+        for (target, good) in [("/?a=_", true), ("/?a=b", false), ("/", false)] {
+            let unescaped = strict::Unescaped::default();
+            unescaped.note(1, b"a=\"");
+            let parts = head(Version::HTTP_11, target, &["a"]);
+            let mut request = http::Request::from_parts(parts, ());
+            unescaped.restore(1, &mut request);
+            let found = rules(&[]).check(&request.into_parts().0);
+            assert!(matches!((good, found), (true, Ok(())) | (false, Err(Refusal::Query))));
         }
     }
 

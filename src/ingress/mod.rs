@@ -47,7 +47,7 @@ use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
 use self::admit::{HeadRefusal, Stranger};
-use self::bodies::Bodies;
+use self::bodies::{Bodies, Hold};
 use self::body::BodyError;
 use self::head::HeadRules;
 use self::kept::Arrived;
@@ -234,7 +234,7 @@ impl Front {
         };
         let promised = match &route.forward {
             None => self.store(route, arrived, event, began).await,
-            Some(forward) => self.forward(route, forward, &arrived, event, began).await,
+            Some(forward) => self.forward(route, forward, &arrived, event, hold, began).await,
         };
         promised.map(|promise| route.replies.success(promise)).map_err(refused)
     }
@@ -266,17 +266,24 @@ impl Front {
     }
 
     /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream
-    /// never sees half of one.
+    /// never sees half of one; and it goes on counting, or senders that leave early would fill the
+    /// memory.
     async fn forward(
         &self,
         route: &Route,
         forward: &Forward,
         arrived: &Arrived<'_>,
         event: Converted,
+        hold: Hold,
         began: Instant,
     ) -> Result<Promise, Refusal> {
         let (id, at) = (arrived.id, arrived.at);
         let forwarding = forward.start(ForwardedEvent { id, accepted: at, body: event.body });
+        let forwarding = async move {
+            let outcome = forwarding.await;
+            drop(hold);
+            outcome
+        };
         // It ends without an outcome only by a panic of ours: the sender has to try again.
         let outcome = self.forwards.spawn(forwarding).await.unwrap_or(Forwarded::Unavailable);
         let promise = Promise::of_upstream(outcome, id)?;

@@ -42,6 +42,7 @@ pub(super) enum Refusal {
     Certificate(Lapse),
     Host,
     Scheme,
+    Query,
     Misdirected,
     Expectation,
     TooManyHeaders,
@@ -69,6 +70,7 @@ impl Refusal {
             Self::Certificate(Lapse::Refused) => (StatusCode::FORBIDDEN, "client_certificate"),
             Self::Host => (StatusCode::BAD_REQUEST, "host"),
             Self::Scheme => (StatusCode::BAD_REQUEST, "scheme"),
+            Self::Query => (StatusCode::BAD_REQUEST, "query"),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
             Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
             Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
@@ -109,6 +111,7 @@ impl Refusal {
             }
             Self::Host => "There must be one Host header, and it must be the host of the URL.",
             Self::Scheme => "The scheme is https or http.",
+            Self::Query => "The query can be read in two ways: escape it.",
             Self::Misdirected => "This host is not served here.",
             Self::Expectation => "The one thing that can be expected is 100-continue.",
             Self::TooManyHeaders => "There are too many header lines.",
@@ -141,6 +144,7 @@ impl Refusal {
             | Self::Certificate(_)
             | Self::Host
             | Self::Scheme
+            | Self::Query
             | Self::Misdirected
             | Self::Expectation
             | Self::TooManyHeaders
@@ -317,6 +321,7 @@ mod tests {
             (Refusal::Certificate(Lapse::Refused), 403, false),
             (Refusal::Host, 400, false),
             (Refusal::Scheme, 400, false),
+            (Refusal::Query, 400, false),
             (Refusal::Misdirected, 421, false),
             (Refusal::Expectation, 417, false),
             (Refusal::TooManyHeaders, 431, false),

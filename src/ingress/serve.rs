@@ -36,8 +36,6 @@ const HTTP2_FAULTS: usize = 100;
 /// all: as much as comes in the time of a round trip.
 const HTTP2_STREAM_WINDOW: u32 = 64 << 10;
 const HTTP2_WINDOW: u32 = 256 << 10;
-/// Bytes of replies that wait for a peer which does not read them. Replies are small.
-const HTTP2_SEND_BUFFER: usize = 64 << 10;
 /// hyper's least buffer for an HTTP/1 head.
 const LEAST_BUFFER: usize = 8 << 10;
 /// How long a connection that was asked to end, and has no request under way, may take for it.
@@ -179,8 +177,7 @@ impl Http {
             .max_pending_accept_reset_streams(HTTP2_RESETS)
             .max_local_error_reset_streams(HTTP2_FAULTS)
             .initial_stream_window_size(HTTP2_STREAM_WINDOW)
-            .initial_connection_window_size(HTTP2_WINDOW)
-            .max_send_buf_size(HTTP2_SEND_BUFFER);
+            .initial_connection_window_size(HTTP2_WINDOW);
         let head = HeadLimits { bytes: head_bytes, time: limits.header_time };
         Self { one, two, head, requests: limits.requests_per_connection, idle: limits.idle_time }
     }

@@ -4,9 +4,10 @@ use ipnet::IpNet;
 
 use super::paste;
 
-/// The ranges in the text, and how many more were refused.
+/// The ranges in the text, and what was refused, as it is written there.
 #[must_use]
-pub fn ranges(text: &str) -> (Vec<IpNet>, usize) {
+pub fn ranges(text: &str) -> (Vec<IpNet>, Vec<String>) {
     let pasted = paste::read(text, false);
-    (pasted.ranges, pasted.refused.len())
+    let refused = pasted.refused.into_iter().map(|refusal| refusal.text);
+    (pasted.ranges, refused.collect())
 }

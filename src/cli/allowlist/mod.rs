@@ -4,8 +4,10 @@ mod check;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod import;
+mod lone;
 mod page;
 mod paste;
+mod place;
 mod words;
 
 use std::path::Path;

@@ -1,33 +1,82 @@
-//! The text of a page of the web as a reader sees it. Pure.
+//! The text of a page of the web as a reader sees it. Pure, and in one pass: a page may be large.
 
 /// Between two lines; they keep their numbers.
 pub(super) const LINE: char = '\n';
 /// In the place of each tag, so that nothing grows together across one.
 pub(super) const TAG: char = '\0';
+/// In the place of a tag that parts two columns of a table (ASCII's own sign for it).
+pub(super) const COLUMN: char = '\x1f';
+/// In the place of a tag that begins or ends a line, an item or a row.
+pub(super) const BLOCK: char = '\x1e';
 
 /// Elements whose text is not meant for people.
 const HIDDEN: [&str; 2] = ["script", "style"];
-/// Characters by name that may stand in a range or beside one.
-const NAMED: [(&str, &str); 18] = [
-    ("&nbsp;", " "),
-    ("&ndash;", "-"),
-    ("&mdash;", "-"),
-    ("&minus;", "-"),
-    ("&hyphen;", "-"),
-    ("&dash;", "-"),
-    ("&horbar;", "-"),
-    ("&sim;", "~"),
-    ("&lowbar;", "_"),
-    ("&percnt;", "%"),
-    ("&shy;", ""),
-    ("&zwj;", ""),
-    ("&zwnj;", ""),
-    ("&ZeroWidthSpace;", ""),
-    ("&sol;", "/"),
-    ("&period;", "."),
-    ("&colon;", ":"),
-    ("&ast;", "*"),
+/// Elements of a table's row.
+const COLUMNS: [&str; 2] = ["td", "th"];
+/// Elements that stand below each other.
+const BLOCKS: [&str; 30] = [
+    "address",
+    "article",
+    "blockquote",
+    "body",
+    "br",
+    "caption",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "li",
+    "main",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "tbody",
+    "thead",
+    "tr",
+    "ul",
 ];
+/// Characters by name that may stand in a range or beside one.
+const NAMED: [(&str, &str); 20] = [
+    ("nbsp", " "),
+    ("ndash", "-"),
+    ("mdash", "-"),
+    ("minus", "-"),
+    ("hyphen", "-"),
+    ("dash", "-"),
+    ("horbar", "-"),
+    ("sim", "~"),
+    ("lowbar", "_"),
+    ("percnt", "%"),
+    ("shy", ""),
+    ("zwj", ""),
+    ("zwnj", ""),
+    ("ZeroWidthSpace", ""),
+    ("sol", "/"),
+    ("frasl", "/"),
+    ("period", "."),
+    ("colon", ":"),
+    ("ast", "*"),
+    ("comma", ","),
+];
+/// Others that stand between words and mean nothing there: blanks, quotes and the like.
+const PARTING: [&str; 22] = [
+    "Tab", "NewLine", "ensp", "emsp", "emsp13", "emsp14", "numsp", "puncsp", "thinsp", "hairsp",
+    "amp", "lt", "gt", "quot", "apos", "lsquo", "rsquo", "ldquo", "rdquo", "bull", "middot",
+    "semi",
+];
+/// In the place of every other one: something stands there, and nobody has looked at what.
+const UNKNOWN: char = '\u{fffd}';
 
 /// What is left without tags and what is hidden, its references resolved.
 pub(super) fn visible(text: &str) -> String {
@@ -35,31 +84,55 @@ pub(super) fn visible(text: &str) -> String {
     let mut rest = text;
     while let Some((before, tail)) = rest.split_once('<') {
         seen.push_str(before);
+        rest = tail;
         let is_tag = tail.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
-        let Some((tag, after)) = tail.split_once('>').filter(|_| is_tag) else {
+        if !is_tag {
             seen.push(' ');
-            rest = tail;
             continue;
+        }
+        let Some((tag, after)) = tail.split_once('>') else {
+            // Nor has any of those behind it an end.
+            seen.push(' ');
+            break;
         };
-        seen.push(TAG);
+        let name = tag.strip_prefix('/').unwrap_or(tag);
+        let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        seen.push(stand_in(name));
         keep_lines(&mut seen, tag);
         rest = after;
-        let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if let Some(hidden) = HIDDEN.iter().find(|hidden| hidden.eq_ignore_ascii_case(name)) {
-            let close = format!("</{hidden}");
-            let end = after.to_ascii_lowercase().find(&close).unwrap_or(after.len());
-            let (inside, after) = after.split_at(end);
+        if !tag.starts_with('/') && is_one_of(&HIDDEN, name) {
+            let (inside, after) = after.split_at(end_of(name, after));
             keep_lines(&mut seen, inside);
             rest = after;
         }
     }
     seen.push_str(rest);
-    for (name, meant) in NAMED {
-        seen = seen.replace(name, meant);
+    let seen = by_name(&by_number(&seen));
+    seen.chars().filter(|c| !has_no_width(*c)).map(in_ascii).collect()
+}
+
+fn stand_in(name: &str) -> char {
+    if is_one_of(&COLUMNS, name) {
+        COLUMN
+    } else if is_one_of(&BLOCKS, name) {
+        BLOCK
+    } else {
+        TAG
     }
-    seen = others_by_name(&by_number(&seen));
-    seen.retain(|c| !has_no_width(c));
-    seen
+}
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
+/// Where the element ends that `text` is the inside of.
+fn end_of(name: &str, text: &str) -> usize {
+    let mut ends = text.match_indices("</");
+    let is_its_own = |found: &(usize, &str)| {
+        let behind = text.get(found.0 + 2..).and_then(|behind| behind.get(..name.len()));
+        behind.is_some_and(|behind| behind.eq_ignore_ascii_case(name))
+    };
+    ends.find(is_its_own).map_or(text.len(), |(at, _)| at)
 }
 
 fn keep_lines(seen: &mut String, hidden: &str) {
@@ -91,9 +164,8 @@ fn by_number(text: &str) -> String {
     seen
 }
 
-/// Puts a space in the place of each reference by a name that is not in [`NAMED`]: none of those
-/// characters belongs to a range, and their names are no words of the page.
-fn others_by_name(text: &str) -> String {
+/// Puts what it stands for in the place of each reference by a name.
+fn by_name(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, tail)) = rest.split_once('&') {
@@ -102,7 +174,10 @@ fn others_by_name(text: &str) -> String {
         let (name, after) = tail.split_at(end);
         let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
         if let Some(after) = after.strip_prefix(';').filter(|_| is_name) {
-            seen.push(' ');
+            match NAMED.iter().find(|(known, _)| *known == name) {
+                Some((_, meant)) => seen.push_str(meant),
+                None => seen.push(if PARTING.contains(&name) { ' ' } else { UNKNOWN }),
+            }
             rest = after;
         } else {
             seen.push('&');
@@ -118,6 +193,15 @@ fn has_no_width(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// What is written in the width of an ideograph, and other slashes, as everybody else writes it.
+fn in_ascii(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        '\u{2044}' | '\u{2215}' | '\u{29f8}' => '/',
+        _ => c,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,18 +209,29 @@ mod tests {
     #[test]
     fn what_a_reader_sees_is_left_on_its_line() {
         for (text, expected) in [
-            ("a<br>b", "a\0b"),
+            ("a<br>b<B>c</TD>d</li>e", "a\x1eb\0c\x1fd\x1ee"),
             ("a<b\nc='d'>e", "a\0\ne"),
             ("a < b", "a   b"),
-            ("<script>a\nb</script>c", "\0\n\0c"),
+            ("a<b", "a b"),
+            ("<script>a</b>\n</scrip</SCRIPT>c", "\0\n\0c"),
+            ("<style>a", "\0"),
             ("a&nbsp;b&sol;c&ndash;d", "a b/c-d"),
             ("&#47;&#x2F;&#X2f;&#47 &#8211;", "///\u{2f} \u{2013}"),
             ("&#;&#x;&#xg;&#99999999999;&#xd800;&", "&#;&#x;&#xg;&#99999999999;&#xd800;&"),
             ("a&#0;b&#10;c", "a b c"),
-            ("a&thinsp;b&amp;c&d &1;", "a b c&d &1;"),
+            ("a&thinsp;b&amp;c&d &1;&rarr;e", "a b c&d &1;\u{fffd}e"),
             ("a&#8203;b\u{feff}c&shy;d", "abcd"),
         ] {
             assert_eq!(visible(text), expected, "{text}");
+        }
+    }
+
+    /// To look at the rest of the page again for each of these would take minutes here.
+    #[test]
+    fn a_large_page_is_read_in_one_pass() {
+        for piece in ["<script></script>", "<STYLE>a</style>", "<a", "<!--", "</", "&#", "&a"] {
+            let page = piece.repeat((2 << 20) / piece.len());
+            assert!(visible(&page).len() <= page.len(), "{piece}");
         }
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-pub(super) use self::query::{Unescaped, received};
+pub(super) use self::query::{Unescaped, is_disputed, received};
 
 use self::framing::{Framing, Place};
 use self::linger::Linger;

@@ -22,12 +22,21 @@ pub(in crate::ingress) fn received(head: &Parts) -> Option<&[u8]> {
     }
 }
 
+/// Whether the two readers of the head disagree about its query: neither may be believed.
+pub(in crate::ingress) fn is_disputed(head: &Parts) -> bool {
+    head.extensions.get::<Disputed>().is_some()
+}
+
 /// What hyper sees in the place of a byte that its type of a target does not hold.
 pub(super) const STAND_IN: u8 = b'_';
 
 /// Beside a request whose target holds stand-ins.
 #[derive(Clone, Debug)]
 struct Received(Bytes);
+
+/// Beside a request whose query is not what was noted of it.
+#[derive(Clone, Copy, Debug)]
+struct Disputed;
 
 /// The queries of one connection that hyper sees with stand-ins, until their requests come.
 #[derive(Clone, Debug, Default)]
@@ -41,18 +50,23 @@ struct Noted {
 }
 
 impl Unescaped {
-    pub(super) fn note(&self, number: u64, query: &[u8]) {
+    pub(in crate::ingress) fn note(&self, number: u64, query: &[u8]) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         noted.push_back(Noted { number, query: Bytes::copy_from_slice(query) });
     }
 
-    /// Puts the query as it came beside the request that is the connection's `number`th.
+    /// Puts the query as it came beside the request that is the connection's `number`th. It never is
+    /// another than hyper's but for the stand-ins; if it were, the request must be refused, for
+    /// which [`is_disputed`] asks.
     pub(in crate::ingress) fn restore<B>(&self, number: u64, request: &mut Request<B>) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |noted: &mut Noted| noted.number == number;
-        if let Some(Noted { query, .. }) = noted.pop_front_if(is_it) {
-            debug_assert_eq!(request.uri().query(), Some(&*seen_by_hyper(&query)));
-            request.extensions_mut().insert(Received(query));
+        let is_due = |noted: &mut Noted| noted.number <= number;
+        let Some(noted) = noted.pop_front_if(is_due) else { return };
+        let seen = request.uri().query();
+        if noted.number == number && seen == Some(&*seen_by_hyper(&noted.query)) {
+            request.extensions_mut().insert(Received(noted.query));
+        } else {
+            request.extensions_mut().insert(Disputed);
         }
     }
 }
@@ -156,5 +170,27 @@ mod tests {
             unescaped.restore(number, &mut request);
             assert_eq!(read(request), expected, "{number}");
         }
+    }
+
+    #[test]
+    fn a_query_that_was_read_in_two_ways_is_disputed() {
+        for (noted, target) in [
+            (2, "/?a=_"),
+            (2, "/?a=__b"),
+            (2, "/"),
+            // The request that it was noted for never came.
+            (1, "/?a=_b"),
+        ] {
+            let unescaped = Unescaped::default();
+            unescaped.note(noted, b"a=\"b");
+            let mut request = request(target);
+            unescaped.restore(2, &mut request);
+            assert!(is_disputed(&request.into_parts().0), "{noted} {target}");
+        }
+        let unescaped = Unescaped::default();
+        unescaped.note(2, b"a=\"b");
+        let mut request = request("/?a=_b");
+        unescaped.restore(2, &mut request);
+        assert!(!is_disputed(&request.into_parts().0));
     }
 }

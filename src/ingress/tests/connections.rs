@@ -8,8 +8,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::*;
 
-const EVENT: &str = r#"{"action_id":"1.2.3"}"#;
-
 /// Short, because tests wait for it to pass.
 const HEADER_TIME: Duration = Duration::from_millis(100);
 

@@ -1,6 +1,10 @@
 //! The front door as a sender meets it: real sockets, a real spool, and no delivery behind it.
 
+mod bodies;
 mod connections;
+mod direct;
+mod limits;
+mod queries;
 mod random;
 mod requests;
 
@@ -24,6 +28,8 @@ use super::*;
 use crate::event::{Kind, Rules};
 use crate::net::{ListenSettings, Listener, Tls, TlsMode, TlsSettings};
 use crate::spool::SpoolSettings;
+
+const EVENT: &str = r#"{"action_id":"1.2.3"}"#;
 
 /// How long anything may take before a test gives up; it only matters when something is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -74,6 +80,14 @@ fn plan() -> Plan {
         routes: vec![route],
     };
     Plan { tls: TlsMode::Off, front, forward: None, proxy_protocol: false }
+}
+
+/// The same, with a route that forwards at once.
+fn direct(forward: impl Fn(ForwardedEvent) -> Forwarding + Send + Sync + 'static) -> Plan {
+    let mut plan = plan();
+    plan.front.routes[0].delivery = Delivery::Direct;
+    plan.forward = Some(Forward::new(forward));
+    plan
 }
 
 impl House {
@@ -172,6 +186,16 @@ fn request(line: &str, more: &str, body: &str) -> String {
     let length = body.len();
     let head = "Host: localhost\r\nConnection: close\r\nContent-Type: application/json";
     format!("{line} HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n{more}\r\n{body}")
+}
+
+/// A request with a body of two chunks.
+fn chunked(first: &str, second: &str, more: &str) -> String {
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    format!(
+        "POST /in HTTP/1.1\r\nHost: localhost\r\n{more}Transfer-Encoding: chunked\r\n\r\n{}{}0\r\n\r\n",
+        chunk(first),
+        chunk(second)
+    )
 }
 
 /// Everything until the other end closes; a reset is an end as well.

@@ -55,6 +55,8 @@ fn pseudo() -> Vec<Case> {
         head("no authority, and a host", &[&without(AUTHORITY), HOST].concat(), Answered),
         head("no authority and no host", &without(AUTHORITY), BadRequest),
         head("a scheme that is not HTTP's", &[&without(SCHEME), FTP].concat(), BadRequest),
+        // The library drops the scheme where there is no authority, so nobody can see that it is foreign.
+        head("such a one, and a host alone", &[METHOD_GET, FTP, PATH, HOST].concat(), Answered),
         head("no method", &without(METHOD_GET), refused),
         head("no scheme", &without(SCHEME), refused),
         head("no path", &without(PATH), refused),

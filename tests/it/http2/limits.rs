@@ -1,11 +1,13 @@
 //! The limits of HTTP/2 that are no keys (`src/ingress/serve.rs`), at each and one past it.
 
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-use super::{AFTERWARDS, gateway, get};
+use super::{AFTERWARDS, gateway, gateway_with, get};
 use crate::support::frames::{
-    END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS,
-    WINDOW_UPDATE, frame, next, open, request,
+    DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY, HEADERS, PING, REFUSED_STREAM,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, next, open, request,
 };
 use crate::support::gateway::TestGateway;
 use crate::support::within;
@@ -80,6 +82,41 @@ async fn bytes_that_may_come_before_they_are_asked_for() {
     }
     assert_eq!((of_stream, of_all), (Some(STREAM_WINDOW), Some(WINDOW - FIRST_WINDOW)));
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn replies_that_are_not_read_take_the_places_of_requests() {
+    let gateway = gateway_with("[limits]\nhttp2_streams = 2\n").await;
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0: of a reply comes the head alone.
+    let mut stream = open(&gateway, &[0, 4, 0, 0, 0, 0]).await;
+    stream.write_all(&[get(1), get(3)].concat()).await.unwrap();
+    let mut begun =
+        [until(&mut stream, HEADERS).await.stream, until(&mut stream, HEADERS).await.stream];
+    begun.sort_unstable();
+    assert_eq!(begun, [1, 3]);
+    stream.write_all(&get(5)).await.unwrap();
+    let refused = until(&mut stream, RST_STREAM).await;
+    assert_eq!((refused.stream, refused.error()), (5, REFUSED_STREAM), "one too many");
+
+    // One of them is read: there is room for another one.
+    stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &4096_u32.to_be_bytes())).await.unwrap();
+    assert_eq!(until(&mut stream, DATA).await.stream, 1);
+    stream.write_all(&get(7)).await.unwrap();
+    assert_eq!(until(&mut stream, HEADERS).await.stream, 7);
+    gateway.stop().await;
+}
+
+/// The next frame of this kind.
+async fn until(stream: &mut TlsStream<TcpStream>, kind: u8) -> Frame {
+    let found = async {
+        loop {
+            let frame = next(stream).await.unwrap();
+            if frame.kind == kind {
+                break frame;
+            }
+        }
+    };
+    within("a frame", found).await
 }
 
 fn number(bytes: &[u8]) -> u32 {

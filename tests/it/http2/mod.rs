@@ -71,11 +71,16 @@ fn post(more: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, 1, &request("POST", "/", more))
 }
 
-/// A gateway whose one route is `/`.
+/// The one route of a gateway here: `/`.
+const ROUTE: &str = "[[routes]]\nname = \"root\"\npath = \"/\"\nkind = \"action\"\n";
+
 async fn gateway() -> TestGateway {
+    gateway_with("").await
+}
+
+async fn gateway_with(limits: &str) -> TestGateway {
     let upstream = Upstream::away().await;
-    let route = "[[routes]]\nname = \"root\"\npath = \"/\"\nkind = \"action\"\n";
-    TestGateway::start(Folder::new(upstream.address, route)).await
+    TestGateway::start(Folder::new(upstream.address, &format!("{limits}{ROUTE}"))).await
 }
 
 /// Sends a case, and says what came back until it is decided.
@@ -195,8 +200,7 @@ async fn the_refusal_of_a_head_request_has_no_body() {
 #[tokio::test]
 async fn what_stands_behind_a_fragment_is_lost() {
     let upstream = Upstream::start().await;
-    let route = "[[routes]]\nname = \"root\"\npath = \"/\"\nkind = \"action\"\n";
-    let gateway = TestGateway::start(Folder::new(upstream.address, route)).await;
+    let gateway = TestGateway::start(Folder::new(upstream.address, ROUTE)).await;
     let mut stream = open(&gateway, b"").await;
     let target = "/?action_id=1.2.3&note=one#two&payout=7";
     let head = request("GET", target, &[]);
