@@ -22,7 +22,7 @@ use super::api::Api;
 
 /// A scraper, a kubelet and a person with curl need a handful. The next ones wait in the kernel's
 /// queue instead of being refused, so that a crowd delays a probe and does not fail it.
-const CONNECTIONS: usize = 64;
+pub const CONNECTIONS: usize = 64;
 /// A probe sends its head in one packet. A slow one holds a place that others wait for.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// From accept to the last byte of the answer. One request a connection, so that every place

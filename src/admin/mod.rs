@@ -11,7 +11,7 @@ mod readiness;
 mod record;
 
 pub use desk::{Desk, MOST_IDS, MOST_LINES, MOST_RECORDS, NEXT, exported};
-pub use listener::AdminServer;
+pub use listener::{AdminServer, CONNECTIONS};
 pub use readiness::{Phase, Readiness};
 
 use std::fmt;
