@@ -7,6 +7,7 @@ mod api;
 mod desk;
 mod import;
 mod listener;
+mod places;
 mod readiness;
 mod record;
 
