@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use http::uri::Authority;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
@@ -45,16 +45,22 @@ impl fmt::Debug for Token {
     }
 }
 
+/// What browsers say of where a request comes from (Fetch Metadata, 2.3); they let no page set it.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// Whether no web page of somebody else can be behind this request. A browser on the operator's
-/// machine reaches loopback too: it tells the page in `Origin`, or, when a foreign name was made
-/// to mean loopback, that name in `Host`.
+/// machine reaches loopback too: it tells the page in `Origin`, or for a plain GET, which has none,
+/// that it is another site in `Sec-Fetch-Site`, or, when a foreign name was made to mean loopback, that
+/// name in `Host`.
 pub(super) fn is_local(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let named = host.is_some_and(|host| {
         let name = host.host().trim_start_matches('[').trim_end_matches(']');
         name == "localhost" || name.parse::<IpAddr>().is_ok()
     });
-    named && !headers.contains_key(ORIGIN)
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+    let typed = sites.all(|site| matches!(site.as_bytes(), b"none" | b"same-origin"));
+    named && typed && !headers.contains_key(ORIGIN)
 }
 
 /// The token of `Bearer TOKEN`; the scheme in any letter case (RFC 9110, 11.1).
@@ -86,5 +92,17 @@ mod tests {
         }
         assert!(!local(&[]));
         assert!(!local(&[("host", "127.0.0.1:9900"), ("origin", "https://evil.example")]));
+        for (site, good) in [
+            ("none", true),
+            ("same-origin", true),
+            ("same-site", false),
+            ("cross-site", false),
+            ("", false),
+        ] {
+            let fields = [("host", "127.0.0.1:9900"), ("sec-fetch-site", site)];
+            assert_eq!(local(&fields), good, "{site}");
+            let twice = [("sec-fetch-site", "none"), fields[0], fields[1]];
+            assert_eq!(local(&twice), good, "{site}");
+        }
     }
 }

@@ -68,8 +68,10 @@ impl Api {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
-        if endpoint.wants_token() && !self.token.admits(request.headers()) {
-            return self.ask_for_token();
+        if endpoint.wants_token()
+            && let Err(refused) = self.admits(request)
+        {
+            return *refused;
         }
         match endpoint {
             Endpoint::Livez => reply(StatusCode::OK, JSON, r#"{"live":true}"#),
@@ -88,14 +90,18 @@ impl Api {
         if !request.uri().path().starts_with("/spool/") {
             return None;
         }
+        Some(self.admits(request).map(|()| desk))
+    }
+
+    /// Whoever knows the token, or, where none is asked for, no web page.
+    fn admits<B>(&self, request: &Request<B>) -> Result<(), Box<Response<Full<Bytes>>>> {
         if !self.token.admits(request.headers()) {
-            return Some(Err(Box::new(self.ask_for_token())));
+            return Err(Box::new(self.ask_for_token()));
         }
         if self.token.is_open() && !is_local(request.headers()) {
-            let refused = self.refuse(AdminRefusal::ForeignPage, StatusCode::FORBIDDEN);
-            return Some(Err(Box::new(refused)));
+            return Err(Box::new(self.refuse(AdminRefusal::ForeignPage, StatusCode::FORBIDDEN)));
         }
-        Some(Ok(desk))
+        Ok(())
     }
 
     /// What the log and the counters of this listener go to.
@@ -202,7 +208,7 @@ mod tests {
     }
 
     fn ask(method: &str, path: &str, authorization: &[&str]) -> Request<()> {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
         for value in authorization {
             request = request.header(AUTHORIZATION, *value);
         }
@@ -318,6 +324,21 @@ mod tests {
         assert!(text.ends_with("# EOF\n"), "{text}");
         let counted = r#"postgate_admin_refusals_total{reason="unknown_path"} 1"#;
         assert!(text.contains(counted), "{text}");
+    }
+
+    #[test]
+    fn a_web_page_reads_no_metrics_without_a_token() {
+        for (token, status) in [(None, 403), (Some("s3cret"), 200)] {
+            let (api, _) = api(token, good());
+            for (name, value) in [("host", "evil.example:9900"), ("sec-fetch-site", "cross-site")] {
+                let mut request = ask("GET", "/metrics", &["Bearer s3cret"]);
+                request.headers_mut().insert(name, value.parse().unwrap());
+                assert_eq!(api.answer(&request).status(), status, "{name}");
+                // A kubelet asks by the pod's address, and a probe tells nothing.
+                *request.uri_mut() = "/livez".parse().unwrap();
+                assert_eq!(api.answer(&request).status(), 200, "{name}");
+            }
+        }
     }
 
     #[test]

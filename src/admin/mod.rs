@@ -7,11 +7,12 @@ mod api;
 mod desk;
 mod import;
 mod listener;
+mod places;
 mod readiness;
 mod record;
 
 pub use desk::{DAMAGED, Desk, MOST_IDS, MOST_LINES, MOST_RECORDS, NEXT, exported};
-pub use listener::AdminServer;
+pub use listener::{AdminServer, CONNECTIONS};
 pub use readiness::{Phase, Readiness};
 
 use std::fmt;

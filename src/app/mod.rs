@@ -21,11 +21,11 @@ use tokio_util::task::TaskTracker;
 use self::delivery::Deliveries;
 use self::reload::Live;
 use crate::admin::{self, AdminServer, AdminState, Desk, Readiness};
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::deliver::BuildError;
 use crate::event::{self, Input, Rules};
 use crate::ingress::{self, Front};
-use crate::net::{self, Listener, Tls};
+use crate::net::{self, ListenSettings, Listener, Tls};
 use crate::spool::{Convert, Malformed, OpenError, Reread, RouteName, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
@@ -91,7 +91,9 @@ pub struct Gateway {
 pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
     let telemetry = Arc::new(Telemetry::new());
     let tls = Tls::new(&settings.tls)?;
-    let listener = Listener::bind(&settings.listen, Arc::clone(&telemetry))?;
+    let connections = config::places(&settings, net::descriptors());
+    let listen = ListenSettings { connections, ..settings.listen.clone() };
+    let listener = Listener::bind(&listen, Arc::clone(&telemetry))?;
     let upstreams = delivery::upstreams(&settings, &[])?;
     let spool = open_spool(settings.spool.clone(), &telemetry).await?;
     warn_of_orphans(&spool, &settings);

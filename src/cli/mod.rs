@@ -27,6 +27,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Problems;
+use crate::net;
 
 /// "No", or something went wrong.
 const EXIT_FAILED: u8 = 1;
@@ -73,6 +74,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
+    net::raise_descriptors();
     let done = match command.unwrap_or(Command::Run) {
         Command::Run => run::run(&config),
         Command::Demo(arguments) => demo::run(&arguments),

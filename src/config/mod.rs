@@ -4,6 +4,7 @@
 
 mod allowlist;
 mod certificate;
+mod descriptors;
 mod document;
 mod environment;
 mod exchange;
@@ -30,6 +31,7 @@ mod word;
 
 pub use allowlist::{ListedRange, RangeError, RangePlace, parse_range};
 pub use certificate::Certificate;
+pub use descriptors::places;
 pub use kept::{InForce, TlsFiles};
 pub use marks::Marks;
 pub use part::{Admission, SpoolAccess, admin_address, admission, spool_access};
@@ -108,7 +110,9 @@ pub struct Route {
 /// # Errors
 /// Every mistake that can be found, in one list.
 pub fn load(path: &Path) -> Result<Settings, Problems> {
-    load_from(path, environment_variables(), clock::now())
+    let mut report = open(path, environment_variables(), clock::now())?;
+    report.descriptors = Some(net::descriptors());
+    finish(report)
 }
 
 /// Reads the configuration at `path` with `variables` as its environment. `now` decides whether
@@ -133,6 +137,7 @@ pub fn load_from(
 /// Every other mistake that can be found, in one list.
 pub fn reload(path: &Path, in_force: InForce) -> Result<Settings, Problems> {
     let mut report = open(path, environment_variables(), clock::now())?;
+    report.descriptors = Some(net::descriptors());
     report.spool_is_open = true;
     report.in_force = in_force;
     finish(report)
@@ -167,6 +172,9 @@ fn open(
 
 fn finish(mut report: Report) -> Result<Settings, Problems> {
     let settings = raw(&mut report).and_then(|raw| settings(raw, &mut report));
+    if let Some(settings) = &settings {
+        descriptors::scarce(settings, &mut report);
+    }
     report.faults();
     problem::sort(&mut report.warnings);
     match settings {

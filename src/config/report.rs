@@ -24,6 +24,8 @@ pub(super) struct Report {
     /// The ranges of the allowlist, and where they stand.
     pub(super) listed: Vec<ListedRange>,
     pub(super) now: Timestamp,
+    /// How many files this process may open, where that is known.
+    pub(super) descriptors: Option<usize>,
     /// The spool's file is open in this process, and must not be touched.
     pub(super) spool_is_open: bool,
     /// What stays where files cannot be used.
@@ -57,6 +59,7 @@ impl Report {
             watched,
             listed: Vec::new(),
             now,
+            descriptors: None,
             spool_is_open: false,
             in_force: InForce::default(),
             kept: Vec::new(),

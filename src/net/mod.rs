@@ -2,6 +2,7 @@
 //! Never: a decision who may come in.
 
 mod arrival;
+mod descriptors;
 mod listener;
 pub mod pem;
 mod proxy_protocol;
@@ -10,6 +11,7 @@ mod stream;
 mod tls;
 
 pub use arrival::{Arrival, Conn, Origin, Place};
+pub use descriptors::{descriptors, raise_descriptors};
 pub use listener::{ListenError, Listener};
 pub use proxy_protocol::{Announced, Header, HeaderError, Malformed, parse as parse_proxy_header};
 pub use settings::{ClientSettings, ListenSettings, TlsMode, TlsSettings};

@@ -1,5 +1,6 @@
 //! Too much at once: refused or put off, and over when it is over.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::support::process::Process;
 use crate::support::upstream::Upstream;
 use crate::support::within;
 
-/// Enough for the gateway itself and a few connections.
-const OPEN_FILES: &str = "40";
+/// Fewer than a gateway and all of its connections would take.
+const OPEN_FILES: &str = "64";
 
 /// The count behind a metric's name.
 fn count(metrics: &str, name: &str) -> u64 {
@@ -23,19 +24,71 @@ fn count(metrics: &str, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("no {name} in {metrics}")).trim().parse().unwrap()
 }
 
+/// A gateway that may open so many files.
+fn limited(folder: &Folder, how: &str) -> Process {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit {how} {OPEN_FILES} && exec \"$0\" \"$@\"")]);
+    Process::run_by(limited, &folder.config())
+}
+
+async fn crowd(address: SocketAddr) -> Vec<TcpStream> {
+    let mut crowd = Vec::new();
+    for _ in 0..80 {
+        crowd.push(TcpStream::connect(address).await.unwrap());
+    }
+    crowd
+}
+
+#[tokio::test]
+async fn a_crowd_leaves_file_descriptors_for_operator_spool_and_upstream() {
+    let upstream = Upstream::start().await;
+    let folder = Folder::with_route(upstream.address);
+    let gateway = limited(&folder, "-n");
+    // It came before the crowd, and goes on behind it.
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    let crowd = crowd(gateway.address).await;
+    for path in ["/livez", "/readyz", "/metrics"].repeat(3) {
+        let answer = within(path, ask(gateway.admin, path)).await;
+        assert_eq!(answer.0, 200, "{path}");
+    }
+    assert_eq!(client.post_json(r#"{"action_id":"1.2.3"}"#).await.status(), 200);
+    upstream.received(1).await;
+    let (_, metrics) = ask(gateway.admin, "/metrics").await;
+    assert_eq!(count(&metrics, "postgate_accept_failures_total"), 0);
+    drop(crowd);
+}
+
+#[test]
+fn the_soft_limit_of_open_files_is_raised_and_a_low_hard_one_is_told() {
+    let upstream = "127.0.0.1:9".parse().unwrap();
+    let folder = Folder::with_route(upstream);
+    let soft = limited(&folder, "-S -n");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", soft.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "{line}");
+    drop(soft);
+
+    let config = folder.config();
+    let check = [env!("CARGO_BIN_EXE_postgate"), "check", "--config", config.to_str().unwrap()];
+    let script = format!("ulimit -n {OPEN_FILES} && exec \"$0\" \"$@\"");
+    let found = Command::new("sh").arg("-c").arg(script).args(check).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    assert!(found.contains("may open 64") && found.contains("`ulimit -n "), "{found}");
+}
+
 #[tokio::test]
 async fn running_out_of_file_descriptors_is_waited_out() {
     let upstream = Upstream::away().await;
     let folder = Folder::with_route(upstream.address);
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", OPEN_FILES]);
-    let gateway = Process::run_by(limited, &folder.config());
+    let gateway = Process::run(&folder.config());
+    // The gateway does not know of this one.
+    let pid = rustix::process::Pid::from_raw(i32::try_from(gateway.pid()).unwrap());
+    let few = rustix::process::Rlimit { current: Some(40), maximum: Some(40) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, few).unwrap();
 
     // More than fit; the kernel holds those that are not accepted.
-    let mut crowd = Vec::new();
-    for _ in 0..60 {
-        crowd.push(TcpStream::connect(gateway.address).await.unwrap());
-    }
+    let crowd = crowd(gateway.address).await;
     gateway.logged("cannot accept connections");
     drop(crowd);
 
