@@ -28,8 +28,7 @@ pub(super) struct Deliveries {
     tasks: TaskTracker,
 }
 
-/// Makes the upstreams of `settings`, or takes them from `known`. Those with certificates in files
-/// are made anew: the files may have changed.
+/// Makes the upstreams of `settings`, or takes them from `known`.
 pub(super) fn upstreams(
     settings: &Settings,
     known: &[(UpstreamSettings, Arc<Upstream>)],
@@ -37,8 +36,7 @@ pub(super) fn upstreams(
     let mut upstreams = Upstreams::new();
     for config::Route { deliver: route, .. } in &settings.routes {
         let wanted = &route.upstream;
-        let found = find(&upstreams, wanted)
-            .or_else(|| if has_files(wanted) { None } else { find(known, wanted) });
+        let found = find(&upstreams, wanted).or_else(|| find(known, wanted));
         let upstream = if let Some(upstream) = found {
             upstream
         } else {
@@ -99,10 +97,6 @@ fn find(
 ) -> Option<Arc<Upstream>> {
     let found = upstreams.iter().find(|(settings, _)| settings == wanted);
     found.map(|(_, upstream)| Arc::clone(upstream))
-}
-
-fn has_files(settings: &UpstreamSettings) -> bool {
-    settings.ca.is_some() || settings.client_identity.is_some()
 }
 
 fn forward(route: Route) -> Forward {

@@ -1,5 +1,6 @@
-//! The configuration, taken over while the gateway runs: whole, or not at all. A certificate that
-//! cannot be used is the exception: the last good one stays, and everything else is taken.
+//! The configuration, taken over while the gateway runs: whole, or not at all. Certificates,
+//! keys and authorities that cannot be used are the exception: the last good ones stay, and everything
+//! else is taken.
 //!
 //! Files are looked at when the kernel tells of a change, and every few seconds all the same: a look at
 //! a dozen files costs nothing, and finds what nobody is told of, as on network file systems.
@@ -18,7 +19,7 @@ use super::delivery::{self, Deliveries};
 use super::notice::Notices;
 use super::{StartError, fixed};
 use crate::clock::{self, Timestamp};
-use crate::config::{self, Certificate, Marks, Problem, Problems, Settings};
+use crate::config::{self, Certificate, InForce, Marks, Problem, Problems, Settings};
 use crate::ingress::{Front, FrontSettings};
 use crate::net::{ClientSettings, Tls};
 use crate::telemetry::{ReloadMetrics, Telemetry, causes};
@@ -117,7 +118,11 @@ impl Live {
     /// Reads the configuration again if a file has changed or if it `must` be.
     async fn look(&mut self, path: &Path, must: bool) -> Option<Look> {
         let before = std::mem::take(&mut self.marks);
-        let (path, certificate) = (path.to_owned(), self.certificate.clone());
+        let path = path.to_owned();
+        let in_force = InForce {
+            certificate: self.certificate.clone(),
+            upstreams: self.current.upstream_files.clone(),
+        };
         let look = move || {
             let marks = before.again();
             let changed = marks.differing(&before).map(|file| file.display().to_string());
@@ -126,7 +131,7 @@ impl Live {
                 return Err(marks);
             }
             let cause = if changed.is_empty() { "tried again".to_owned() } else { changed };
-            Ok(Look { marks, cause, found: config::reload(&path, certificate) })
+            Ok(Look { marks, cause, found: config::reload(&path, in_force) })
         };
         match beside(look).await {
             Ok(look) => Some(look),
@@ -138,7 +143,7 @@ impl Live {
     }
 
     /// Puts `settings` in force. Everything that can fail is done before anything is changed. Answers
-    /// with what keeps the certificate of the files from being shown.
+    /// with what is wrong with files for which the last good ones were kept.
     fn take(&mut self, settings: Settings) -> Result<Vec<String>, Vec<String>> {
         let identity = self.tls.prepare(&settings.tls).map_err(StartError::from);
         let identity = identity.map_err(|error| vec![causes(&error)])?;
@@ -167,7 +172,7 @@ impl Live {
         if !fixed.is_empty() {
             log.restart_needed(&fixed);
         }
-        let problems = listed(&settings.certificate_problems);
+        let problems = listed(&settings.kept);
         self.current = settings;
         Ok(problems)
     }

@@ -28,9 +28,11 @@ pub struct Certificate {
 }
 
 /// Reads a certificate chain and its key, each with the key of the configuration that names it.
+/// `shown_to` looks at it.
 pub(super) fn identity(
     (chain_key, chain_path): (&Key, &Path),
     (secret_key, secret_path): (&Key, &Path),
+    shown_to: &str,
     report: &mut Report,
 ) -> Option<Certificate> {
     let chain = pem::certificates(chain_path).map_err(|error| {
@@ -43,7 +45,8 @@ pub(super) fn identity(
     });
     warn_if_open(secret_key, secret_path, report);
     let chain = chain.ok()?;
-    let told = describe(chain_key, chain.first()?, chain_path, report);
+    let certificate = chain.first()?;
+    let told = describe((chain_key, chain_path), certificate, shown_to, report);
     match Pair::new(chain, secret.ok()?) {
         Ok(pair) => told.map(|(names, not_after)| Certificate { pair, names, not_after }),
         Err(rustls::Error::InconsistentKeys(_)) => {
@@ -77,9 +80,9 @@ pub(super) fn authorities(key: &Key, path: &Path, report: &mut Report) -> Option
 
 /// The names that a certificate is for, and its last moment.
 fn describe(
-    key: &Key,
+    (key, path): (&Key, &Path),
     certificate: &CertificateDer<'_>,
-    path: &Path,
+    shown_to: &str,
     report: &mut Report,
 ) -> Option<(Vec<String>, Timestamp)> {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
@@ -95,7 +98,8 @@ fn describe(
     let not_before = seconds(validity.not_before.timestamp());
     let not_after = seconds(validity.not_after.timestamp());
     if not_after < report.now {
-        report.problem(key, "the certificate has expired", "renew it; impact.com may refuse it");
+        let mend = format!("renew it; {shown_to} may refuse it");
+        report.problem(key, "the certificate has expired", mend);
     } else if not_after < report.now.plus(WARN_BEFORE) {
         let days = not_after.since(report.now).as_secs() / (24 * 3600);
         let what = format!("the certificate expires in {days} days");
@@ -163,7 +167,7 @@ mod tests {
             report.now = now;
             let (crt, key) = (report.path(crt), report.path(key));
             let (crt_key, key_key) = (Key::top("crt"), Key::top("key"));
-            let certificate = identity((&crt_key, &crt), (&key_key, &key), &mut report);
+            let certificate = identity((&crt_key, &crt), (&key_key, &key), "a client", &mut report);
             (certificate, report)
         }
     }

@@ -9,6 +9,7 @@ mod environment;
 mod exchange;
 mod extract;
 mod headers;
+mod kept;
 mod key;
 mod limits;
 mod marks;
@@ -29,6 +30,7 @@ mod word;
 
 pub use allowlist::{ListedRange, RangeError, RangePlace, parse_range};
 pub use certificate::Certificate;
+pub use kept::{InForce, UpstreamFiles};
 pub use marks::Marks;
 pub use part::{Admission, SpoolAccess, admin_address, admission, spool_access};
 pub use problem::{Problem, Problems};
@@ -80,8 +82,11 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// The certificate of `tls.mode = "files"`.
     pub certificate: Option<Certificate>,
-    /// What is wrong with that of the files, where the one in force was kept in its place.
-    pub certificate_problems: Vec<Problem>,
+    /// What was read of the files of upstreams: where they cannot be used next time, it stays.
+    pub upstream_files: UpstreamFiles,
+    /// What is wrong with files of certificates, keys and authorities, where what was in force was kept
+    /// in their place.
+    pub kept: Vec<Problem>,
     /// What works and the operator should know, in the order of the file.
     pub warnings: Vec<Problem>,
     /// The configuration and the files it names: when one changes, it is time to load again.
@@ -120,12 +125,12 @@ pub fn load_from(
 
 /// Reads the configuration at `path` while this process has the spool open. Like [`load`], but leaves
 /// the spool's file alone: SQLite's locks on it are the process's, and end when the process closes
-/// *any* handle of that file. Where certificate and key cannot be used, `in_force` takes their place,
-/// and [`Settings::certificate_problems`] says why.
+/// *any* handle of that file. Where files of certificates, keys and authorities cannot be used,
+/// `in_force` takes their place, and [`Settings::kept`] says why.
 ///
 /// # Errors
 /// Every other mistake that can be found, in one list.
-pub fn reload(path: &Path, in_force: Option<Certificate>) -> Result<Settings, Problems> {
+pub fn reload(path: &Path, in_force: InForce) -> Result<Settings, Problems> {
     let mut report = open(path, environment_variables(), clock::now())?;
     report.spool_is_open = true;
     report.in_force = in_force;
@@ -168,7 +173,8 @@ fn finish(mut report: Report) -> Result<Settings, Problems> {
             settings.warnings = report.warnings;
             settings.watched = report.watched;
             settings.listed = report.listed;
-            settings.certificate_problems = report.certificate_problems;
+            settings.upstream_files = report.upstream_files;
+            settings.kept = report.kept;
             Ok(settings)
         }
         _ => Err(Problems::new(report.problems)),
@@ -216,7 +222,8 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
         admin: admin?,
         routes,
         certificate,
-        certificate_problems: Vec::new(),
+        upstream_files: UpstreamFiles::default(),
+        kept: Vec::new(),
         warnings: Vec::new(),
         watched: Marks::default(),
     })

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use figment::value::Dict;
 
 use super::allowlist::ListedRange;
-use super::certificate::Certificate;
 use super::document::{Document, Place};
+use super::kept::{InForce, UpstreamFiles};
 use super::key::Key;
 use super::marks::Marks;
 use super::problem::Problem;
@@ -26,10 +26,12 @@ pub(super) struct Report {
     pub(super) now: Timestamp,
     /// The spool's file is open in this process, and must not be touched.
     pub(super) spool_is_open: bool,
-    /// The certificate that is shown already, and stays where that of the files cannot be used.
-    pub(super) in_force: Option<Certificate>,
+    /// What stays where files cannot be used.
+    pub(super) in_force: InForce,
     /// Why it stays.
-    pub(super) certificate_problems: Vec<Problem>,
+    pub(super) kept: Vec<Problem>,
+    /// What is in force next time.
+    pub(super) upstream_files: UpstreamFiles,
     file: String,
     folder: PathBuf,
     document: Document,
@@ -56,8 +58,9 @@ impl Report {
             listed: Vec::new(),
             now,
             spool_is_open: false,
-            in_force: None,
-            certificate_problems: Vec::new(),
+            in_force: InForce::default(),
+            kept: Vec::new(),
+            upstream_files: UpstreamFiles::default(),
             file: path.display().to_string(),
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             document,

@@ -76,8 +76,7 @@ fn files(raw: &RawTls, report: &mut Report) -> Option<(TlsMode, Certificate)> {
     Some((TlsMode::Files { pair, clients }, certificate))
 }
 
-/// The certificate of these files; or the one that is in force already, where the files cannot be
-/// used: a renewal that went wrong is no reason to leave a changed allowlist alone.
+/// The certificate of these files; or the one that is in force already, where they cannot be used.
 fn identity(
     (chain_key, chain): (&Key, &Path),
     (secret_key, secret): (&Key, &Path),
@@ -85,14 +84,11 @@ fn identity(
 ) -> Option<Certificate> {
     report.watch(chain);
     report.watch(secret);
-    let known = report.problems.len();
-    let found = certificate::identity((chain_key, chain), (secret_key, secret), report);
-    if report.problems.len() == known {
-        return found;
-    }
-    let in_force = report.in_force.take()?;
-    report.certificate_problems = report.problems.split_off(known);
-    Some(in_force)
+    let in_force = report.in_force.certificate.take();
+    report.or_last(in_force, |report| {
+        let (chain, secret) = ((chain_key, chain), (secret_key, secret));
+        certificate::identity(chain, secret, "impact.com", report)
+    })
 }
 
 /// Names alone would let everybody in.

@@ -1,10 +1,12 @@
 //! `[upstream]` and `[retry]`, for all routes and for each route alone.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
+use rustls::RootCertStore;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::key::Key;
@@ -13,7 +15,8 @@ use super::raw::{RawRetry, RawUpstream};
 use super::report::Report;
 use super::word::word;
 use super::{certificate, headers, secret, target};
-use crate::deliver::{Envelope, RetrySettings, UpstreamSettings, UpstreamUrl};
+use crate::deliver::{Envelope, RetrySettings, UpstreamSettings, UpstreamTls, UpstreamUrl};
+use crate::net::Pair;
 
 const DAY: Duration = Duration::from_hours(24);
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
@@ -31,9 +34,11 @@ pub(super) struct Draft {
     method: Option<Method>,
     timeout: Option<Duration>,
     headers: Option<Vec<(HeaderName, SecretString)>>,
-    ca: Option<PathBuf>,
+    ca: Option<Arc<RootCertStore>>,
     client_certificate: Option<PathBuf>,
     client_key: Option<PathBuf>,
+    /// What is in these two.
+    identity: Option<Pair>,
     max_in_flight: Option<usize>,
     breaker_failures: Option<u32>,
     breaker_pause: Option<Duration>,
@@ -61,7 +66,7 @@ impl Draft {
         draft.read_request(upstream_key, upstream, report);
         draft.read_retry(retry_key, retry, report);
         if upstream.client_certificate.is_some() || upstream.client_key.is_some() {
-            draft.check_identity(upstream_key, report);
+            draft.identity = draft.read_identity(upstream_key, report);
         }
         if upstream.url.is_some() || upstream.ca.is_some() || upstream.client_certificate.is_some()
         {
@@ -80,8 +85,7 @@ impl Draft {
             method: self.method?,
             timeout: self.timeout?,
             headers: self.headers?,
-            ca: self.ca,
-            client_identity: self.client_certificate.zip(self.client_key),
+            tls: UpstreamTls { ca: self.ca, identity: self.identity.map(|pair| pair.key()) },
             max_in_flight: self.max_in_flight?,
             breaker_failures: self.breaker_failures?,
             breaker_pause: self.breaker_pause?,
@@ -104,10 +108,8 @@ impl Draft {
             self.url = target::url(text, &at.child("url"), report);
         }
         if let Some(text) = &raw.ca {
-            self.ca = optional_path(text, report);
-            if let Some(path) = &self.ca {
-                certificate::authorities(&at.child("ca"), path, report);
-            }
+            let path = optional_path(text, report);
+            self.ca = path.and_then(|path| authorities(&at.child("ca"), path, report));
         }
         if let Some(text) = &raw.client_certificate {
             self.client_certificate = optional_path(text, report);
@@ -170,11 +172,11 @@ impl Draft {
         }
     }
 
-    fn check_identity(&self, at: &Key, report: &mut Report) {
+    fn read_identity(&self, at: &Key, report: &mut Report) -> Option<Pair> {
         let (chain, secret) = (at.child("client_certificate"), at.child("client_key"));
         match (&self.client_certificate, &self.client_key) {
             (Some(chain_path), Some(secret_path)) => {
-                certificate::identity((&chain, chain_path), (&secret, secret_path), report);
+                return identity((&chain, chain_path), (&secret, secret_path), report);
             }
             (Some(_), None) => {
                 report.problem(&secret, "is empty", "name the key of client_certificate");
@@ -184,6 +186,7 @@ impl Draft {
             }
             (None, None) => {}
         }
+        None
     }
 
     fn check_scheme(&self, at: &Key, report: &mut Report) {
@@ -210,6 +213,26 @@ impl Draft {
             report.problem(&at.child("initial"), what, "lower initial, or raise max");
         }
     }
+}
+
+/// The authorities of this file; or those that were last in it.
+fn authorities(key: &Key, path: PathBuf, report: &mut Report) -> Option<Arc<RootCertStore>> {
+    let last = report.in_force.upstreams.authorities.get(&path).cloned();
+    let read = |report: &mut Report| certificate::authorities(key, &path, report).map(Arc::new);
+    let found = report.or_last(last, read)?;
+    report.upstream_files.authorities.insert(path, Arc::clone(&found));
+    Some(found)
+}
+
+/// The certificate and the key of these files; or those that were last in them.
+fn identity(chain: (&Key, &Path), secret: (&Key, &Path), report: &mut Report) -> Option<Pair> {
+    let files = (chain.1.to_owned(), secret.1.to_owned());
+    let last = report.in_force.upstreams.identities.get(&files).cloned();
+    let found = report.or_last(last, |report| {
+        certificate::identity(chain, secret, "the upstream", report).map(|found| found.pair)
+    })?;
+    report.upstream_files.identities.insert(files, found.clone());
+    Some(found)
 }
 
 fn optional_path(text: &str, report: &mut Report) -> Option<PathBuf> {

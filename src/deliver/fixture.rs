@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::settings::{Envelope, RetrySettings, RouteSettings, UpstreamSettings, UpstreamUrl};
-use super::{Outgoing, Route, Upstream};
+use super::{Outgoing, Route, Upstream, UpstreamTls};
 use crate::clock;
 use crate::spool::EventId;
 use crate::telemetry::Telemetry;
@@ -54,8 +54,7 @@ pub(super) fn settings(url: UpstreamUrl) -> UpstreamSettings {
             HeaderName::from_static("authorization"),
             SecretString::from("Bearer t0ken"),
         )],
-        ca: None,
-        client_identity: None,
+        tls: UpstreamTls::default(),
         max_in_flight: 64,
         breaker_failures: 5,
         breaker_pause: SOON,

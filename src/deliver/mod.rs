@@ -28,6 +28,7 @@ pub use request::reserved_header;
 pub use route::Route;
 pub use settings::{Envelope, RetrySettings, RouteSettings, UpstreamSettings, UpstreamUrl};
 pub use signature::SecretError;
+pub use tls::UpstreamTls;
 pub use upstream::{BuildError, Upstream};
 
 use bytes::Bytes;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::UpstreamTls;
 use crate::spool::RouteName;
 
 /// `[upstream]`, for one route. Equal settings can share one [`Upstream`](super::Upstream).
@@ -20,10 +21,8 @@ pub struct UpstreamSettings {
     /// Added to every request; values are secrets until proven otherwise.
     /// Those that [`reserved_header`](super::reserved_header) names are left out.
     pub headers: Vec<(http::HeaderName, SecretString)>,
-    /// PEM of the authorities to trust instead of the public ones.
-    pub ca: Option<PathBuf>,
-    /// PEM of the certificate chain and of the key to show to the upstream.
-    pub client_identity: Option<(PathBuf, PathBuf)>,
+    /// Whom to believe, and what to show.
+    pub tls: UpstreamTls,
     /// Requests under way at the same moment, over all routes that share the upstream; at least 1.
     pub max_in_flight: usize,
     /// Failures in a row after which one event at a time is tried; 0: never.
@@ -52,8 +51,7 @@ impl PartialEq for UpstreamSettings {
             && self.url == other.url
             && self.method == other.method
             && self.timeout == other.timeout
-            && self.ca == other.ca
-            && self.client_identity == other.client_identity
+            && self.tls == other.tls
             && self.max_in_flight == other.max_in_flight
             && self.breaker_failures == other.breaker_failures
             && self.breaker_pause == other.breaker_pause

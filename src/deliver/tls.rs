@@ -1,72 +1,69 @@
 //! Trust towards an https upstream: whom we believe, and who we say we are.
 
-use std::path::Path;
+use std::fmt;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::upstream::BuildError;
 
-/// The TLS of a client that trusts the authorities of `ca` alone, or the public ones, and shows
-/// `identity` (chain, key) to a server that asks. Reads the files.
-pub(super) fn client_config(
-    ca: Option<&Path>,
-    identity: Option<(&Path, &Path)>,
-) -> Result<ClientConfig, BuildError> {
-    let roots = match ca {
-        Some(path) => own_roots(path)?,
-        None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
-    };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(BuildError::Tls)?
-        .with_root_certificates(roots);
-    let Some((chain_path, key_path)) = identity else {
-        return Ok(builder.with_no_client_auth());
-    };
-    let chain = certificates(chain_path)?;
-    let key =
-        PrivateKeyDer::from_pem_file(key_path).map_err(|source| unreadable(key_path, source))?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(|source| BuildError::Certificate { path: chain_path.to_owned(), source })
+/// `upstream.ca`, `upstream.client_certificate` and `upstream.client_key`: what is in the files.
+#[derive(Clone, Default)]
+pub struct UpstreamTls {
+    /// The authorities to trust, and no other; `None`: the public ones.
+    pub ca: Option<Arc<RootCertStore>>,
+    /// Shown to an upstream that asks.
+    pub identity: Option<Arc<CertifiedKey>>,
 }
 
-fn own_roots(path: &Path) -> Result<RootCertStore, BuildError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots
-            .add(certificate)
-            .map_err(|source| BuildError::Certificate { path: path.to_owned(), source })?;
+impl UpstreamTls {
+    pub(super) fn client_config(&self) -> Result<ClientConfig, BuildError> {
+        let public = || Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
+        let roots = self.ca.clone().unwrap_or_else(public);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(BuildError::Tls)?
+            .with_root_certificates(roots);
+        Ok(match &self.identity {
+            Some(identity) => {
+                let shown = SingleCertAndKey::from(Arc::clone(identity));
+                builder.with_client_cert_resolver(Arc::new(shown))
+            }
+            None => builder.with_no_client_auth(),
+        })
     }
-    Ok(roots)
 }
 
-/// All certificates of a PEM file; none is an error.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BuildError> {
-    let found = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|source| unreadable(path, source))?;
-    if found.is_empty() {
-        return Err(unreadable(path, pem::Error::NoItemsFound));
+impl PartialEq for UpstreamTls {
+    /// What was read again and is the same is equal. A certificate tells which key it has.
+    fn eq(&self, other: &Self) -> bool {
+        let roots = |tls: &Self| tls.ca.as_ref().map(|roots| roots.roots.clone());
+        let shown = |tls: &Self| tls.identity.as_ref().map(|shown| shown.cert.clone());
+        roots(self) == roots(other) && shown(self) == shown(other)
     }
-    Ok(found)
 }
 
-fn unreadable(path: &Path, source: pem::Error) -> BuildError {
-    BuildError::Pem { path: path.to_owned(), source }
+impl fmt::Debug for UpstreamTls {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let certificates = self.identity.as_ref().map(|shown| shown.cert.len());
+        f.debug_struct("UpstreamTls")
+            .field("ca", &self.ca)
+            .field("certificates", &certificates)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::path::PathBuf;
 
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::ServerConfig;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use rustls::server::WebPkiClientVerifier;
     use tokio::time::Instant;
 
@@ -121,22 +118,17 @@ mod tests {
         serve_tls(tls, |seen| async move { status(if seen.identified { 200 } else { 401 }) }).await
     }
 
-    struct Files(tempfile::TempDir);
-
-    impl Files {
-        fn new() -> Self {
-            Self(tempfile::tempdir().expect("a folder"))
-        }
-
-        fn write(&self, name: &str, text: &str) -> PathBuf {
-            let path = self.0.path().join(name);
-            std::fs::write(&path, text).expect("a file");
-            path
-        }
-
-        fn identity(&self, pair: &(String, String)) -> (PathBuf, PathBuf) {
-            (self.write("me.crt", &pair.0), self.write("me.key", &pair.1))
-        }
+    /// Believes this authority, and shows what it has issued, if it has.
+    fn trust(authority: &Authority, shown: Option<(String, String)>) -> UpstreamTls {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).expect("an authority");
+        let identity = shown.map(|(chain, key)| {
+            let chain = vec![CertificateDer::from_pem_slice(chain.as_bytes()).expect("PEM")];
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+            let provider = rustls::crypto::aws_lc_rs::default_provider();
+            Arc::new(CertifiedKey::from_der(chain, key, &provider).expect("a pair"))
+        });
+        UpstreamTls { ca: Some(Arc::new(roots)), identity }
     }
 
     fn https(address: SocketAddr) -> UpstreamSettings {
@@ -167,23 +159,21 @@ mod tests {
 
     #[tokio::test]
     async fn an_own_authority_is_trusted_and_no_other() {
-        let (ours, theirs, files) = (authority(), authority(), Files::new());
+        let (ours, theirs) = (authority(), authority());
         let address = server(&ours, None).await;
-        let trusting = |ca: Option<PathBuf>| UpstreamSettings { ca, ..https(address) };
-        let known = trusting(Some(files.write("ours.pem", &ours.pem())));
-        let unknown = trusting(Some(files.write("theirs.pem", &theirs.pem())));
-        assert_eq!(send(&known).await.status(), Some(401));
-        assert_eq!(failed(send(&unknown).await), FailureKind::Tls);
-        assert_eq!(failed(send(&trusting(None)).await), FailureKind::Tls);
+        let trusting = |tls| UpstreamSettings { tls, ..https(address) };
+        assert_eq!(send(&trusting(trust(&ours, None))).await.status(), Some(401));
+        assert_eq!(failed(send(&trusting(trust(&theirs, None))).await), FailureKind::Tls);
+        assert_eq!(failed(send(&https(address)).await), FailureKind::Tls);
     }
 
     #[tokio::test]
     async fn a_certificate_for_another_name_is_refused() {
-        let (ours, files) = (authority(), Files::new());
+        let ours = authority();
         let address = server(&ours, None).await;
         let uri = format!("https://{address}/").parse().expect("a URI");
         let settings = UpstreamSettings {
-            ca: Some(files.write("ours.pem", &ours.pem())),
+            tls: trust(&ours, None),
             ..fixture::settings(UpstreamUrl::Http(uri))
         };
         assert_eq!(failed(send(&settings).await), FailureKind::Tls);
@@ -191,34 +181,34 @@ mod tests {
 
     #[tokio::test]
     async fn the_client_certificate_is_shown() {
-        let (ours, files) = (authority(), Files::new());
+        let ours = authority();
         let address = server(&ours, Some(&ours)).await;
-        let settings = UpstreamSettings {
-            ca: Some(files.write("ours.pem", &ours.pem())),
-            client_identity: Some(files.identity(&issue(&ours, "postgate"))),
-            ..https(address)
-        };
+        let tls = trust(&ours, Some(issue(&ours, "postgate")));
+        let settings = UpstreamSettings { tls, ..https(address) };
         assert_eq!(send(&settings).await.status(), Some(200));
 
-        let anonymous = UpstreamSettings { client_identity: None, ..settings.clone() };
+        let anonymous = UpstreamSettings { tls: trust(&ours, None), ..settings };
         // In TLS 1.3 the client's side is done first: the alert may be lost to the reset after it.
         let kind = failed(send(&anonymous).await);
         assert!(matches!(kind, FailureKind::Tls | FailureKind::Broken), "{kind}");
     }
 
     #[test]
-    fn files_that_cannot_work_are_refused_at_start_up() {
-        let (ours, files) = (authority(), Files::new());
-        let empty = files.write("empty.pem", "no certificate\n");
-        let missing = files.0.path().join("missing.pem");
-        for ca in [&empty, &missing] {
-            let error = client_config(Some(ca), None).expect_err("no authority");
-            assert!(matches!(&error, BuildError::Pem { path, .. } if path == ca), "{error}");
+    fn what_is_the_same_is_equal_and_no_key_is_printed() {
+        let (ours, theirs) = (authority(), authority());
+        let pair = issue(&ours, "postgate");
+        let tls = trust(&ours, Some(pair.clone()));
+        assert_eq!(tls, trust(&ours, Some(pair)), "read twice");
+        for other in [
+            trust(&ours, None),
+            trust(&ours, Some(issue(&ours, "postgate"))),
+            trust(&theirs, None),
+            UpstreamTls::default(),
+        ] {
+            assert_ne!(tls, other);
         }
-        let (chain, _) = issue(&ours, "postgate");
-        let (_, key) = issue(&ours, "postgate");
-        let (chain, key) = files.identity(&(chain, key));
-        let error = client_config(None, Some((&chain, &key))).expect_err("another key");
-        assert!(matches!(error, BuildError::Certificate { .. }), "{error}");
+        assert_ne!(trust(&ours, None), trust(&theirs, None));
+        let printed = format!("{tls:?}");
+        assert!(printed.ends_with("certificates: Some(1), .. }"), "{printed}");
     }
 }

@@ -1,7 +1,6 @@
 //! One upstream: its connections, its limit, its health. Shared by the routes whose settings are
 //! equal.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,6 @@ use super::health::Health;
 use super::request::{Target, reserved_header};
 use super::settings::{UpstreamSettings, UpstreamUrl};
 use super::signature::{SecretError, Signer};
-use super::tls;
 
 /// The most that an attempt is given, so that its deadline can always be computed.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
@@ -35,7 +33,7 @@ pub struct Upstream {
     permits: Arc<Semaphore>,
 }
 
-/// Why delivery cannot be set up. Each is a mistake in `[upstream]` or in a file it names.
+/// Why delivery cannot be set up. Each is a mistake in `[upstream]`.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Neither `http` nor `https`, or no host.
@@ -59,31 +57,13 @@ pub enum BuildError {
     /// The signing secret.
     #[error("upstream.signing_secret cannot be used")]
     Secret(#[source] SecretError),
-    /// A file that should be PEM.
-    #[error("cannot read {}", path.display())]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: rustls::pki_types::pem::Error,
-    },
-    /// A certificate that TLS does not take, or that does not belong to its key.
-    #[error("cannot use the certificates of {}", path.display())]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: rustls::Error,
-    },
     /// TLS as such.
     #[error("cannot set up TLS")]
     Tls(#[source] rustls::Error),
 }
 
 impl Upstream {
-    /// Reads the files that the settings name; connects to nothing yet.
+    /// Connects to nothing yet.
     ///
     /// # Errors
     /// [`BuildError`] says which setting is wrong, and how.
@@ -146,12 +126,7 @@ fn connect(settings: &UpstreamSettings) -> Result<(Client, Uri, String), BuildEr
     }
     let label = authority.to_string();
     let client = if uri.scheme() == Some(&Scheme::HTTPS) {
-        let identity = settings.client_identity.as_ref();
-        let tls = tls::client_config(
-            settings.ca.as_deref(),
-            identity.map(|(chain, key)| (chain.as_path(), key.as_path())),
-        )?;
-        Client::https(limits, tls)
+        Client::https(limits, settings.tls.client_config()?)
     } else if uri.scheme() == Some(&Scheme::HTTP) {
         Client::http(limits)
     } else {

@@ -44,7 +44,7 @@ impl ReloadMetrics {
         let failed = metrics.failed.clone();
         registry.register(
             "reload_failed",
-            "1: the configuration on disk, or its certificate, is not in force, because it has problems",
+            "1: the configuration on disk, or a certificate that it names, is not in force, because it has problems",
             failed,
         );
         let reloads = metrics.reloads.clone();
@@ -58,7 +58,7 @@ impl ReloadMetrics {
         metrics
     }
 
-    /// The configuration on disk is in force, but for certificate and key where those have
+    /// The configuration on disk is in force, but for certificates, keys and authorities that have
     /// `problems`. `cause` is what made us read it: the files that changed, or a signal.
     pub fn done<P: Display>(&self, cause: &str, problems: &[P]) {
         let outcome = if problems.is_empty() { "done" } else { "failed" };
@@ -66,7 +66,7 @@ impl ReloadMetrics {
         self.reloads.get_or_create(&Outcome { outcome }).inc();
         tracing::info!(cause, "configuration reloaded");
         for problem in problems {
-            tracing::error!(cause, %problem, "certificate and key not reloaded; the last good pair stays in force");
+            tracing::error!(cause, %problem, "TLS file not reloaded; what was last good stays in force");
         }
     }
 

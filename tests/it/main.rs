@@ -67,6 +67,8 @@ mod spool_transfer;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod upstream_certificates;
+#[cfg(test)]
 mod upstream_request;
 #[cfg(test)]
 mod usage;

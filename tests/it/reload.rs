@@ -100,7 +100,7 @@ async fn an_expired_certificate_does_not_take_the_place_of_a_good_one_and_the_re
     std::fs::write(folder.path("new.crt"), expired(&key)).unwrap();
     std::fs::rename(folder.path("new.crt"), folder.path("tls.crt")).unwrap();
     gateway.signal("HUP");
-    let kept = gateway.logged("certificate and key not reloaded");
+    let kept = gateway.logged("TLS file not reloaded");
     assert_eq!(kept["level"], "ERROR");
     assert!(kept["problem"].as_str().unwrap().contains("the certificate has expired"), "{kept}");
     metric(gateway.admin, "postgate_reload_failed 1").await;

@@ -2,7 +2,7 @@
 //! killed.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use serde_json::Value;
 
@@ -250,11 +250,24 @@ async fn dropping_asks_and_deletes() {
     let folder = folder(&upstream, ROUTE);
     let gateway = Process::run(&folder.config());
     let (dead, _) = trouble(&gateway, &folder, &upstream).await;
-    assert!(!spool(&folder, &["drop", "--dead"]).1, "nobody said yes");
+    let config = folder.config();
+    let config = config.to_str().unwrap();
+    let ask = |answer: &[u8]| output(&["spool", "drop", "--dead", "--config", config], answer);
+    for answer in [&b""[..], b"n\n", b"yep"] {
+        let refused = ask(answer);
+        assert_eq!(refused.status.code(), Some(1));
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.starts_with("Drop 1 event for good? [y/N] "), "{told}");
+        assert!(answer.ends_with(b"\n") || told.contains("\npostgate: nothing was dropped"));
+    }
     assert!(!spool(&folder, &["drop"]).1, "neither ids nor a filter");
     assert!(!spool(&folder, &["drop", &dead, "--dead"]).1, "both");
     assert!(spool(&folder, &["show", &dead]).1);
-    assert_eq!(spool(&folder, &["drop", &dead, "--yes"]).0, "1 of 1 dropped\n");
+    let twice = [&*dead, &dead];
+    let meant = spool(&folder, &[&["drop", "--dry-run"][..], &twice].concat());
+    assert_eq!(meant, (format!("{dead}\n"), true));
+    let dropped = spool(&folder, &[&["drop", "--yes"][..], &twice].concat());
+    assert_eq!(dropped, ("1 of 1 dropped\n".to_owned(), true));
     assert!(!spool(&folder, &["show", &dead]).1);
     gateway.kill();
     assert_eq!(spool(&folder, &["drop", "--quarantined", "--yes"]).0, "1 of 1 dropped\n");
@@ -265,8 +278,11 @@ async fn dropping_asks_and_deletes() {
 async fn damage_is_told_with_its_mend() {
     let upstream = Upstream::away().await;
     let folder = folder(&upstream, ROUTE);
-    let none = spool(&folder, &["verify"]);
-    assert!(!none.1 && !folder.path("spool.db").exists(), "looking makes no file");
+    let config = folder.config();
+    let none = output(&["spool", "verify", "--config", config.to_str().unwrap()], b"");
+    assert!(!none.status.success() && !folder.path("spool.db").exists(), "looking makes no file");
+    let told = String::from_utf8(none.stderr).unwrap();
+    assert!(told.contains("there is no spool at") && told.contains("config.toml"), "{told}");
     let gateway = Process::run(&folder.config());
     let mut client = Client::connect(gateway.address, &folder.certificate).await;
     client.post_json(r#"{"ActionId":"7"}"#).await;
@@ -325,4 +341,68 @@ async fn a_web_page_cannot_reach_the_spool_through_a_browser() {
     assert_eq!(ask(&foreign).as_deref(), Some("403"));
     let rebound = "GET /spool/events HTTP/1.1\r\nhost: evil.example";
     assert_eq!(ask(rebound).as_deref(), Some("403"));
+}
+
+#[tokio::test]
+async fn nobody_else_is_taken_for_the_gateway() {
+    let upstream = Upstream::away().await;
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let file = std::fs::read_to_string(folder.config()).unwrap();
+    let config = folder.config();
+    let config = config.to_str().unwrap();
+    let ask = |other: SocketAddr, question: &str| {
+        folder.write(&file.replace(&gateway.admin.to_string(), &other.to_string()));
+        let refused = output(&["spool", question, "--config", config], b"");
+        assert_eq!((refused.status.code(), &*refused.stdout), (Some(1), &b""[..]), "{question}");
+        String::from_utf8(refused.stderr).unwrap()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = listener.local_addr().unwrap();
+    let questions = ["list", "export", "verify", "compact"];
+    let served = std::thread::spawn(move || {
+        for _ in questions {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert_ne!(stream.read(&mut [0; 4096]).unwrap(), 0);
+            let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi";
+            stream.write_all(page.as_bytes()).unwrap();
+        }
+    });
+    for question in questions {
+        let told = ask(other, question);
+        assert!(told.starts_with(&format!("postgate: http://{other} answered 200")), "{told}");
+    }
+    served.join().unwrap();
+    let told = ask(other, "list");
+    assert!(told.contains(&format!("http://{other} does not answer for it")), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_was_done_is_told_where_stdout_is_gone() {
+    let upstream = Upstream::start().await;
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let (dead, _) = trouble(&gateway, &folder, &upstream).await;
+    let (exported, _) = spool(&folder, &["export"]);
+    let file = folder.path("export.ndjson");
+    std::fs::write(&file, exported).unwrap();
+    let config = folder.config();
+    let tell = |arguments: &[&str]| {
+        let mut command = postgate(arguments);
+        command.arg("--config").arg(&config);
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = command.stdout(full).stderr(std::process::Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let why = "cannot write to stdout: No space left on device (os error 28)\n";
+    for question in [&["spool", "list"][..], &["spool", "export"], &["spool", "show", &dead]] {
+        assert_eq!(tell(question), format!("postgate: {why}"));
+    }
+    let import = ["spool", "import", file.to_str().unwrap()];
+    let counts = "0 imported, 2 were there already, 0 unreadable";
+    assert_eq!(tell(&import), format!("postgate: {counts}, then: {why}"));
+    let told = format!("postgate: 1 of 1 dropped, then: {why}");
+    assert_eq!(tell(&["spool", "drop", "--yes", "--dead"]), told);
 }

@@ -1,6 +1,6 @@
 //! `postgate spool compact`.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use super::desk::Asked;
-use super::{field, progress};
+use super::{Output, field, progress};
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -35,7 +35,7 @@ pub(super) async fn run(
         bar.set_position(bar.length().unwrap_or_default().saturating_sub(left));
         if field(&step, "goes_on") != true {
             bar.finish_and_clear();
-            let mut out = io::stdout();
+            let mut out = Output;
             let name = path.display();
             if arguments.json {
                 let facts =

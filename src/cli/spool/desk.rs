@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderValue, Request, Response};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -20,7 +20,7 @@ use super::field;
 use crate::admin::{Desk, NEXT};
 use crate::app;
 use crate::cli::healthcheck::reachable;
-use crate::config::{self, Problems, SpoolAccess};
+use crate::config::{self, InForce, Problems, SpoolAccess};
 use crate::spool::{Convert, OpenError, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
@@ -76,7 +76,12 @@ impl Asked {
     ) -> anyhow::Result<Self> {
         let path = &access.spool.path;
         if missing == Missing::Refused && !path.exists() {
-            bail!("there is no spool at {}", path.display());
+            bail!(
+                "there is no spool at {}, which the first start of the gateway makes: is \
+                 spool.path in {} the right one?",
+                path.display(),
+                config.display()
+            );
         }
         // Looking must not be what deletes events whose time is over.
         let kept = SpoolSettings { keep_delivered: Duration::MAX, ..access.spool.clone() };
@@ -132,29 +137,46 @@ impl Asked {
                 let answer = answer.context("it took too long")?;
                 answer.with_context(|| {
                     format!(
-                        "a gateway has the spool, but http://{address} does not answer for it; \
-                         is admin.address the one it was started with?"
+                        "another postgate has the spool, but http://{address} does not answer \
+                         for it: a command at work, or a gateway that was started with another \
+                         admin.address"
                     )
                 })?
             }
         };
         let (head, body) = answer.into_parts();
-        if !head.status.is_success() {
-            let told = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-            bail!(
-                "{}: {}",
-                head.status.as_u16(),
-                field(&told, "title").as_str().unwrap_or("refused")
-            );
+        let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_ours = kind.is_some_and(|kind| {
+            [&b"application/x-ndjson"[..], b"application/json"].contains(&kind)
+        });
+        if !head.status.is_success() || !is_ours {
+            return Err(self.refused(head.status, &body));
         }
         let next = head.headers.get(NEXT).and_then(|next| next.to_str().ok());
         Ok(Answer { next: next.map(str::to_owned), body })
+    }
+
+    /// What an answer means that is none. Where the desk refuses, both ways tell the same.
+    fn refused(&self, status: StatusCode, body: &[u8]) -> anyhow::Error {
+        let told = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        match (self, field(&told, "title").as_str()) {
+            (Self::Gateway { address, .. }, _) if status == StatusCode::UNAUTHORIZED => anyhow!(
+                "http://{address} answered 401: admin.token is not the one that the gateway was \
+                 started with"
+            ),
+            (_, Some(title)) => anyhow!("{title}"),
+            (Self::Gateway { address, .. }, None) => anyhow!(
+                "http://{address} answered {status}, and not as a gateway: is admin.address the \
+                 one it was started with?"
+            ),
+            (Self::File { .. }, None) => anyhow!("{status}"),
+        }
     }
 }
 
 /// How what is in quarantine is read again: with the rules of the routes, which nothing else needs.
 fn conversion(config: &Path) -> (Convert, Result<(), Problems>) {
-    match config::reload(config, None) {
+    match config::reload(config, InForce::default()) {
         Ok(settings) => (app::conversion(&settings), Ok(())),
         Err(problems) => {
             // Not asked: see `unconverted`.

@@ -1,11 +1,11 @@
 //! `postgate spool export`.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::desk::Asked;
 use super::filter::Filter;
-use super::progress;
+use super::{Output, progress};
 use crate::admin::MOST_RECORDS;
 
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 
 /// Prints all of each event that is meant, in the order of the list, one JSON object a line.
 pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout();
+    let mut out = Output;
     let bar = progress::count("events");
     let mut after = None;
     loop {

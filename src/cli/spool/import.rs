@@ -1,16 +1,17 @@
 //! `postgate spool import`.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde_json::Value;
 
 use super::desk::Asked;
 use super::list::cell;
-use super::{field, progress};
+use super::{Output, field, progress};
 use crate::admin::MOST_LINES;
 
 /// What is sent at once, unless one line alone is longer.
@@ -36,14 +37,16 @@ pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<Ex
         let numbers = chunk.numbers;
         let answer = desk.post("/spool/import", chunk.text).await;
         let answer = answer.with_context(|| format!("{counts}, then"))?;
+        let mut told = String::new();
         for (number, line) in numbers.iter().zip(answer.lines()?) {
-            counts.add(*number, line, shown)?;
+            counts.add(*number, line, shown, &mut told)?;
         }
+        counts.tell(&told)?;
         bar.inc(u64::try_from(numbers.len()).unwrap_or_default());
     }
     bar.finish_and_clear();
     if shown == Shown::Text {
-        writeln!(io::stdout(), "{counts}")?;
+        counts.tell(&format!("{counts}\n"))?;
     }
     Ok(if counts.unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -69,8 +72,20 @@ impl std::fmt::Display for Counts {
 }
 
 impl Counts {
+    /// Whoever closes stdout early has to know what was done by then.
+    fn tell(&self, text: &str) -> anyhow::Result<()> {
+        let told = Output.write_all(text.as_bytes());
+        told.map_err(|error| anyhow!("{self}, then: {error}"))
+    }
+
     /// Counts an outcome, and tells a bad one with the number of its line.
-    fn add(&mut self, number: u64, line: &str, shown: Shown) -> anyhow::Result<()> {
+    fn add(
+        &mut self,
+        number: u64,
+        line: &str,
+        shown: Shown,
+        told: &mut String,
+    ) -> anyhow::Result<()> {
         let outcome: Value = serde_json::from_str(line)?;
         match field(&outcome, "outcome").as_str() {
             Some("imported") => self.imported += 1,
@@ -79,10 +94,10 @@ impl Counts {
                 self.unreadable += 1;
                 let reason = cell(field(&outcome, "reason"));
                 if shown == Shown::Json {
-                    let told = serde_json::json!({"line": number, "reason": reason});
-                    writeln!(io::stdout(), "{told}")?;
+                    let object = serde_json::json!({"line": number, "reason": reason});
+                    writeln!(told, "{object}")?;
                 } else {
-                    writeln!(io::stdout(), "line {number}: {reason}")?;
+                    writeln!(told, "line {number}: {reason}")?;
                 }
             }
         }

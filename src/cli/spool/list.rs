@@ -7,8 +7,8 @@ use comfy_table::{Table, TableStyle};
 use serde_json::Value;
 
 use super::desk::{Answer, Asked};
-use super::field;
 use super::filter::Filter;
+use super::{Output, field};
 use crate::admin::MOST_RECORDS;
 
 /// What a person looks at, when no number is given.
@@ -30,8 +30,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shown = if arguments.json { u64::MAX } else { SHOWN };
     let limit = arguments.limit.unwrap_or(shown);
-    // Not anstream's, which takes more out of data than colours.
-    let mut out = io::stdout();
+    let mut out = Output;
     let mut table = Table::new();
     table.load_style(TableStyle::new());
     table.set_header(["ID", "STATE", "ROUTE", "ACCEPTED", "ATTEMPTS", "STATUS", "BYTES", "REASON"]);
@@ -47,7 +46,7 @@ pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<Ex
     }
     if !arguments.json {
         if listed > 0 {
-            writeln!(anstream::stdout(), "{}", table.trim_fmt())?;
+            writeln!(out, "{}", table.trim_fmt())?;
         }
         let more = if after.is_some() { "; there are more: see --limit" } else { "" };
         writeln!(out, "{listed} listed{more}")?;

@@ -21,7 +21,7 @@ pub(in crate::cli) fn steps(path: &Path, config: &Path) -> String {
     let config = config.display().to_string();
     let config = quoted(&config);
     format!(
-        "{file} is damaged. To mend it, stop the gateway, and:\n\
+        "{file} is damaged. To mend it, stop the gateway, and, as the user that it runs as:\n\
          1. mv {file} {damaged}\n\
          2. [ ! -e {log} ] || mv {log} {damaged_log}\n\
          3. postgate spool salvage {damaged} > {exported}\n\

@@ -14,6 +14,7 @@ mod several;
 mod show;
 mod verify;
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -110,6 +111,25 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
 /// An id as it is typed.
 fn id(text: &str) -> Result<EventId, &'static str> {
     text.parse().map_err(|_| "an id is what `spool list` shows in its first column")
+}
+
+/// Standard output. A full disk under it is not that of the spool, so its errors tell which it is.
+struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes).map_err(|error| Self::named(&error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush().map_err(|error| Self::named(&error))
+    }
+}
+
+impl Output {
+    fn named(error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("cannot write to stdout: {error}"))
+    }
 }
 
 /// A field of an answer; null where it was left out.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::progress;
+use super::{Output, progress};
 use crate::admin::exported;
 use crate::spool::Spool;
 
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = &arguments.file;
     // The engine has a number for what the system says in words.
     drop(File::open(path).with_context(|| format!("cannot read {}", path.display()))?);
-    let mut out = BufWriter::new(io::stdout());
+    let mut out = BufWriter::new(Output);
     let bar = progress::count("events");
     let found = Spool::salvage(path, &mut |story| {
         bar.inc(1);

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::io::{self, BufRead as _, Write as _};
 use std::process::ExitCode;
 
-use anyhow::{Error, bail};
+use anyhow::{Context as _, Error, anyhow, bail};
 use serde_json::Value;
 
 use super::desk::Asked;
 use super::filter::Filter;
-use super::{field, progress};
+use super::list::cell;
+use super::{Output, field, progress};
 use crate::admin::MOST_IDS;
 use crate::spool::EventId;
 
@@ -59,14 +60,13 @@ async fn work(
     let ids = if arguments.ids.is_empty() {
         arguments.filter.ids(desk).await?
     } else {
-        arguments.ids.iter().map(ToString::to_string).collect()
+        distinct(&arguments.ids)
     };
-    let mut out = io::stdout();
     if arguments.dry_run {
         for id in &ids {
-            writeln!(out, "{id}")?;
+            writeln!(Output, "{id}")?;
         }
-        let told = format!("{} would be {done}", ids.len());
+        let told = format!("{} meant, none {done}", ids.len());
         writeln!(io::stderr(), "{told}")?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -76,29 +76,42 @@ async fn work(
     if what == "drop" && !ids.is_empty() && !arguments.yes && !confirmed(ids.len())? {
         bail!("nothing was dropped; --yes drops without asking");
     }
-    let mut good = 0;
-    let bar = progress::bar(ids.len());
+    let (mut good, all) = (0, ids.len());
+    // Whoever closes stdout early has to know what was done by then.
+    let tell = |text: &str, good: usize| {
+        let told = Output.write_all(text.as_bytes());
+        told.map_err(|error| anyhow!("{good} of {all} {done}, then: {error}"))
+    };
+    let bar = progress::bar(all);
     for some in ids.chunks(MOST_IDS) {
-        let answer = desk.post(&format!("/spool/{what}"), some.join("\n")).await?;
+        let answer = desk.post(&format!("/spool/{what}"), some.join("\n")).await;
+        let answer = answer.with_context(|| format!("{good} of {all} {done}, then"))?;
+        let mut told = String::new();
         for line in answer.lines()? {
             let outcome: Value = serde_json::from_str(line)?;
             let is_good = field(&outcome, "outcome") == done;
             good += usize::from(is_good);
             if arguments.json {
-                writeln!(out, "{line}")?;
+                told.extend([line, "\n"]);
             } else if !is_good {
-                let [id, outcome, reason] = ["id", "outcome", "reason"]
-                    .map(|name| super::list::cell(field(&outcome, name)));
-                writeln!(out, "{id}: {outcome}: {reason}")?;
+                let columns = ["id", "outcome", "reason"].map(|name| cell(field(&outcome, name)));
+                told.extend([&*columns.join(": "), "\n"]);
             }
         }
+        tell(&told, good)?;
         bar.inc(u64::try_from(some.len()).unwrap_or_default());
     }
     bar.finish_and_clear();
     if !arguments.json {
-        writeln!(out, "{good} of {} {done}", ids.len())?;
+        tell(&format!("{good} of {all} {done}\n"), good)?;
     }
-    Ok(if good == ids.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good == all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Each of them once: a pasted list may have one twice.
+fn distinct(ids: &[EventId]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    ids.iter().filter(|id| seen.insert(**id)).map(ToString::to_string).collect()
 }
 
 /// What is in quarantine needs the rules of its route. Where they cannot be had, nothing is touched.
@@ -112,9 +125,14 @@ async fn convertible(desk: &Asked, ids: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Asks; whoever says nothing does not say yes.
 fn confirmed(events: usize) -> io::Result<bool> {
+    let noun = if events == 1 { "event" } else { "events" };
     let mut answer = String::new();
-    write!(io::stderr(), "Drop {events} events for good? [y/N] ")?;
+    write!(io::stderr(), "Drop {events} {noun} for good? [y/N] ")?;
     io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    if !answer.ends_with('\n') {
+        writeln!(io::stderr())?;
+    }
+    Ok(matches!(&*answer.trim().to_ascii_lowercase(), "y" | "yes"))
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::desk::Asked;
-use super::field;
 use super::list::cell;
+use super::{Output, field};
 use crate::spool::EventId;
 
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 /// Prints all of one event.
 pub(super) async fn run(desk: &Asked, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let answer = desk.get(&format!("/spool/events/{}", arguments.id)).await?;
-    let mut out = io::stdout();
+    let mut out = Output;
     if arguments.json {
         out.write_all(&answer.body)?;
         writeln!(out)?;

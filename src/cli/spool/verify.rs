@@ -1,6 +1,6 @@
 //! `postgate spool verify`.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,9 +8,8 @@ use bytesize::ByteSize;
 use serde_json::Value;
 
 use super::desk::Asked;
-use super::field;
 use super::list::cell;
-use super::mend;
+use super::{Output, field, mend};
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -29,7 +28,7 @@ pub(super) async fn run(
     let answer = desk.get("/spool/verify").await?;
     let found: Value = serde_json::from_slice(&answer.body)?;
     let whole = field(&found, "ok") == true;
-    let mut out = io::stdout();
+    let mut out = Output;
     if arguments.json {
         out.write_all(&answer.body)?;
         writeln!(out)?;
@@ -68,9 +67,9 @@ pub(super) fn unopened(
     let problem = format!("{error:#}");
     if arguments.json {
         let found = serde_json::json!({"ok": false, "problems": [problem]});
-        writeln!(io::stdout(), "{found}")?;
+        writeln!(Output, "{found}")?;
     } else {
-        writeln!(io::stdout(), "problem: {problem}\n{}", mend::steps(path, config))?;
+        writeln!(Output, "problem: {problem}\n{}", mend::steps(path, config))?;
     }
     Ok(ExitCode::FAILURE)
 }

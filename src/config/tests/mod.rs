@@ -316,7 +316,7 @@ fn reading_again_leaves_the_open_spool_alone() {
     ]);
     std::fs::write(&path, text).expect("written");
     assert!(load_from(&path, [], Timestamp::default()).is_err());
-    assert!(reload(&path, None).is_ok());
+    assert!(reload(&path, InForce::default()).is_ok());
 }
 
 #[test]

@@ -30,6 +30,12 @@ impl Pair {
         Ok(Self { key: Arc::new(key), certificate })
     }
 
+    /// For a client to show.
+    #[must_use]
+    pub fn key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.key)
+    }
+
     /// The certificate itself.
     #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {

@@ -13,8 +13,12 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpSocket};
+use postgate::net::Stream;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +34,8 @@ pub(crate) struct Received {
     success: bool,
     /// The status it was answered with at once and whole.
     status: Option<u16>,
+    /// What its connection was made with, where that is TLS.
+    pub(crate) shown: Option<CertificateDer<'static>>,
     /// Its connection was cut by [`Upstream::down`] before there was another request on it.
     cut: Arc<AtomicBool>,
 }
@@ -72,6 +78,7 @@ type Habit = Box<dyn FnMut(&Received) -> Answer + Send>;
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     state: Arc<State>,
+    tls: Option<TlsAcceptor>,
     up: Option<CancellationToken>,
     tasks: TaskTracker,
 }
@@ -98,7 +105,15 @@ impl Upstream {
     pub(crate) async fn away() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        Self { address, state: Arc::default(), up: None, tasks: TaskTracker::new() }
+        Self { address, state: Arc::default(), tls: None, up: None, tasks: TaskTracker::new() }
+    }
+
+    /// Starts to listen at a free port, under TLS.
+    pub(crate) async fn start_tls(tls: ServerConfig) -> Self {
+        let mut upstream = Self::away().await;
+        upstream.tls = Some(TlsAcceptor::from(Arc::new(tls)));
+        upstream.up();
+        upstream
     }
 
     /// Starts to answer.
@@ -109,20 +124,22 @@ impl Upstream {
         let listener = socket.listen(1024).unwrap();
         let stop = CancellationToken::new();
         self.up = Some(stop.clone());
-        let (state, tasks) = (Arc::clone(&self.state), self.tasks.clone());
+        let (state, tls, tasks) = (Arc::clone(&self.state), self.tls.clone(), self.tasks.clone());
         self.tasks.spawn(async move {
             while let Some(Ok((stream, _))) = stop.run_until_cancelled(listener.accept()).await {
-                let state = Arc::clone(&state);
+                let (state, tls) = (Arc::clone(&state), tls.clone());
                 // The mark of the last request of the connection.
                 let last: Arc<Mutex<Arc<AtomicBool>>> = Arc::default();
                 let marked = Arc::clone(&last);
-                let service = service_fn(move |request| {
-                    let cut = Arc::<AtomicBool>::default();
-                    *marked.lock().unwrap() = Arc::clone(&cut);
-                    answer(request, Arc::clone(&state), cut)
-                });
                 let stop = stop.clone();
                 tasks.spawn(async move {
+                    // Whoever is not let in has said why.
+                    let Ok((stream, shown)) = accept(tls, stream).await else { return };
+                    let service = service_fn(move |request| {
+                        let cut = Arc::<AtomicBool>::default();
+                        *marked.lock().unwrap() = Arc::clone(&cut);
+                        answer(request, Arc::clone(&state), shown.clone(), cut)
+                    });
                     let http = hyper::server::conn::http1::Builder::new();
                     let connection = http.serve_connection(TokioIo::new(stream), service);
                     if stop.run_until_cancelled(connection).await.is_none() {
@@ -181,14 +198,28 @@ impl Upstream {
     }
 }
 
+/// The stream, and what its client has shown.
+async fn accept(
+    tls: Option<TlsAcceptor>,
+    stream: TcpStream,
+) -> io::Result<(Stream, Option<CertificateDer<'static>>)> {
+    let Some(tls) = tls else { return Ok((Stream::Plain(stream), None)) };
+    let stream = tls.accept(stream).await?;
+    let chain = stream.get_ref().1.peer_certificates();
+    let shown = chain.and_then(|chain| chain.first().cloned());
+    Ok((Stream::Tls(Box::new(stream)), shown))
+}
+
 async fn answer(
     request: Request<Incoming>,
     state: Arc<State>,
+    shown: Option<CertificateDer<'static>>,
     cut: Arc<AtomicBool>,
 ) -> io::Result<Response<Payload>> {
     let (head, body) = request.into_parts();
     let body = whole(body).await.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let mut received = Received { head: Arc::new(head), body, success: false, status: None, cut };
+    let head = Arc::new(head);
+    let mut received = Received { head, body, success: false, status: None, shown, cut };
     let answer = state.choose(&received);
     let response = |builder: http::response::Builder, payload| builder.body(payload).unwrap();
     let (late, answer) = match answer {
