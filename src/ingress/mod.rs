@@ -57,7 +57,7 @@ use self::route::{Asked, Route, Routes};
 use crate::clock;
 use crate::event::{self, Event, Format, Rules};
 use crate::net::{Lapse, Origin};
-use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool};
+use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool, Told};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
 
 /// The front door: everything that a request meets.
@@ -298,14 +298,18 @@ impl Front {
         arrived: Arrived<'_>,
         malformed: event::Malformed,
     ) -> Result<Reply, Refusal> {
-        let kept = self.spool.quarantine(Malformed {
+        let told = match route.on_malformed {
+            OnMalformed::Quarantine => Told::Refused,
+            OnMalformed::Accept => Told::Kept,
+        };
+        let raw = Malformed {
             id: arrived.id,
             route: RouteName::clone(&route.name),
             at: arrived.at,
             reason: malformed.to_string(),
             received: arrived.into_received(malformed.format, route.secret.as_ref()),
-        });
-        let id = kept.await.map_err(Refusal::Spool)?;
+        };
+        let id = self.spool.quarantine(raw, told).await.map_err(Refusal::Spool)?;
         route.metrics.quarantined(&id, &malformed);
         match route.on_malformed {
             OnMalformed::Quarantine => Err(Refusal::Malformed(malformed)),

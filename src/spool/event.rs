@@ -86,10 +86,20 @@ impl Receipt {
     }
 }
 
+/// What the sender hears of something that was not understood, and so what it means when the same
+/// bytes come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// That it was refused. Then it sends the same again, many times.
+    Refused,
+    /// That it is kept. Then it has done, and what comes later is something new.
+    Kept,
+}
+
 /// What could not be understood, kept raw.
 #[derive(Clone, Debug)]
 pub struct Malformed {
-    /// Made by the caller. The same bytes on the same route keep the id of the first.
+    /// Made by the caller. A repeat keeps the id of the first.
     pub id: EventId,
     /// The route that took it.
     pub route: RouteName,

@@ -83,7 +83,7 @@ impl Journal {
             if disk == Disk::Good {
                 kept.push(match arrival {
                     Arrival::Event(event) => Kept::Event(event.id, event.body),
-                    Arrival::Malformed(malformed, _) => Kept::Malformed(malformed),
+                    Arrival::Malformed(new) => Kept::Malformed(new.malformed),
                 });
             }
             // Whoever asked may have left.

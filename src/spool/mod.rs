@@ -28,7 +28,7 @@ mod writer;
 
 pub use self::digest::KeyHash;
 pub use self::error::{AppendError, OpenError, SalvageError};
-pub use self::event::{Accepted, EventId, Header, Malformed, Receipt, Received, RouteName};
+pub use self::event::{Accepted, EventId, Header, Malformed, Receipt, Received, RouteName, Told};
 pub use self::lease::{Attempt, Lease, Verdict};
 pub use self::record::{
     Compaction, Contents, Convert, Filter, Inspection, NoPlace, OperateError, Operated, Page,
@@ -45,7 +45,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use self::board::Board;
-use self::store::{Arrival, Bodies, NewEvent, Order, Pending, Store};
+use self::store::{Arrival, Bodies, NewEvent, NewMalformed, Order, Pending, Store};
 use self::writer::{Command, Limits, Ticket, Writer};
 
 use crate::clock;
@@ -162,15 +162,22 @@ impl Spool {
         kept.await
     }
 
-    /// Keeps what could not be understood; returns after the commit. The same bytes on the same
-    /// route are kept once and counted, and the answer is the id of the first.
+    /// Keeps what could not be understood; returns after the commit. A repeat is counted, and the
+    /// answer is the id of the first: the same bytes on the same route, at any time, where the
+    /// sender is refused; where it is not, only when they equal the latest of the route in
+    /// quarantine, within the window.
     ///
     /// # Errors
     /// When nothing was kept.
-    pub async fn quarantine(&self, malformed: Malformed) -> Result<EventId, AppendError> {
+    pub async fn quarantine(
+        &self,
+        malformed: Malformed,
+        told: Told,
+    ) -> Result<EventId, AppendError> {
         let fingerprint = digest::of_malformed(&malformed);
-        let kept = self.keep(Arrival::Malformed(malformed, fingerprint)).await;
-        kept.map(Receipt::id)
+        let window = self.shared.dedup_window;
+        let new = NewMalformed { malformed, fingerprint, told, window };
+        self.keep(Arrival::Malformed(new)).await.map(Receipt::id)
     }
 
     /// Waits until an event of the route is due and leases it. `None`: leasing was stopped.

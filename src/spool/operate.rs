@@ -189,7 +189,6 @@ impl Spool {
             Changed::Undelivered => Operated::Undelivered,
             Changed::Missing => Operated::Unknown,
             Changed::Imported(..) => Operated::Imported,
-            Changed::Known => Operated::Known,
         });
         let filled = outcomes.into_iter().map(|outcome| outcome.or_else(|| made.next()));
         Ok(filled.map(|outcome| outcome.unwrap_or(Operated::Unknown)).collect())

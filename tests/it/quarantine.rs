@@ -81,6 +81,36 @@ async fn a_mended_template_brings_everything_back() {
 }
 
 #[tokio::test]
+async fn what_returned_to_an_earlier_state_does_so_once_the_template_is_mended() {
+    let upstream = Upstream::start().await;
+    let route = format!("{ROUTE}template_file = \"t.json\"\non_malformed = \"accept\"\n");
+    let folder = folder(&upstream, &route);
+    std::fs::write(folder.path("t.json"), PASTED.replace("\", \"shop", "\" \"shop")).unwrap();
+    let gateway = Process::run(&folder.config());
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    let mut ids = Vec::new();
+    for state in ["PENDING", "REVERSED", "PENDING", "PENDING"] {
+        let answer = client.post_json(sent(7).replace("A-7", state)).await;
+        assert_eq!(answer.status(), 200);
+        ids.push(id_in(&answer));
+    }
+    let again = ids.pop();
+    assert_eq!(ids.last(), again.as_ref(), "a repeat of the latest");
+
+    std::fs::write(folder.path("t.json"), PASTED).unwrap();
+    gateway.signal("HUP");
+    metric(gateway.admin, "postgate_reloads_total{outcome=\"done\"} 1").await;
+    assert!(spool(&folder, &["replay", "--quarantined"]).0.contains("3 of 3 replayed"));
+    let received = upstream.received(3).await;
+    let told = received.iter().map(|one| one.header("webhook-id").to_owned());
+    assert_eq!(told.collect::<Vec<_>>(), ids);
+    for (one, state) in received.iter().zip(["PENDING", "REVERSED", "PENDING"]) {
+        let body = String::from_utf8_lossy(&one.body).into_owned();
+        assert_eq!(body, delivered(7).replace("A-7", state));
+    }
+}
+
+#[tokio::test]
 async fn a_full_quarantine_refuses_what_it_cannot_keep_and_nothing_else() {
     let upstream = Upstream::start().await;
     let accepting = "[[routes]]\nname = \"kind\"\npath = \"/kind\"\nkind = \"action\"\n\

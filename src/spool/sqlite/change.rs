@@ -7,7 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use super::super::event::{EventId, RouteName};
 use super::super::record::{Place, State};
 use super::super::store::{Change, Changed, NewEvent, Order, Pending, Seq};
+use super::expire::{REMOVE_ATTEMPTS, remove};
+use super::quarantine::take_out;
 use super::routes::Routes;
+use super::sieve::Sieve;
 use super::{SqliteStore, import, millis, received, start, state};
 use crate::clock::{self, Timestamp};
 
@@ -24,9 +27,11 @@ impl SqliteStore {
             Change::Revive(seq, id) => revive(&transaction, *seq, *id, now, &names),
             Change::Admit(seq, event) => admit(&transaction, &mut self.routes, *seq, event, now),
             Change::Import(story) => import::import(&transaction, &mut self.routes, story, now),
-            Change::Discard(Place::Event(seq), id) => discard(&transaction, Seq(*seq), *id),
+            Change::Discard(Place::Event(seq), id) => {
+                discard(&transaction, &self.sieve, Seq(*seq), *id)
+            }
             Change::Discard(Place::Quarantine(seq), id) => {
-                let left = take_out(&transaction, *seq, *id)?.is_some();
+                let left = take_out(&transaction, Seq(*seq), *id)?.is_some();
                 Ok(if left { Changed::Dropped(State::Quarantined) } else { Changed::Missing })
             }
         });
@@ -70,7 +75,7 @@ fn revive(
     let moved = end(transaction)?.saturating_add(1);
     let mut update = transaction.prepare_cached(
         "UPDATE events SET seq = ?2, state = 0, attempts = 0, due = 0, settled = NULL,
-                           status = NULL, replays = replays + 1, since = ?3
+                           status = NULL, replays = replays + 1, since = ?3, superseded = 0
          WHERE seq = ?1",
     )?;
     update.execute([seq.0, moved, millis(now)])?;
@@ -95,7 +100,7 @@ fn admit(
     event: &NewEvent,
     now: Timestamp,
 ) -> rusqlite::Result<Changed> {
-    let Some(repeats) = take_out(transaction, seq.0, event.id)? else {
+    let Some(repeats) = take_out(transaction, seq, event.id)? else {
         return Ok(Changed::Missing);
     };
     let route = routes.number(transaction, &event.route)?;
@@ -125,25 +130,18 @@ fn admit(
     Ok(Changed::Queued(pending, State::Quarantined))
 }
 
-/// Deletes from quarantine; answers with its repeats.
-fn take_out(transaction: &Connection, seq: i64, id: EventId) -> rusqlite::Result<Option<i64>> {
-    let sql = "DELETE FROM quarantine WHERE seq = ?1 AND id = ?2 RETURNING repeats";
-    let mut delete = transaction.prepare_cached(sql)?;
-    delete.query_row(params![seq, id.as_bytes()], |row| row.get(0)).optional()
-}
-
-fn discard(transaction: &Connection, seq: Seq, id: EventId) -> rusqlite::Result<Changed> {
+fn discard(
+    transaction: &Connection,
+    sieve: &Sieve,
+    seq: Seq,
+    id: EventId,
+) -> rusqlite::Result<Changed> {
     let from = match standing(transaction, seq, id)? {
         None => return Ok(Changed::Missing),
         Some(State::Pending) => return Ok(Changed::Undelivered),
         Some(state) => state,
     };
-    for sql in [
-        "DELETE FROM events WHERE seq = ?1",
-        "DELETE FROM bodies WHERE seq = ?1",
-        "DELETE FROM attempts WHERE seq = ?1",
-    ] {
-        transaction.prepare_cached(sql)?.execute([seq.0])?;
-    }
+    remove(transaction, sieve, seq)?;
+    transaction.prepare_cached(REMOVE_ATTEMPTS)?.execute([seq.0])?;
     Ok(Changed::Dropped(from))
 }

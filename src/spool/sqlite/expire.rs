@@ -1,17 +1,24 @@
-//! Deleting delivered events. What cannot be deleted stands in nobody's way.
+//! Deleting events: those that were delivered long ago. What cannot be deleted stands in nobody's way.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::store::{Applied, Expiry};
+use super::super::digest::KeyHash;
+use super::super::store::{Applied, Expiry, Seq};
 use super::damage::{self, Course, Piece};
-use super::{millis, state};
+use super::sieve::Sieve;
+use super::{millis, repeats, state};
 
-/// The delivered events that have been so for longest.
-pub(super) const EXPIRED: &str = "SELECT seq FROM events
-     WHERE state = 1 AND settled <= ?1 ORDER BY settled LIMIT ?2";
+/// The delivered events that have been so for longest, and those that a clock ahead of its time has
+/// put too far into the future.
+pub(super) const EXPIRED: &str = "SELECT * FROM
+    (SELECT seq FROM events WHERE state = 1 AND settled <= ?1 ORDER BY settled LIMIT ?3)
+    UNION ALL
+    SELECT seq FROM events WHERE state = 1 AND settled > ?2 LIMIT ?3";
+
+pub(super) const REMOVE_ATTEMPTS: &str = "DELETE FROM attempts WHERE seq = ?1";
 
 /// Events that are known to stay, at most: the index is read past all of them each time.
 const MOST_STUCK: usize = 4096;
@@ -60,8 +67,8 @@ impl Expiring {
         let at_most = most(expiry);
         let asked = i64::try_from(at_most.saturating_add(self.stuck.len())).unwrap_or(i64::MAX);
         let mut select = transaction.prepare_cached(EXPIRED)?;
-        let found =
-            select.query_map(params![millis(expiry.delivered_by), asked], |row| row.get(0))?;
+        let (by, ahead_of) = (millis(expiry.delivered_by), millis(expiry.ahead_of));
+        let found = select.query_map(params![by, ahead_of, asked], |row| row.get(0))?;
         let goes = |seq: &rusqlite::Result<i64>| {
             seq.as_ref().map_or(true, |seq| !self.stuck.contains(seq))
         };
@@ -80,14 +87,15 @@ impl Expiring {
         if !self.by_table {
             return Ok(None);
         }
-        let (by, at_most) = (millis(expiry.delivered_by), most(expiry));
+        let at_most = most(expiry);
+        let in_time = millis(expiry.delivered_by).saturating_add(1)..=millis(expiry.ahead_of);
         let (mut seqs, mut rows, mut last, mut more) = (Vec::new(), 0, 0, false);
         damage::walk(connection, "events", "seq, state, settled", self.after, &mut |row| {
             last = row.get(0)?;
             rows += 1;
             let settled: Option<i64> = row.get(2)?;
             let is_past = row.get::<_, i64>(1)? == state::DELIVERED
-                && settled.is_some_and(|settled| settled <= by);
+                && settled.is_some_and(|settled| !in_time.contains(&settled));
             if is_past && !self.stuck.contains(&last) {
                 seqs.push(last);
             }
@@ -106,13 +114,12 @@ fn most(expiry: Expiry) -> usize {
 /// Deletes these events, as far as they can be deleted; answers with how many are done with.
 pub(super) fn expire(
     transaction: &Connection,
+    sieve: &Sieve,
     seqs: &[i64],
     course: &mut Course,
     applied: &mut Applied,
 ) -> rusqlite::Result<usize> {
-    let mut event = transaction.prepare_cached("DELETE FROM events WHERE seq = ?1")?;
-    let mut body = transaction.prepare_cached("DELETE FROM bodies WHERE seq = ?1")?;
-    let mut history = transaction.prepare_cached("DELETE FROM attempts WHERE seq = ?1")?;
+    let mut history = transaction.prepare_cached(REMOVE_ATTEMPTS)?;
     for (done, &seq) in seqs.iter().enumerate() {
         if course.is_over() {
             return Ok(done);
@@ -120,14 +127,25 @@ pub(super) fn expire(
         if !course.comes(Piece::Expiry(seq)) {
             continue;
         }
-        event.execute([seq])?;
-        body.execute([seq])?;
+        remove(transaction, sieve, Seq(seq))?;
         applied.expired += 1;
         if course.comes(Piece::History(seq)) {
             history.execute([seq])?;
         }
     }
     Ok(seqs.len())
+}
+
+/// Deletes an event, but for the history of its attempts.
+pub(super) fn remove(transaction: &Connection, sieve: &Sieve, seq: Seq) -> rusqlite::Result<()> {
+    let mut event =
+        transaction.prepare_cached("DELETE FROM events WHERE seq = ?1 RETURNING key")?;
+    let key: Option<i64> = event.query_row([seq.0], |row| row.get(0)).optional()?;
+    transaction.prepare_cached("DELETE FROM bodies WHERE seq = ?1")?.execute([seq.0])?;
+    match key {
+        Some(key) => repeats::supersede(transaction, sieve, seq, KeyHash(key.to_be_bytes())),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// Of format 1, 2, 3 … each makes the next. Never changed once it was released: files of every
 /// earlier format are out there.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     // 2: what the upstream said, beside what happened.
     "ALTER TABLE attempts ADD COLUMN answer BLOB;",
     // 3: what explains a request in quarantine, and what all of them take.
@@ -34,10 +34,38 @@ const STEPS: [&str; 5] = [
      CREATE INDEX latest ON events (seq >> 13, key);",
     // 6: from when its age counts.
     "ALTER TABLE events ADD COLUMN since INTEGER;",
+    // 7: what is not the latest of its key, whatever is left; and in quarantine the same bytes more
+    // than once, where they came as something new.
+    "ALTER TABLE events ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0;
+     CREATE TABLE kept (
+         seq INTEGER PRIMARY KEY,
+         id BLOB NOT NULL,
+         route INTEGER NOT NULL,
+         at INTEGER NOT NULL,
+         reason TEXT NOT NULL,
+         method TEXT NOT NULL,
+         content_type BLOB,
+         query BLOB,
+         body BLOB NOT NULL,
+         fingerprint BLOB NOT NULL,
+         repeats INTEGER NOT NULL DEFAULT 0,
+         last_at INTEGER NOT NULL,
+         client TEXT NOT NULL DEFAULT '',
+         headers BLOB NOT NULL DEFAULT x'',
+         bytes INTEGER NOT NULL DEFAULT 0,
+         format TEXT
+     );
+     INSERT INTO kept SELECT seq, id, route, at, reason, method, content_type, query, body,
+         fingerprint, repeats, last_at, client, headers, bytes, format FROM quarantine;
+     DROP TABLE quarantine;
+     ALTER TABLE kept RENAME TO quarantine;
+     CREATE INDEX weight ON quarantine (bytes);
+     CREATE INDEX equal ON quarantine (fingerprint);
+     CREATE INDEX newest ON quarantine (route, seq, id, fingerprint, at);",
 ];
 
 /// The format that this version writes.
-pub(super) const FORMAT: i64 = 6;
+pub(super) const FORMAT: i64 = 7;
 
 /// Whether the file has a format that [`bring_up`] can start from, or needs nothing.
 pub(super) const fn is_known(format: i64) -> bool {

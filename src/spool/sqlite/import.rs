@@ -3,14 +3,13 @@
 use rusqlite::{Connection, params};
 
 use super::super::digest;
-use super::super::event::{EventId, Malformed, RouteName};
+use super::super::event::{Malformed, RouteName};
 use super::super::queue::LONGEST_PAUSE;
 use super::super::record::{Contents, Record, State, Story};
-use super::super::store::{Changed, Pending, Seq, weight};
+use super::super::store::{Changed, Pending, Seq};
 use super::outcomes::keep_attempt;
 use super::routes::Routes;
-use super::write::{Kept, insert_malformed};
-use super::{millis, received, state};
+use super::{millis, quarantine, received, state};
 use crate::clock::Timestamp;
 
 /// At the end of the order. Whether the id is known was looked up before. Its age counts from `now`:
@@ -25,7 +24,7 @@ pub(super) fn import(
     let route = routes.number(transaction, &record.route)?;
     let (body, key, attempts, received) = match &story.contents {
         Contents::Event { body, key, attempts, received } => (body, *key, attempts, received),
-        Contents::Malformed(malformed) => return quarantine(transaction, malformed, record, route),
+        Contents::Malformed(malformed) => return keep(transaction, malformed, record, route),
     };
     let (state, due, settled) = match record.state {
         State::Delivered => {
@@ -73,22 +72,15 @@ pub(super) fn import(
     Ok(Changed::Imported(pending, record.state))
 }
 
-/// The same request is kept once, whatever its id.
-fn quarantine(
+/// Whatever equals it: what came as something new is kept as that.
+fn keep(
     transaction: &Connection,
     malformed: &Malformed,
     record: &Record,
     route: i64,
 ) -> rusqlite::Result<Changed> {
-    let print = digest::of_malformed(malformed);
-    let known = "SELECT EXISTS (SELECT 1 FROM quarantine WHERE fingerprint = ?1)";
-    if transaction.query_row(known, [print.0], |row| row.get(0))? {
-        return Ok(Changed::Known);
-    }
-    let kept = Kept { malformed, print, route, bytes: weight(malformed) };
-    insert_malformed(transaction, &kept)?;
-    let id: &EventId = &malformed.id;
-    let sql = "UPDATE quarantine SET repeats = ?2 WHERE id = ?1";
-    transaction.execute(sql, params![id.as_bytes(), record.repeats])?;
+    let seq = quarantine::insert(transaction, malformed, digest::of_malformed(malformed), route)?;
+    let sql = "UPDATE quarantine SET repeats = ?2 WHERE seq = ?1";
+    transaction.prepare_cached(sql)?.execute(params![seq.0, record.repeats])?;
     Ok(Changed::Imported(None, State::Quarantined))
 }

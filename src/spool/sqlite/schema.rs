@@ -53,7 +53,9 @@ CREATE TABLE events (
     settled INTEGER,
     status INTEGER,
     -- When it was replayed or imported: its age counts from there.
-    since INTEGER
+    since INTEGER,
+    -- A later one of its key was deleted: the last that is left is not the latest.
+    superseded INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX pending ON events (seq, route, key, ordered, attempts, due) WHERE state = 0;
 -- By groups of events first: `sieve.rs` tells why.
@@ -92,7 +94,7 @@ CREATE TABLE quarantine (
     content_type BLOB,
     query BLOB,
     body BLOB NOT NULL,
-    fingerprint BLOB NOT NULL UNIQUE,
+    fingerprint BLOB NOT NULL,
     repeats INTEGER NOT NULL DEFAULT 0,
     last_at INTEGER NOT NULL,
     client TEXT NOT NULL DEFAULT '',
@@ -103,6 +105,8 @@ CREATE TABLE quarantine (
     format TEXT
 );
 CREATE INDEX weight ON quarantine (bytes);
+CREATE INDEX equal ON quarantine (fingerprint);
+CREATE INDEX newest ON quarantine (route, seq, id, fingerprint, at);
 CREATE TABLE heartbeat (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     beats INTEGER NOT NULL

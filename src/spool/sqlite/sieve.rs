@@ -41,7 +41,8 @@ pub(super) struct Sieve {
 #[derive(Debug)]
 struct Shelf {
     words: Box<[u64]>,
-    /// The latest acceptance of an event in it.
+    /// Between these all events in it were accepted.
+    earliest: Timestamp,
     latest: Timestamp,
 }
 
@@ -60,6 +61,7 @@ impl Sieve {
     pub(super) fn add(&mut self, seq: Seq, key: KeyHash, accepted: Timestamp) {
         let group = seq.0 >> GROUP_BITS;
         let home = self.shelves.entry(group >> SHELF_BITS).or_insert_with(Shelf::empty);
+        home.earliest = home.earliest.min(accepted);
         home.latest = home.latest.max(accepted);
         let bit = 1 << (group & ((1 << SHELF_BITS) - 1));
         for place in places(key) {
@@ -83,22 +85,28 @@ impl Sieve {
         })
     }
 
-    /// Gives up the earliest events that are all too old to be repeated at this moment. Not the
-    /// shelf that is being filled: with a short window it would be made anew for each event.
+    /// Gives up the shelves of which no event can be repeated at this moment: all are too old, or all
+    /// are as far ahead, by a clock that was wrong. Not the shelf that is being filled: with a short
+    /// window it would be made anew for each event. A moment that is itself ahead costs recognition,
+    /// as it makes delivered events expire: a repeat goes out twice, and nothing is lost.
     pub(super) fn forget(&mut self, at: Timestamp, window: Duration) {
-        while self.shelves.len() > 1
-            && let Some(earliest) = self.shelves.first_entry()
-            && at.since(earliest.get().latest) >= window
-        {
-            earliest.remove();
+        if self.shelves.len() < 2 {
+            return;
         }
+        let filling = self.shelves.last_key_value().map(|(number, _)| *number);
+        self.shelves.retain(|number, shelf| {
+            let is_past = at.since(shelf.latest) >= window;
+            let is_ahead = shelf.earliest.since(at) >= window;
+            Some(*number) == filling || !(is_past || is_ahead)
+        });
     }
 }
 
 impl Shelf {
     fn empty() -> Self {
         let words = usize::try_from(WORDS).unwrap_or_default();
-        Self { words: vec![0; words].into(), latest: Timestamp::default() }
+        let (earliest, latest) = (Timestamp::from_millis(u64::MAX), Timestamp::default());
+        Self { words: vec![0; words].into(), earliest, latest }
     }
 }
 
@@ -169,6 +177,26 @@ mod tests {
         assert_eq!((groups(&sieve, 1), groups(&sieve, 2)), (vec![64], vec![128]));
         // The last one is being filled.
         sieve.forget(later.plus(HOUR), Duration::ZERO);
+        assert_eq!((groups(&sieve, 1), groups(&sieve, 2)), (vec![], vec![128]));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_keeps_no_shelf_and_drops_none_that_is_needed() {
+        let shelf = 1 << (GROUP_BITS + SHELF_BITS);
+        let (ahead, earlier) = (NOON.plus(HOUR), Timestamp::from_millis(NOON.as_millis() - 1));
+        let mut sieve = Sieve::default();
+        // The second was being filled when the clock was mended.
+        for (number, accepted) in [(0, ahead), (1, ahead), (1, NOON), (2, NOON)] {
+            sieve.add(Seq(number * shelf), key(number), accepted);
+        }
+        sieve.forget(NOON.plus(Duration::from_millis(1)), HOUR);
+        assert_eq!(groups(&sieve, 0), [0], "within the window yet");
+        sieve.forget(NOON, HOUR);
+        assert_eq!((groups(&sieve, 0), groups(&sieve, 1)), (vec![], vec![64]));
+        sieve.forget(earlier, HOUR);
+        sieve.forget(Timestamp::from_millis(ahead.plus(HOUR).as_millis() - 1), HOUR);
+        assert_eq!(groups(&sieve, 1), [64]);
+        sieve.forget(ahead.plus(HOUR), HOUR);
         assert_eq!((groups(&sieve, 1), groups(&sieve, 2)), (vec![], vec![128]));
     }
 

@@ -73,13 +73,56 @@ fn what_was_delivered_expires_at_its_time_and_not_before() {
     let settled = [done(1, 102), done(2, 101), done(3, 100), done(4, 99)];
     store.apply(&batch(&settled, &[])).unwrap();
     let mut expire = |delivered_by, at_most| {
-        let expiry = Some(Expiry { delivered_by: at(delivered_by), at_most });
+        let (delivered_by, ahead_of) = (at(delivered_by), at(u64::MAX));
+        let expiry = Some(Expiry { delivered_by, ahead_of, at_most });
         let applied = store.apply(&Batch { expiry, ..batch(&[], &[]) });
         (applied.unwrap().expired, left(&store))
     };
     assert_eq!(expire(100, 1), (1, vec![1, 2, 3, 5]), "the oldest first, no more than asked");
     assert_eq!(expire(100, 9), (1, vec![1, 2, 5]));
     assert_eq!(expire(u64::MAX, 9), (2, vec![5]), "never what is undelivered");
+}
+
+#[test]
+fn what_a_clock_ahead_of_its_time_has_delivered_expires_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, _) = new(&folder);
+    let arrivals: Vec<_> = (1..=5).map(|key| event(key, 1)).collect();
+    store.apply(&batch(&[], &arrivals)).unwrap();
+    let settled = [done(1, 100), done(2, 101), done(3, 200), done(4, 201)];
+    store.apply(&batch(&settled, &[])).unwrap();
+    let mut expire = |at_most| {
+        let expiry = Some(Expiry { delivered_by: at(100), ahead_of: at(200), at_most });
+        let applied = store.apply(&Batch { expiry, ..batch(&[], &[]) });
+        (applied.unwrap().expired, left(&store))
+    };
+    assert_eq!(expire(1), (1, vec![2, 3, 4, 5]), "the oldest first, no more than asked");
+    assert_eq!(expire(9), (1, vec![2, 3, 5]), "and never what is undelivered");
+}
+
+#[test]
+fn what_expires_before_what_it_followed_was_the_latest_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, _) = new(&folder);
+    let arriving = |body| {
+        let Arrival::Event(event) = event(1, 1) else { unreachable!() };
+        let (fingerprint, window) = (Fingerprint([body; 16]), Duration::from_secs(1));
+        [Arrival::Event(NewEvent { fingerprint, window, ..event })]
+    };
+    let mut apply = |settlements: &[_], arrivals: &[_], expiry| {
+        let batch = Batch { expiry, ..batch(settlements, arrivals) };
+        store.apply(&batch).unwrap().written.pop()
+    };
+    for (seq, body) in [(1, 1), (2, 2)] {
+        assert_eq!(apply(&[], &arriving(body), None), Some(Written::Stored(Seq(seq))));
+    }
+    // By a clock that was set back in between.
+    let settled = [done(1, 101), done(2, 100)];
+    let expiry = Expiry { delivered_by: at(100), ahead_of: at(200), at_most: 9 };
+    apply(&settled, &[], Some(expiry));
+    let returned = apply(&[], &arriving(1), None);
+    assert!(matches!(returned, Some(Written::Stored(_))), "{returned:?}");
+    assert_eq!(left(&store), [1, 2], "a number is given out again");
 }
 
 #[test]
@@ -118,9 +161,19 @@ fn every_lookup_has_its_index() {
         plan.join("; ")
     };
     assert_eq!(plan(PENDING), "SCAN events USING COVERING INDEX pending");
-    assert_eq!(plan(write::LATEST), "SEARCH events USING INDEX latest (<expr>=? AND key=?)");
-    let expired = "SEARCH events USING COVERING INDEX settled (state=? AND settled<?)";
-    assert_eq!(plan(expire::EXPIRED), expired);
+    let latest = "SEARCH events USING INDEX latest (<expr>=? AND key=? AND rowid<?)";
+    assert_eq!(plan(repeats::LATEST), latest);
+    let equal = "SEARCH quarantine USING COVERING INDEX equal (fingerprint=?)";
+    assert_eq!(plan(quarantine::EQUAL), equal);
+    let newest = "SEARCH quarantine USING COVERING INDEX newest (route=?)";
+    assert_eq!(plan(quarantine::NEWEST), newest);
+    let expired = plan(expire::EXPIRED);
+    for range in ["<", ">"] {
+        let search =
+            format!("SEARCH events USING COVERING INDEX settled (state=? AND settled{range}?)");
+        assert!(expired.contains(&search), "{expired}");
+    }
+    assert!(!expired.contains("TEMP B-TREE"), "{expired}");
     for (sql, index) in [(COUNT_PENDING, "pending"), (COUNT_DEAD, "settled")] {
         assert!(plan(sql).contains(&format!("USING COVERING INDEX {index}")), "{}", plan(sql));
     }
@@ -168,7 +221,7 @@ fn freed_pages_do_not_count() {
     let filled = store.bytes().unwrap();
     assert!(filled > empty);
     let settled: Vec<_> = (1..=200).map(|seq| done(seq, 1)).collect();
-    let expiry = Some(Expiry { delivered_by: at(1), at_most: 200 });
+    let expiry = Some(Expiry { delivered_by: at(1), ahead_of: at(u64::MAX), at_most: 200 });
     let applied = store.apply(&Batch { expiry, ..batch(&settled, &[]) });
     assert_eq!(applied.unwrap().expired, 200);
     assert!(store.bytes().unwrap() < filled);

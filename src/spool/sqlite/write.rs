@@ -1,17 +1,16 @@
 //! One batch, one transaction; around damage, several.
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::super::digest::{Fingerprint, KeyHash};
-use super::super::event::{EventId, Malformed};
 use super::super::store::{
-    Applied, Arrival, Batch, Latest, NewEvent, Order, Seq, Share, StoreError, Written,
+    Applied, Arrival, Batch, NewEvent, Order, Seq, Share, StoreError, Written,
 };
 use super::damage::{self, Course, Piece};
 use super::expire::{Choice, expire};
 use super::outcomes::settle_all;
+use super::quarantine::quarantine;
 use super::sieve::Sieve;
-use super::{SqliteStore, headers, millis, received, timestamp};
+use super::{SqliteStore, millis, received, repeats};
 
 /// What is left of a batch.
 struct Rest<'a> {
@@ -87,7 +86,7 @@ impl SqliteStore {
             // A repeat on a damaged page goes out twice, which is better than never.
             let first = match arrival {
                 Arrival::Event(event) if course.comes(Piece::Lookup(place)) => {
-                    repeat(&transaction, &mut self.sieve, event)?
+                    repeats::repeat(&transaction, &mut self.sieve, event)?
                 }
                 _ => None,
             };
@@ -97,14 +96,11 @@ impl SqliteStore {
             }
             let route = self.routes.number(&transaction, arrival.route())?;
             applied.written.push(match (arrival, first) {
-                (Arrival::Event(_), Some(first)) => count_repeat(&transaction, &first)?,
+                (Arrival::Event(_), Some(first)) => repeats::count(&transaction, &first)?,
                 (Arrival::Event(event), None) => {
                     store(&transaction, &mut self.sieve, event, route)?
                 }
-                (Arrival::Malformed(malformed, print), _) => {
-                    let kept = Kept { malformed, print: *print, route, bytes: arrival.bytes() };
-                    quarantine(&transaction, &kept, &mut share)?
-                }
+                (Arrival::Malformed(new), _) => quarantine(&transaction, new, route, &mut share)?,
             });
         }
         let mut deleted = 0;
@@ -116,7 +112,7 @@ impl SqliteStore {
                 rest.chosen.insert(self.expiring.oldest(&transaction, expiry)?)
             };
             applied.expires_more = chosen.more;
-            deleted = expire(&transaction, &chosen.seqs, course, &mut applied)?;
+            deleted = expire(&transaction, &self.sieve, &chosen.seqs, course, &mut applied)?;
         }
         course.end();
         transaction.commit()?;
@@ -156,24 +152,6 @@ impl Rest<'_> {
     }
 }
 
-/// The event that this one repeats.
-fn repeat(
-    transaction: &Connection,
-    sieve: &mut Sieve,
-    event: &NewEvent,
-) -> rusqlite::Result<Option<Latest>> {
-    sieve.forget(event.at, event.window);
-    let latest = latest(transaction, sieve, event.key)?;
-    Ok(latest.filter(|latest| event.repeats(latest)))
-}
-
-fn count_repeat(transaction: &Connection, first: &Latest) -> rusqlite::Result<Written> {
-    let mut count =
-        transaction.prepare_cached("UPDATE events SET repeats = repeats + 1 WHERE seq = ?1")?;
-    count.execute([first.seq.0])?;
-    Ok(Written::Repeat(first.id))
-}
-
 fn store(
     transaction: &Connection,
     sieve: &mut Sieve,
@@ -196,88 +174,4 @@ fn store(
     received::insert(transaction, Seq(seq), &event.body, event.received.as_deref())?;
     sieve.add(Seq(seq), event.key, event.at);
     Ok(Written::Stored(Seq(seq)))
-}
-
-/// The latest event of a group with this key hash, settled or not.
-pub(super) const LATEST: &str = "SELECT seq, id, fingerprint, accepted FROM events
-     WHERE seq >> 13 = ?1 AND key = ?2 ORDER BY seq DESC LIMIT 1";
-
-fn latest(
-    transaction: &Connection,
-    sieve: &Sieve,
-    key: KeyHash,
-) -> rusqlite::Result<Option<Latest>> {
-    let mut statement = transaction.prepare_cached(LATEST)?;
-    for group in sieve.groups(key) {
-        let latest = statement.query_row([group, i64::from_be_bytes(key.0)], |row| {
-            Ok(Latest {
-                seq: Seq(row.get(0)?),
-                id: EventId::from_bytes(row.get(1)?),
-                fingerprint: Fingerprint(row.get(2)?),
-                accepted: timestamp(row.get(3)?),
-            })
-        });
-        if let Some(latest) = latest.optional()? {
-            return Ok(Some(latest));
-        }
-    }
-    Ok(None)
-}
-
-/// What goes to quarantine.
-pub(super) struct Kept<'a> {
-    pub(super) malformed: &'a Malformed,
-    pub(super) print: Fingerprint,
-    pub(super) route: i64,
-    /// As the bound on all of them counts.
-    pub(super) bytes: u64,
-}
-
-fn quarantine(
-    transaction: &Connection,
-    kept: &Kept<'_>,
-    share: &mut Share,
-) -> rusqlite::Result<Written> {
-    let Kept { malformed, print, bytes, .. } = kept;
-    let mut count = transaction.prepare_cached(
-        "UPDATE quarantine SET repeats = repeats + 1, last_at = ?2 WHERE fingerprint = ?1
-         RETURNING id",
-    )?;
-    let known = count.query_row(params![print.0, millis(malformed.at)], |row| row.get(0));
-    if let Some(id) = known.optional()? {
-        return Ok(Written::Known(EventId::from_bytes(id)));
-    }
-    match share.with(*bytes) {
-        Some(grown) => *share = grown,
-        None => return Ok(Written::Refused),
-    }
-    insert_malformed(transaction, kept)?;
-    Ok(Written::Quarantined)
-}
-
-/// Whether there is room was asked before.
-pub(super) fn insert_malformed(transaction: &Connection, kept: &Kept<'_>) -> rusqlite::Result<()> {
-    let Kept { malformed, print, route, bytes } = kept;
-    let received = &malformed.received;
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO quarantine (id, route, at, reason, method, content_type, query, body,
-                                 fingerprint, last_at, client, headers, bytes, format)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?3, ?10, ?11, ?12, ?13)",
-    )?;
-    insert.execute(params![
-        malformed.id.as_bytes(),
-        route,
-        millis(malformed.at),
-        malformed.reason,
-        received.method,
-        received.content_type.as_deref(),
-        received.query.as_deref(),
-        &received.body[..],
-        print.0,
-        received.client,
-        headers::written(&received.headers),
-        i64::try_from(*bytes).unwrap_or(i64::MAX),
-        received.format
-    ])?;
-    Ok(())
 }

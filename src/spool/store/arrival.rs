@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Seq;
 use crate::clock::Timestamp;
 use crate::spool::digest::{Fingerprint, KeyHash};
-use crate::spool::event::{EventId, Malformed, Received, RouteName};
+use crate::spool::event::{EventId, Malformed, Received, RouteName, Told};
 
 /// An event to be inserted, unless it is a repeat.
 #[derive(Debug)]
@@ -26,10 +26,9 @@ pub(in crate::spool) struct NewEvent {
 }
 
 impl NewEvent {
-    /// Whether this is a repeat of `latest`, the latest event with the same key hash. An event as
-    /// old as the window is outside of it, so that a window of zero recognises nothing.
+    /// Whether this is a repeat of `latest`, the latest event with the same key hash.
     pub(in crate::spool) fn repeats(&self, latest: &Latest) -> bool {
-        self.fingerprint == latest.fingerprint && self.at.since(latest.accepted) < self.window
+        latest.is_repeated(self.fingerprint, self.at, self.window)
     }
 }
 
@@ -47,6 +46,35 @@ pub(in crate::spool) struct Latest {
     pub(in crate::spool) id: EventId,
     pub(in crate::spool) fingerprint: Fingerprint,
     pub(in crate::spool) accepted: Timestamp,
+    /// Whether it is what the upstream has, or will have, as the last: not a dead letter, and not
+    /// merely the last that is left.
+    pub(in crate::spool) stands: bool,
+}
+
+impl Latest {
+    /// What is as far away as the window is outside of it, so that a window of zero recognises
+    /// nothing. Ahead as well as behind: a clock that was ahead would make its events swallow what
+    /// comes until that time has come.
+    fn is_repeated(&self, fingerprint: Fingerprint, at: Timestamp, window: Duration) -> bool {
+        self.stands && self.fingerprint == fingerprint && at.apart(self.accepted) < window
+    }
+}
+
+/// What was not understood, to be kept unless it is a repeat.
+#[derive(Debug)]
+pub(in crate::spool) struct NewMalformed {
+    pub(in crate::spool) malformed: Malformed,
+    pub(in crate::spool) fingerprint: Fingerprint,
+    pub(in crate::spool) told: Told,
+    /// How far back the latest of its route makes this one a repeat, where its sender has done.
+    pub(in crate::spool) window: Duration,
+}
+
+impl NewMalformed {
+    /// Whether this is a repeat of `latest`, the latest of its route in quarantine.
+    pub(in crate::spool) fn repeats(&self, latest: &Latest) -> bool {
+        latest.is_repeated(self.fingerprint, self.malformed.at, self.window)
+    }
 }
 
 /// A row in both tables and its entries in the three indexes, as measured.
@@ -56,21 +84,21 @@ pub(super) const OVERHEAD_BYTES: u64 = 256;
 #[derive(Debug)]
 pub(in crate::spool) enum Arrival {
     Event(NewEvent),
-    Malformed(Malformed, Fingerprint),
+    Malformed(NewMalformed),
 }
 
 impl Arrival {
     pub(in crate::spool) const fn id(&self) -> EventId {
         match self {
             Self::Event(event) => event.id,
-            Self::Malformed(malformed, _) => malformed.id,
+            Self::Malformed(new) => new.malformed.id,
         }
     }
 
     pub(in crate::spool) const fn route(&self) -> &RouteName {
         match self {
             Self::Event(event) => &event.route,
-            Self::Malformed(malformed, _) => &malformed.route,
+            Self::Malformed(new) => &new.malformed.route,
         }
     }
 
@@ -81,7 +109,7 @@ impl Arrival {
                 let received = event.received.as_deref().map_or(0, Received::bytes);
                 with_overhead(event.body.len() + received)
             }
-            Self::Malformed(malformed, _) => weight(malformed),
+            Self::Malformed(new) => weight(&new.malformed),
         }
     }
 }
@@ -124,15 +152,25 @@ mod tests {
             id: EventId::new(accepted),
             fingerprint: Fingerprint(fingerprint),
             accepted,
+            stands: true,
         }
     }
 
     #[test]
-    fn the_window_ends_before_its_length() {
+    fn the_window_ends_before_its_length_in_both_directions() {
         let event = event(5000, Duration::from_secs(1));
         assert!(event.repeats(&latest(4001, [2; 16])));
         assert!(!event.repeats(&latest(4000, [2; 16])));
         assert!(!event.repeats(&latest(4001, [3; 16])));
+        assert!(event.repeats(&latest(5999, [2; 16])), "the clock went back a little");
+        assert!(!event.repeats(&latest(6000, [2; 16])), "the clock was ahead");
+        assert!(!event.repeats(&latest(u64::MAX, [2; 16])));
+    }
+
+    #[test]
+    fn what_the_upstream_does_not_have_is_not_repeated() {
+        let event = event(5000, Duration::from_secs(1));
+        assert!(!event.repeats(&Latest { stands: false, ..latest(5000, [2; 16]) }));
     }
 
     #[test]

@@ -15,11 +15,14 @@ pub(in crate::spool) struct Settlement {
     pub(in crate::spool) verdict: Verdict,
 }
 
-/// Delivered events that may be deleted.
+/// Delivered events that may be deleted: those of long ago, and those that a clock ahead of its time
+/// has put far into the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::spool) struct Expiry {
     /// Delivered at this moment or before.
     pub(in crate::spool) delivered_by: Timestamp,
+    /// Or delivered later than at this moment.
+    pub(in crate::spool) ahead_of: Timestamp,
     /// No more than this many at once, the oldest first.
     pub(in crate::spool) at_most: u32,
 }

@@ -55,6 +55,4 @@ pub(in crate::spool) enum Changed {
     Missing,
     /// Kept in this state; to be queued when it is pending.
     Imported(Option<Pending>, State),
-    /// Left alone: the same request is in quarantine.
-    Known,
 }

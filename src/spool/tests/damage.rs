@@ -199,7 +199,7 @@ async fn where_routes_are_named_a_damaged_page_stops_no_known_one() {
         let rig = Rig::new();
         settled(&rig, 3, Verdict::Dead).await;
         let spool = rig.open();
-        let malformed = spool.quarantine(malformed("what?")).await.unwrap();
+        let malformed = spool.refuse(malformed("what?")).await.unwrap();
         spool.close().await;
         destroy(&rig, leaf(&rig, table));
         let spool = rig.open();
@@ -244,7 +244,7 @@ async fn a_start_passes_over_what_is_damaged() {
         for _ in 0..100 {
             spool.settle(spool.next().await, attempt(404), Verdict::Dead);
         }
-        spool.quarantine(malformed("what?")).await.unwrap();
+        spool.refuse(malformed("what?")).await.unwrap();
         spool.close().await;
         destroy(&rig, leaf(&rig, table));
         let spool = rig.open();
@@ -326,7 +326,7 @@ async fn a_list_keeps_to_its_filter_beside_damage() {
     settled(&rig, 300, Verdict::Dead).await;
     let spool = rig.open();
     spool.append(event("late", "late")).await.unwrap();
-    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.refuse(malformed("what?")).await.unwrap();
     spool.close().await;
     destroy(&rig, leaf(&rig, "attempts"));
     let spool = rig.open();

@@ -30,7 +30,7 @@ async fn a_failed_commit_is_told_and_leaves_nothing() {
     let (spool, faults) = rig.open_faulty();
     faults.fail_writes(true);
     assert_eq!(spool.append(event("a", "body")).await, Err(AppendError::Failed));
-    let kept = spool.quarantine(malformed("what?")).await;
+    let kept = spool.refuse(malformed("what?")).await;
     assert_eq!(kept, Err(AppendError::Failed));
     let status = spool.status();
     assert_eq!((status.healthy, status.pending, status.quarantined), (false, 0, 0));

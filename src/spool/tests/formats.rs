@@ -62,6 +62,38 @@ async fn everything_in_a_file_of_the_first_version_is_still_there() {
 }
 
 #[tokio::test]
+async fn quarantine_keeps_every_row_as_it_is_and_takes_the_same_once_more() {
+    let rig = Rig::new();
+    rig.tamper(FORMAT_1);
+    rig.tamper(
+        "INSERT INTO quarantine VALUES (9, x'018bcfe568007000800000000000000e', 1, 1700000000001,
+             'why', 'PUT', x'61', x'62', x'63', x'0e0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d', 4, 1700000009999)",
+    );
+    let same = "INSERT INTO quarantine (id, route, at, reason, method, body, fingerprint, last_at)
+                SELECT randomblob(16), route, at, reason, method, body, fingerprint, last_at
+                FROM quarantine WHERE seq = 9";
+    let row = |connection: &rusqlite::Connection| -> String {
+        let columns = "seq || hex(id) || route || at || reason || method || hex(content_type)
+            || hex(query) || hex(body) || hex(fingerprint) || repeats || last_at";
+        let sql =
+            format!("SELECT group_concat({columns}) FROM (SELECT * FROM quarantine ORDER BY seq)");
+        connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    let connection = rusqlite::Connection::open(&rig.settings.path).unwrap();
+    let before = row(&connection);
+    connection.execute_batch(same).unwrap_err();
+    rig.open().close().await;
+    assert_eq!(row(&connection), before);
+    assert!(before.starts_with("1018BCFE5") && before.contains(",9018BCFE5"), "{before}");
+    let rest =
+        "SELECT count(*) FROM quarantine WHERE client = '' AND headers = x'' AND format IS NULL
+                AND bytes = 256 + length(body) + coalesce(length(query), 0)
+                    + coalesce(length(content_type), 0) + length(reason)";
+    assert_eq!(rig.ask(rest), 2);
+    connection.execute_batch(same).unwrap();
+}
+
+#[tokio::test]
 async fn an_earlier_file_that_is_too_damaged_to_be_brought_up_to_date_says_so_and_stays_as_it_is() {
     let rig = Rig::new();
     rig.tamper(&format!("PRAGMA page_size = 8192; {FORMAT_1}"));

@@ -25,8 +25,8 @@ async fn filled(spool: &Spool) {
     }
     spool.append(event_at(None, "5", NOON)).await.unwrap();
     spool.append(event("c", "4")).await.unwrap();
-    spool.quarantine(malformed("what?")).await.unwrap();
-    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.refuse(malformed("what?")).await.unwrap();
+    spool.refuse(malformed("what?")).await.unwrap();
     spool.done(spool.next().await);
     spool.settle(spool.next().await, attempt(404), Verdict::Dead);
     let later = crate::clock::now().plus(HOUR);
@@ -92,12 +92,31 @@ async fn what_is_there_already_is_left_alone() {
     let twice = [all[0].clone(), all[0].clone(), all[6].clone()].to_vec();
     let done = other.import(twice).await.unwrap();
     assert_eq!(done, [Operated::Imported, Operated::Known, Operated::Imported]);
-    let mut same = all[6].clone();
-    same.record.id = EventId::new(NOON);
-    if let Contents::Malformed(malformed) = &mut same.contents {
-        malformed.id = same.record.id;
+}
+
+#[tokio::test]
+async fn what_was_kept_more_than_once_comes_as_often_and_no_oftener() {
+    let (from, to) = (Rig::new(), Rig::new());
+    let spool = from.open();
+    for body in ["PENDING", "REVERSED", "PENDING", "PENDING"] {
+        spool.quarantine(malformed(body), Told::Kept).await.unwrap();
     }
-    assert_eq!(other.import(vec![same]).await.unwrap(), [Operated::Known], "the same request");
+    let exported = stories(&spool).await;
+    spool.close().await;
+    let mut salvaged = Vec::new();
+    let saved = Spool::salvage(&from.settings.path, &mut |story| {
+        salvaged.push(story);
+        Ok(())
+    });
+    assert_eq!(saved.unwrap(), Salvage { saved: 3, passed: 0 });
+    assert_eq!(told(&salvaged), told(&exported));
+    let spool = to.open();
+    for outcome in [Operated::Imported, Operated::Known] {
+        let done = spool.import(salvaged.clone()).await.unwrap();
+        assert!(done.len() == 3 && done.iter().all(|done| *done == outcome), "{done:?}");
+    }
+    assert_eq!(told(&stories(&spool).await), told(&exported));
+    assert_eq!(spool.status().quarantined, 3);
 }
 
 #[tokio::test]

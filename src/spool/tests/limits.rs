@@ -1,6 +1,5 @@
 //! Every limit at it and one past it.
 
-use super::store::Arrival;
 use super::*;
 
 /// One that holds its body and nothing else that counts.
@@ -24,7 +23,7 @@ fn bare(bytes: usize) -> Malformed {
 
 /// What the spool reckons for one event with a body of `bytes`.
 fn cost(bytes: usize) -> u64 {
-    Arrival::Malformed(bare(bytes), digest::of_malformed(&malformed(""))).bytes()
+    arriving(bare(bytes)).bytes()
 }
 
 /// One for which the spool reckons so many bytes.
@@ -70,9 +69,7 @@ async fn the_queue_to_the_disk_is_bounded_by_bytes() {
 
 #[test]
 fn places_are_counted_by_the_started_16_kib() {
-    let of = |bytes: u64| {
-        places(&Arrival::Malformed(weighing(bytes), digest::of_malformed(&malformed(""))))
-    };
+    let of = |bytes: u64| places(&arriving(weighing(bytes)));
     let place = u64::try_from(PLACE_BYTES).unwrap();
     assert_eq!((of(cost(0)), of(place), of(place + 1)), (1, 1, 2));
 }
@@ -96,23 +93,23 @@ async fn quarantine_may_take_its_share_and_not_pass_it() {
     let mut rig = Rig::new();
     (rig.settings.max_bytes, rig.settings.quarantine_percent) = (1_000_000, 1);
     let spool = rig.open();
-    let first = spool.quarantine(weighing(4000)).await.unwrap();
-    assert_eq!(spool.quarantine(weighing(6001)).await, Err(AppendError::QuarantineFull));
+    let first = spool.refuse(weighing(4000)).await.unwrap();
+    assert_eq!(spool.refuse(weighing(6001)).await, Err(AppendError::QuarantineFull));
     assert!(spool.status().quarantine_full && !spool.status().full);
-    let second = spool.quarantine(weighing(6000)).await.unwrap();
-    assert_eq!(spool.quarantine(weighing(300)).await, Err(AppendError::QuarantineFull));
+    let second = spool.refuse(weighing(6000)).await.unwrap();
+    assert_eq!(spool.refuse(weighing(300)).await, Err(AppendError::QuarantineFull));
     assert!(spool.shows("postgate_spool_refusals_total{reason=\"quarantine_full\"} 2"));
-    assert_eq!(spool.quarantine(weighing(4000)).await, Ok(first), "what is kept is counted");
+    assert_eq!(spool.refuse(weighing(4000)).await, Ok(first), "what is kept is counted");
     spool.append(event("understood", &" ".repeat(20_000))).await.unwrap();
     spool.close().await;
 
     let spool = rig.open();
     let status = spool.status();
     assert_eq!((status.quarantined, status.quarantine_bytes), (2, 10_000), "after a restart too");
-    assert_eq!(spool.quarantine(weighing(300)).await, Err(AppendError::QuarantineFull));
+    assert_eq!(spool.refuse(weighing(300)).await, Err(AppendError::QuarantineFull));
     assert_eq!(spool.discard(vec![second]).await.unwrap(), [Operated::Dropped]);
     assert!(!spool.status().quarantine_full);
-    spool.quarantine(weighing(6000)).await.unwrap();
+    spool.refuse(weighing(6000)).await.unwrap();
     assert_eq!(spool.status().quarantine_bytes, 10_000);
 }
 
@@ -125,8 +122,8 @@ async fn the_first_in_quarantine_may_be_larger_than_its_share() {
     let mut event = Box::pin(spool.append(event("first", "body")));
     assert!(poll_once(event.as_mut()).is_none());
     // Both in one batch.
-    let mut large = Box::pin(spool.quarantine(weighing(10_001)));
-    let mut next = Box::pin(spool.quarantine(weighing(300)));
+    let mut large = Box::pin(spool.refuse(weighing(10_001)));
+    let mut next = Box::pin(spool.refuse(weighing(300)));
     assert!(poll_once(large.as_mut()).is_none() && poll_once(next.as_mut()).is_none());
     faults.let_go();
     event.await.unwrap();
@@ -203,15 +200,17 @@ async fn delivered_events_expire_by_themselves() {
     let mut rig = Rig::new();
     rig.settings.keep_delivered = HOUR;
     let spool = rig.open();
-    for key in ["old", "new", "pending"] {
+    for key in ["old", "new", "a little ahead", "too far ahead", "pending"] {
         spool.append(event(key, "body")).await.unwrap();
     }
-    spool.done(spool.next().await);
-    let now = Attempt { at: crate::clock::now(), ..attempt(200) };
-    spool.settle(spool.next().await, now, Verdict::Done);
-    until(|| rig.ask("SELECT count(*) FROM events") == 2).await;
-    assert_eq!(rig.ask("SELECT count(*) FROM bodies"), 2);
-    assert_eq!(rig.ask("SELECT count(*) FROM events WHERE state = 1"), 1);
+    let now = crate::clock::now();
+    let little = Duration::from_mins(5);
+    for at in [NOON, now, now.plus(HOUR), now.plus(HOUR).plus(little)] {
+        spool.settle(spool.next().await, Attempt { at, ..attempt(200) }, Verdict::Done);
+    }
+    until(|| rig.ask("SELECT count(*) FROM events") == 3).await;
+    assert_eq!(rig.ask("SELECT count(*) FROM bodies"), 3);
+    assert_eq!(rig.ask("SELECT count(*) FROM events WHERE state = 1 AND seq IN (2, 3)"), 2);
 }
 
 #[tokio::test]

@@ -108,6 +108,12 @@ fn malformed(body: &str) -> Malformed {
     }
 }
 
+fn arriving(malformed: Malformed) -> Arrival {
+    let fingerprint = digest::of_malformed(&malformed);
+    let (told, window) = (Told::Refused, HOUR);
+    Arrival::Malformed(NewMalformed { malformed, fingerprint, told, window })
+}
+
 fn received(body: &str) -> Received {
     Received {
         client: "192.0.2.1".to_owned(),
@@ -134,6 +140,11 @@ impl Spool {
     /// The next event, which must be there.
     async fn next(&self) -> Lease {
         self.lease(&route()).await.unwrap()
+    }
+
+    /// Keeps what its sender sends again.
+    async fn refuse(&self, malformed: Malformed) -> Result<EventId, AppendError> {
+        self.quarantine(malformed, Told::Refused).await
     }
 
     fn done(&self, lease: Lease) {

@@ -5,6 +5,9 @@
 
 mod incoming;
 
+use std::collections::HashMap;
+
+use self::incoming::arrived;
 use super::board::{Board, Taken, Turn};
 use super::queue::{Lane, Slot};
 use super::sqlite::{SqliteBodies, SqliteStore};
@@ -13,7 +16,7 @@ use super::*;
 
 /// Some seconds; CI plays ten times as many.
 const STEPS: u64 = 10_000;
-const WINDOW: Duration = Duration::from_millis(400);
+const WINDOW_MILLIS: u64 = 400;
 /// Quarantine is full of nothing in this game.
 const NO_BOUND: Share = Share { used: 0, most: u64::MAX };
 
@@ -54,8 +57,10 @@ struct Game {
     engine: Option<(SqliteStore, SqliteBodies)>,
     board: Board,
     lane: Lane,
-    /// In the order of acceptance.
+    /// What is in the file, in the order of acceptance.
     model: Vec<Known>,
+    /// The latest event of each key, of a body where there is none, whether it is in the file or not.
+    latest: HashMap<(Option<u8>, u8), EventId>,
     unwritten: Vec<Settlement>,
 }
 
@@ -77,6 +82,7 @@ impl Game {
             board,
             lane,
             model: Vec::new(),
+            latest: HashMap::new(),
             unwritten: Vec::new(),
         };
         game.restart();
@@ -105,47 +111,41 @@ impl Game {
         assert_eq!(self.board.pending(), u64::try_from(pending.count()).unwrap());
     }
 
+    /// By a clock that is off now and then.
+    fn time(&mut self) -> Timestamp {
+        let off = if self.random.u8(..8) == 0 { self.random.u64(..1000) } else { 500 };
+        Timestamp::from_millis(self.now.as_millis() - 500 + off)
+    }
+
     /// Some events in one commit, with what waits to be written.
     fn append(&mut self) {
         let some = (0..self.random.u8(1..3)).map(|_| {
             let key = (self.random.u8(..4) > 0).then(|| self.random.u8(..6));
-            (key, self.random.u8(..3))
+            (key, self.random.u8(..3), self.time())
         });
         let some: Vec<_> = some.collect();
         let arrivals: Vec<_> =
-            some.iter().map(|(key, body)| arrival(*key, *body, self.now)).collect();
+            some.iter().map(|(key, body, at)| arrival(*key, *body, *at)).collect();
         let written = self.save(&arrivals);
         let mut queued = Vec::new();
-        for ((key, body), (arrival, written)) in
+        for ((key, body, accepted), (arrival, written)) in
             some.into_iter().zip(arrivals.into_iter().zip(written))
         {
-            let latest = self
-                .model
-                .iter_mut()
-                .rev()
-                .find(|known| known.key == key && (key.is_some() || known.body == body));
-            let repeat = latest
-                .filter(|latest| latest.body == body && self.now.since(latest.accepted) < WINDOW);
+            let latest = self.latest.get(&class(key, body)).copied();
+            let repeat = self.model.iter_mut().find(|known| {
+                Some(known.id) == latest
+                    && known.body == body
+                    && known.now.state != State::Dead
+                    && accepted.as_millis().abs_diff(known.accepted.as_millis()) < WINDOW_MILLIS
+            });
             if let Some(repeat) = repeat {
                 assert_eq!(written, Written::Repeat(repeat.id));
                 repeat.repeats += 1;
                 continue;
             }
             let Written::Stored(seq) = written else { panic!("{written:?} is no repeat") };
-            assert!(self.model.iter().all(|known| known.seq < seq), "it is the last in the order");
-            self.model.push(Known {
-                id: arrival.id(),
-                seq,
-                key,
-                body,
-                accepted: self.now,
-                repeats: 0,
-                replays: 0,
-                now: NEW,
-                saved: NEW,
-                unsaved: None,
-                taken: None,
-            });
+            let id = arrival.id();
+            self.add(Known { id, seq, key, body, accepted, ..arrived(NEW) });
             queued.extend(writer::queued(arrival, written));
         }
         self.board.push(queued.into_iter());
@@ -200,6 +200,7 @@ impl Game {
     }
 
     fn settle(&mut self) {
+        let at = self.time();
         let taken = self.model.iter_mut().filter(|known| known.taken.is_some());
         let Some(known) = self.random.choice(taken.collect::<Vec<_>>()) else { return };
         let (slot, attempts) = known.taken.take().unwrap();
@@ -216,8 +217,8 @@ impl Game {
             _ => Verdict::RetryAt(later),
         };
         known.now = match verdict {
-            Verdict::Done => Fate { state: State::Delivered, settled: Some(self.now), ..known.now },
-            Verdict::Dead => Fate { state: State::Dead, settled: Some(self.now), ..known.now },
+            Verdict::Done => Fate { state: State::Delivered, settled: Some(at), ..known.now },
+            Verdict::Dead => Fate { state: State::Dead, settled: Some(at), ..known.now },
             Verdict::RetryAt(due) => Fate { attempts, due, ..known.now },
             Verdict::PutBack(due) => Fate { due, ..known.now },
         };
@@ -230,7 +231,7 @@ impl Game {
             Verdict::PutBack(due) => self.board.give_back(slot, due),
         }
         known.unsaved = Some(known.now);
-        let attempt = Attempt { at: self.now, ..attempt(500) };
+        let attempt = Attempt { at, ..attempt(500) };
         self.unwritten.push(Settlement { seq: known.seq, attempts, attempt, verdict });
     }
 
@@ -253,8 +254,7 @@ impl Game {
         self.board.requeue(&pending);
         (known.seq, known.now, known.saved) = (pending.seq, NEW, NEW);
         known.replays += 1;
-        assert!(self.model.iter().all(|other| other.seq < known.seq), "it goes to the end");
-        self.model.push(known);
+        self.add(known);
     }
 
     fn discard(&mut self) {
@@ -269,7 +269,8 @@ impl Game {
     fn expire(&mut self) {
         self.save(&[]);
         let by = Timestamp::from_millis(self.now.as_millis() - self.random.u64(..300));
-        let expiry = Some(Expiry { delivered_by: by, at_most: u32::MAX });
+        let ahead_of = self.now.plus(Duration::from_millis(self.random.u64(..300)));
+        let expiry = Some(Expiry { delivered_by: by, ahead_of, at_most: u32::MAX });
         let batch = Batch {
             settlements: &[],
             arrivals: &[],
@@ -280,7 +281,8 @@ impl Game {
         let expired = self.store().apply(&batch).unwrap().expired;
         let before = self.model.len();
         self.model.retain(|known| {
-            known.now.state != State::Delivered || known.now.settled.is_none_or(|at| at > by)
+            let stays = |at| at > by && at <= ahead_of;
+            known.now.state != State::Delivered || known.now.settled.is_none_or(stays)
         });
         assert_eq!(usize::try_from(expired).unwrap(), before - self.model.len());
     }
@@ -337,12 +339,17 @@ impl Game {
     }
 }
 
+/// What is compared with each other.
+fn class(key: Option<u8>, body: u8) -> (Option<u8>, u8) {
+    (key, if key.is_some() { 0 } else { body })
+}
+
 fn arrival(key: Option<u8>, body: u8, at: Timestamp) -> Arrival {
     let event = event_at(key.map(|key| key.to_string()).as_deref(), &body.to_string(), at);
     let (key, fingerprint) = digest::of_event(&event);
     let order = if event.key.is_some() { Order::Keyed } else { Order::Free };
     let Accepted { id, route, body, received, .. } = event;
-    let (window, received) = (WINDOW, received.map(Box::new));
+    let (window, received) = (Duration::from_millis(WINDOW_MILLIS), received.map(Box::new));
     Arrival::Event(NewEvent { id, route, key, order, fingerprint, at, window, body, received })
 }
 

@@ -31,7 +31,7 @@ async fn filled(spool: &Spool) {
     for key in ["delivered", "dead", "pending"] {
         spool.append(event(key, key)).await.unwrap();
     }
-    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.refuse(malformed("what?")).await.unwrap();
     spool.done(spool.next().await);
     spool.fail_for_good().await;
     // What is settled is written with the next commit.
@@ -103,7 +103,7 @@ async fn an_event_tells_its_story() {
     let told: Vec<_> = attempts.iter().map(|(number, a)| (*number, a.status)).collect();
     assert_eq!(told, [(1, Some(500)), (2, Some(404))]);
 
-    let id = spool.quarantine(malformed("what?")).await.unwrap();
+    let id = spool.refuse(malformed("what?")).await.unwrap();
     let story = spool.find(id).await.unwrap().unwrap();
     let Contents::Malformed(malformed) = story.contents else { panic!("raw") };
     assert_eq!(malformed.received, received("what?"));
@@ -168,7 +168,7 @@ async fn the_age_of_a_replayed_event_counts_from_its_replay() {
     assert_eq!((first.accepted, first.since), (NOON, NOON));
     let dead = first.id;
     spool.settle(first, attempt(410), Verdict::Dead);
-    let raw = spool.quarantine(malformed("mended")).await.unwrap();
+    let raw = spool.refuse(malformed("mended")).await.unwrap();
     let asked = crate::clock::now();
     let replayed = spool.replay(vec![dead, raw], convert()).await.unwrap();
     assert_eq!(replayed, [Operated::Replayed, Operated::Replayed]);
@@ -184,8 +184,8 @@ async fn the_age_of_a_replayed_event_counts_from_its_replay() {
 async fn what_is_in_quarantine_is_converted_again() {
     let rig = Rig::new();
     let spool = rig.open();
-    let bad = spool.quarantine(malformed("bad")).await.unwrap();
-    let good = spool.quarantine(malformed("mended")).await.unwrap();
+    let bad = spool.refuse(malformed("bad")).await.unwrap();
+    let good = spool.refuse(malformed("mended")).await.unwrap();
     let outcomes = spool.replay(vec![bad, good], convert()).await.unwrap();
     assert_eq!(outcomes, [Operated::NotUnderstood("still not".to_owned()), Operated::Replayed]);
     assert_eq!((spool.status().pending, spool.status().quarantined), (1, 1));

@@ -57,7 +57,7 @@ async fn what_is_not_to_be_kept_comes_in_on_no_way() {
     none.settings.keep_received = false;
     let spool = none.open();
     let appended = spool.append(event("b", "body")).await.unwrap().id();
-    let mended = spool.quarantine(malformed("what?")).await.unwrap();
+    let mended = spool.refuse(malformed("what?")).await.unwrap();
     assert_eq!(spool.import(vec![story]).await.unwrap(), [Operated::Imported]);
     assert_eq!(spool.replay(vec![mended], convert()).await.unwrap(), [Operated::Replayed]);
     for id in [appended, brought, mended] {
@@ -69,7 +69,7 @@ async fn what_is_not_to_be_kept_comes_in_on_no_way() {
 #[tokio::test]
 async fn a_mended_request_is_what_its_event_was_made_of() {
     let spool = Rig::new().open();
-    let mended = spool.quarantine(malformed("what?")).await.unwrap();
+    let mended = spool.refuse(malformed("what?")).await.unwrap();
     spool.replay(vec![mended], convert()).await.unwrap();
     assert_eq!(request_of(&spool, mended).await, Some(received("what?")));
 }

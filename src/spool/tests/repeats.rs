@@ -114,16 +114,137 @@ async fn without_a_key_any_equal_event_of_the_route_counts() {
     assert!(leases.iter().all(Option::is_some), "no order without a key");
 }
 
+/// Delivers what is next, or has it refused for good; what became of it is in the file.
+async fn settle(spool: &Spool, verdict: Verdict) -> EventId {
+    let lease = spool.next().await;
+    let id = lease.id;
+    spool.settle(lease, attempt(0), verdict);
+    spool.append(event(&id.to_string(), "later")).await.unwrap();
+    spool.done(spool.next().await);
+    id
+}
+
 #[tokio::test]
-async fn the_same_bytes_are_quarantined_once() {
+async fn a_resend_after_a_refusal_is_tried_anew() {
+    for key in [Some("a"), None] {
+        let rig = Rig::new();
+        let spool = rig.open();
+        let append = async |body| spool.append(event_at(key, body, NOON)).await.unwrap();
+        let first = append("PENDING").await;
+        let dead = settle(&spool, Verdict::Dead).await;
+        let again = append("PENDING").await;
+        assert!(first.id() == dead && matches!(again, Receipt::Stored(_)), "{key:?}");
+        assert_eq!(append("PENDING").await, Receipt::Repeat(again.id()), "while it waits");
+        settle(&spool, Verdict::Done).await;
+        assert_eq!(append("PENDING").await, Receipt::Repeat(again.id()), "and when it arrived");
+        assert_eq!(spool.discard(vec![dead]).await.unwrap(), [Operated::Dropped]);
+        assert_eq!(append("PENDING").await, Receipt::Repeat(again.id()));
+    }
+}
+
+#[tokio::test]
+async fn a_return_is_an_event_whatever_was_dropped_of_what_lies_between() {
+    for (earlier, between) in [
+        (Verdict::Done, Verdict::Done),
+        (Verdict::Done, Verdict::Dead),
+        (Verdict::Dead, Verdict::Done),
+    ] {
+        let rig = Rig::new();
+        let spool = rig.open();
+        let append = async |body| spool.append(event("a", body)).await.unwrap();
+        append("PENDING").await;
+        let first = settle(&spool, earlier).await;
+        append("REVERSED").await;
+        let dropped = settle(&spool, between).await;
+        assert_eq!(spool.discard(vec![dropped]).await.unwrap(), [Operated::Dropped]);
+        let case = format!("{earlier:?} {between:?}");
+        let second = append("PENDING").await;
+        assert!(matches!(second, Receipt::Stored(_)), "{case}");
+        settle(&spool, Verdict::Done).await;
+        // Replayed, the first is the latest: the upstream will see it as the last.
+        assert_eq!(spool.discard(vec![second.id()]).await.unwrap(), [Operated::Dropped]);
+        let convert = Convert::new(|_| Err("no".to_owned()));
+        let replayed = spool.replay(vec![first], convert).await.unwrap();
+        assert_eq!(replayed, [Operated::Replayed], "{case}");
+        assert_eq!(append("PENDING").await, Receipt::Repeat(first), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_swallows_nothing_once_it_is_mended() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    let ahead = event_at(Some("a"), "body", NOON.plus(HOUR));
+    spool.append(ahead.clone()).await.unwrap();
+    let inside = NOON.plus(Duration::from_millis(1));
+    let inside = spool.append(event_at(Some("a"), "body", inside)).await;
+    assert_eq!(inside, Ok(Receipt::Repeat(ahead.id)));
+    let mended = event("a", "body");
+    assert_eq!(spool.append(mended.clone()).await, Ok(Receipt::Stored(mended.id)));
+    assert_eq!(spool.append(event("a", "body")).await, Ok(Receipt::Repeat(mended.id)));
+}
+
+#[tokio::test]
+async fn what_its_sender_sends_again_is_quarantined_once() {
     let rig = Rig::new();
     let spool = rig.open();
     let first = malformed("what?");
-    assert_eq!(spool.quarantine(first.clone()).await, Ok(first.id));
-    assert_eq!(spool.quarantine(malformed("what?")).await, Ok(first.id));
+    assert_eq!(spool.refuse(first.clone()).await, Ok(first.id));
+    assert_eq!(spool.refuse(malformed("what?")).await, Ok(first.id));
     let other = malformed("what else?");
-    assert_eq!(spool.quarantine(other.clone()).await, Ok(other.id));
+    assert_eq!(spool.refuse(other.clone()).await, Ok(other.id));
+    let late = Malformed { at: NOON.plus(HOUR * 24), ..malformed("what?") };
+    assert_eq!(spool.refuse(late).await, Ok(first.id), "whatever came since, and whenever");
     assert_eq!(spool.status().quarantined, 2);
     assert_eq!(spool.status().pending, 0);
-    assert_eq!(rig.ask("SELECT repeats FROM quarantine ORDER BY seq LIMIT 1"), 1);
+    assert_eq!(rig.ask("SELECT repeats FROM quarantine ORDER BY seq LIMIT 1"), 2);
+    let last_at = rig.ask("SELECT last_at FROM quarantine ORDER BY seq LIMIT 1");
+    assert_eq!(u64::try_from(last_at), Ok(NOON.plus(HOUR * 24).as_millis()));
+}
+
+#[tokio::test]
+async fn what_its_sender_has_done_with_is_kept_as_often_as_it_comes_back() {
+    let rig = Rig::new();
+    let spool = rig.open();
+    let keep = async |malformed| spool.quarantine(malformed, Told::Kept).await.unwrap();
+    let all = ["PENDING", "REVERSED", "PENDING"].map(malformed);
+    for one in &all {
+        assert_eq!(keep(one.clone()).await, one.id);
+    }
+    // Those of other routes lie between no two of this one.
+    keep(Malformed { route: RouteName::from("clearing"), ..malformed("PENDING") }).await;
+    assert_eq!(keep(malformed("PENDING")).await, all[2].id, "a repeat of the latest");
+    assert_eq!(spool.refuse(malformed("PENDING")).await, Ok(all[2].id), "the last of its equals");
+    assert_eq!(spool.status().quarantined, 4);
+    let convert = Convert::new(|malformed| {
+        Ok(Reread { key: Some("a".to_owned()), body: malformed.received.body.clone() })
+    });
+    let ids = all.map(|one| one.id);
+    spool.replay(ids.to_vec(), convert).await.unwrap();
+    for (id, body) in ids.into_iter().zip(["PENDING", "REVERSED", "PENDING"]) {
+        let lease = spool.next().await;
+        assert_eq!((lease.id, &lease.body[..]), (id, body.as_bytes()));
+        spool.done(lease);
+    }
+}
+
+#[tokio::test]
+async fn in_quarantine_the_window_ends_at_its_length_too() {
+    let mut rig = Rig::new();
+    let spool = rig.open();
+    let keep = async |spool: &Spool, at| {
+        let malformed = Malformed { id: EventId::new(at), at, ..malformed("what?") };
+        (malformed.id, spool.quarantine(malformed, Told::Kept).await.unwrap())
+    };
+    let (first, _) = keep(&spool, NOON).await;
+    let inside = Timestamp::from_millis(NOON.plus(HOUR).as_millis() - 1);
+    assert_eq!(keep(&spool, inside).await.1, first);
+    let (second, kept) = keep(&spool, NOON.plus(HOUR)).await;
+    assert_eq!(second, kept);
+    let (third, kept) = keep(&spool, NOON).await;
+    assert_eq!(third, kept, "the clock was ahead");
+    spool.close().await;
+    rig.settings.dedup_window = Duration::ZERO;
+    let (fourth, kept) = keep(&rig.open(), NOON).await;
+    assert_eq!(fourth, kept, "never");
 }

@@ -13,7 +13,7 @@ async fn everything_is_where_it_was() {
     for (key, body) in [("a", "1"), ("a", "2"), ("b", "3"), ("c", "4"), ("d", "5")] {
         spool.append(event(key, body)).await.unwrap();
     }
-    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.refuse(malformed("what?")).await.unwrap();
     let future = crate::clock::now().plus(HOUR);
     spool.settle(spool.next().await, attempt(500), Verdict::RetryAt(NOON));
     let [retried, late, dead] = [spool.next().await, spool.next().await, spool.next().await];

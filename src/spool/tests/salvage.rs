@@ -19,7 +19,7 @@ pub(super) async fn fill(spool: &Spool, events: usize) {
 async fn filled(rig: &Rig, events: usize) {
     let spool = rig.open();
     fill(&spool, events).await;
-    spool.quarantine(malformed("what?")).await.unwrap();
+    spool.refuse(malformed("what?")).await.unwrap();
     spool.close().await;
 }
 

@@ -53,7 +53,7 @@ impl Writer {
                     self.add(pending.as_ref(), *state);
                     continue;
                 }
-                Changed::Undelivered | Changed::Missing | Changed::Known => continue,
+                Changed::Undelivered | Changed::Missing => continue,
             };
             match from {
                 State::Dead => self.board.status.remove_dead(),

@@ -241,9 +241,10 @@ impl Writer {
     /// What is past its time by now.
     fn expiry(&self) -> Expiry {
         let keep = u64::try_from(self.limits.keep_delivered.as_millis()).unwrap_or(u64::MAX);
-        let now = clock::now().as_millis();
+        let now = clock::now();
         Expiry {
-            delivered_by: Timestamp::from_millis(now.saturating_sub(keep)),
+            delivered_by: Timestamp::from_millis(now.as_millis().saturating_sub(keep)),
+            ahead_of: now.plus(self.limits.keep_delivered),
             at_most: EXPIRE_AT_ONCE,
         }
     }

@@ -43,6 +43,7 @@ impl Writer {
             arrivals: &[],
             expiry: Some(Expiry {
                 delivered_by: Timestamp::from_millis(u64::MAX),
+                ahead_of: Timestamp::from_millis(u64::MAX),
                 at_most: ROOM_AT_ONCE,
             }),
             history: History::Ends,

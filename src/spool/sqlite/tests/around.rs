@@ -16,7 +16,7 @@ fn arrivals(events: u32) -> Vec<Arrival> {
 }
 
 fn expiring(at_most: u32) -> Batch<'static> {
-    let expiry = Some(Expiry { delivered_by: at(u64::MAX), at_most });
+    let expiry = Some(Expiry { delivered_by: at(u64::MAX), ahead_of: at(u64::MAX), at_most });
     Batch { expiry, ..batch(&[], &[]) }
 }
 

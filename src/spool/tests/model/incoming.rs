@@ -18,7 +18,7 @@ impl Game {
         let state = [State::Pending, State::Delivered, State::Dead][self.random.usize(..3)];
         let fate = match state {
             State::Pending => Fate { attempts, due, ..NEW },
-            _ => Fate { state, attempts, due: NEW.due, settled: Some(self.now) },
+            _ => Fate { state, attempts, due: NEW.due, settled: Some(self.time()) },
         };
         let id = EventId::new(accepted);
         let record = Record {
@@ -58,8 +58,8 @@ impl Game {
     /// A request that was not understood becomes an event after all.
     pub(super) fn admit(&mut self) {
         let raw = Malformed { at: self.now, ..malformed(&self.random.u128(..).to_string()) };
-        let (id, print) = (raw.id, digest::of_malformed(&raw));
-        let written = self.save(&[Arrival::Malformed(raw, print)]);
+        let id = raw.id;
+        let written = self.save(&[arriving(raw)]);
         assert_eq!(written, [Written::Quarantined]);
         let (_, bodies) = self.engine.as_ref().unwrap();
         let kept = bodies.places(&[id]).unwrap();
@@ -76,8 +76,9 @@ impl Game {
         self.add(Known { id, seq, key, body, accepted, repeats: 0, replays: 1, ..arrived(NEW) });
     }
 
-    fn add(&mut self, known: Known) {
+    pub(super) fn add(&mut self, known: Known) {
         assert!(self.model.iter().all(|other| other.seq < known.seq), "it goes to the end");
+        self.latest.insert(class(known.key, known.body), known.id);
         self.model.push(known);
     }
 
@@ -93,7 +94,7 @@ impl Game {
 }
 
 /// In memory and in the file alike.
-fn arrived(fate: Fate) -> Known {
+pub(super) fn arrived(fate: Fate) -> Known {
     Known {
         id: EventId::new(NOON),
         seq: Seq(0),
