@@ -1,6 +1,7 @@
 //! The front door as a sender meets it: real sockets, a real spool, and no delivery behind it.
 
 mod connections;
+mod heads;
 mod random;
 mod requests;
 
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 struct House {
     address: SocketAddr,
     certificate: Option<CertificateDer<'static>>,
+    front: Arc<Front>,
     spool: Spool,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
@@ -101,16 +103,18 @@ impl House {
         let forwards: HashMap<_, _> =
             plan.forward.into_iter().map(|forward| ("in".into(), forward)).collect();
         let front = Front::new(&plan.front, forwards, spool.clone(), Arc::clone(&telemetry));
+        let front = Arc::new(front);
         let house = Self {
             address: listener.local_addr(),
             certificate: tls.certificate(),
+            front: Arc::clone(&front),
             spool,
             telemetry,
             stop: CancellationToken::new(),
             served: TaskTracker::new(),
             folder,
         };
-        house.served.spawn(serve(listener, tls, Arc::new(front), house.stop.clone()));
+        house.served.spawn(serve(listener, tls, front, house.stop.clone()));
         house.served.close();
         house
     }
