@@ -1,10 +1,20 @@
-//! How many bytes of bodies are held at once, in all and for each address: what is too much is
-//! refused before it is read. A request counts before its body comes: a head of HTTP/2 is a few
-//! bytes, and whoever sends thousands of them gets no memory for it.
+//! How many bytes of bodies, and of the heads before them, are held at once, in all and for each
+//! address: what is too much is refused before it is read. A request counts before its body comes: a
+//! head of HTTP/2 is a few bytes, and whoever sends thousands of them gets no memory for it.
 
 use std::collections::HashMap;
+use std::mem;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
+
+use super::reply::Reply;
 
 /// What a request counts for at least. `bench/memory` shows what one takes that waits for its body.
 pub(super) const LEAST: usize = 8 << 10;
@@ -27,8 +37,21 @@ struct Held {
 pub(super) struct Hold {
     bodies: Arc<Bodies>,
     address: IpAddr,
-    /// Of the body.
-    bytes: usize,
+    /// Bytes of its body.
+    body: usize,
+    /// What stands in the ledger: the body, or the head where that is larger, so that the largest body
+    /// needs no more room than its own.
+    counted: usize,
+}
+
+/// A reply for which room is held until it is on its way.
+pub(super) type HeldReply = Response<HeldBody>;
+
+/// The body of a [`HeldReply`].
+#[derive(Debug)]
+pub(super) struct HeldBody {
+    body: Full<Bytes>,
+    _hold: Option<Hold>,
 }
 
 /// There is no room for more.
@@ -40,58 +63,106 @@ impl Bodies {
         Arc::new(Self { at_most, held: Mutex::default() })
     }
 
-    /// For a request of this address, whose body is still to come.
-    pub(super) fn hold(self: &Arc<Self>, address: IpAddr) -> Result<Hold, NoRoom> {
-        self.take(address, LEAST)?;
-        Ok(Hold { bodies: Arc::clone(self), address, bytes: 0 })
+    /// For a request of this address with so many bytes of a head, whose body is still to come. A lone
+    /// one always fits.
+    pub(super) fn hold(self: &Arc<Self>, address: IpAddr, head: usize) -> Result<Hold, NoRoom> {
+        let counted = head.min(self.of_one()).max(LEAST);
+        self.take(address, counted)?;
+        Ok(Hold { bodies: Arc::clone(self), address, body: 0, counted })
     }
 
-    /// Notes that so many bytes more are held. One address gets half of all room, so that there is
-    /// always some for the others.
+    /// One address gets half of all room, so that there is always some for the others.
+    fn of_one(&self) -> usize {
+        self.at_most.div_ceil(2)
+    }
+
+    /// Notes that so many bytes more are held.
     fn take(&self, address: IpAddr, bytes: usize) -> Result<(), NoRoom> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let total = held.total.saturating_add(bytes);
         let own = held.by_address.get(&address).copied().unwrap_or_default();
         let own = own.saturating_add(bytes);
-        if total > self.at_most || own > self.at_most.div_ceil(2) {
+        if total > self.at_most || own > self.of_one() {
             return Err(NoRoom);
         }
         held.total = total;
         held.by_address.insert(address, own);
         Ok(())
     }
+
+    fn give_back(&self, address: IpAddr, bytes: usize) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.total -= bytes;
+        if let Some(own) = held.by_address.get_mut(&address) {
+            *own -= bytes;
+            if *own == 0 {
+                held.by_address.remove(&address);
+            }
+        }
+    }
 }
 
 impl Hold {
     /// Notes that so many bytes more of the body are held.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
-        let bytes = self.bytes.saturating_add(bytes);
-        let more = bytes.max(LEAST) - self.counted();
+        let body = self.body.saturating_add(bytes);
         // Most bodies are small.
-        if more > 0 {
-            self.bodies.take(self.address, more)?;
+        if body > self.counted {
+            self.bodies.take(self.address, body - self.counted)?;
+            self.counted = body;
         }
-        self.bytes = bytes;
+        self.body = body;
         Ok(())
     }
 
-    /// What stands in the ledger.
-    fn counted(&self) -> usize {
-        self.bytes.max(LEAST)
+    /// Notes that head and body are gone.
+    pub(super) fn shrink(&mut self) {
+        let rest = self.counted.min(LEAST);
+        self.give_back(self.counted - rest);
+        (self.body, self.counted) = (0, rest);
+    }
+
+    /// All of it, for what may outlast the request. This one holds nothing then.
+    pub(super) fn take(&mut self) -> Self {
+        let (body, counted) = (mem::take(&mut self.body), mem::take(&mut self.counted));
+        Self { bodies: Arc::clone(&self.bodies), address: self.address, body, counted }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        if bytes > 0 {
+            self.bodies.give_back(self.address, bytes);
+        }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let counted = self.counted();
-        let mut held = self.bodies.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.total -= counted;
-        if let Some(own) = held.by_address.get_mut(&self.address) {
-            *own -= counted;
-            if *own == 0 {
-                held.by_address.remove(&self.address);
-            }
-        }
+        self.give_back(self.counted);
+    }
+}
+
+/// The reply, which holds this room.
+pub(super) fn held(reply: Reply, hold: Option<Hold>) -> HeldReply {
+    reply.map(|body| HeldBody { body, _hold: hold })
+}
+
+impl Body for HeldBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -107,13 +178,13 @@ mod tests {
     fn at_the_limit_and_one_past_it() {
         let bodies = Bodies::new(4 * LEAST);
         let (mut one, mut other) =
-            (bodies.hold(address(1)).unwrap(), bodies.hold(address(2)).unwrap());
+            (bodies.hold(address(1), 0).unwrap(), bodies.hold(address(2), 0).unwrap());
         assert_eq!(one.grow(2 * LEAST), Ok(()));
         assert_eq!(other.grow(2 * LEAST + 1), Err(NoRoom), "no more than half is for one address");
         assert_eq!(other.grow(2 * LEAST), Ok(()));
-        assert_eq!(bodies.hold(address(3)).unwrap_err(), NoRoom);
+        assert_eq!(bodies.hold(address(3), 0).unwrap_err(), NoRoom);
         drop(one);
-        let mut third = bodies.hold(address(3)).unwrap();
+        let mut third = bodies.hold(address(3), 0).unwrap();
         assert_eq!(third.grow(2 * LEAST), Ok(()));
         assert_eq!(third.grow(usize::MAX), Err(NoRoom));
     }
@@ -121,7 +192,7 @@ mod tests {
     #[test]
     fn requests_of_one_address_share_its_half() {
         let bodies = Bodies::new(6 * LEAST);
-        let another = || bodies.hold(address(1));
+        let another = || bodies.hold(address(1), 0);
         let (mut one, other) = (another().unwrap(), another().unwrap());
         assert_eq!(one.grow(2 * LEAST), Ok(()));
         assert_eq!(one.grow(1), Err(NoRoom));
@@ -134,9 +205,40 @@ mod tests {
     }
 
     #[test]
+    fn a_large_head_counts_as_it_is_until_the_body_is_larger() {
+        let bodies = Bodies::new(8 * LEAST);
+        let total = || bodies.held.lock().unwrap().total;
+        let mut large = bodies.hold(address(1), 2 * LEAST).unwrap();
+        assert_eq!(bodies.hold(address(1), 2 * LEAST + 1).unwrap_err(), NoRoom);
+        let other = bodies.hold(address(1), LEAST).unwrap();
+        assert_eq!((large.grow(2 * LEAST), total()), (Ok(()), 3 * LEAST));
+        assert_eq!((large.grow(LEAST), large.grow(1)), (Ok(()), Err(NoRoom)));
+        large.shrink();
+        assert_eq!(total(), 2 * LEAST);
+        drop((large, other));
+        assert_eq!(total(), 0);
+        let lone = bodies.hold(address(1), usize::MAX).unwrap();
+        assert_eq!(total(), 4 * LEAST, "it is no more than what one address gets");
+        drop(lone);
+    }
+
+    #[test]
+    fn what_is_taken_over_outlasts_the_request() {
+        let bodies = Bodies::new(8 * LEAST);
+        let total = || bodies.held.lock().unwrap().total;
+        let mut request = bodies.hold(address(1), 2 * LEAST).unwrap();
+        let kept = request.take();
+        request.shrink();
+        drop(request);
+        assert_eq!(total(), 2 * LEAST);
+        drop(kept);
+        assert_eq!(total(), 0);
+    }
+
+    #[test]
     fn a_request_counts_without_a_body_and_a_small_one_for_no_more() {
         let bodies = Bodies::new(4 * LEAST);
-        let another = || bodies.hold(address(1));
+        let another = || bodies.hold(address(1), 0);
         let (mut one, mut other) = (another().unwrap(), another().unwrap());
         assert_eq!(another().unwrap_err(), NoRoom);
         assert_eq!((one.grow(LEAST), other.grow(LEAST)), (Ok(()), Ok(())));

@@ -160,7 +160,7 @@ mod tests {
 
     async fn read(body: &mut Frames, limits: &RequestLimits) -> Result<Bytes, BodyError> {
         let bodies = Bodies::new(1 << 20);
-        super::read(body, limits, &mut bodies.hold([127, 0, 0, 1].into()).unwrap()).await
+        super::read(body, limits, &mut bodies.hold([127, 0, 0, 1].into(), 0).unwrap()).await
     }
 
     /// Frames one by one, then an end of its own kind.
@@ -292,7 +292,7 @@ mod tests {
         {
             // Half of it is for one address.
             let bodies = Bodies::new(4 * LEAST);
-            let mut hold = bodies.hold([127, 0, 0, 1].into()).unwrap();
+            let mut hold = bodies.hold([127, 0, 0, 1].into(), 0).unwrap();
             let mut body = frames(&[&[0; LEAST], last], End::Whole);
             let read = super::read(&mut body, &limits, &mut hold).await;
             assert_eq!(read.map(drop), expected, "{}", last.len());

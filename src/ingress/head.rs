@@ -64,6 +64,18 @@ impl HeadRules {
     }
 }
 
+/// What a header line takes in memory beside its text.
+const LINE_BYTES: usize = 100;
+
+/// What a head takes in memory, twice that at the most. HPACK makes a line of one byte.
+pub(super) fn weight(head: &Parts) -> usize {
+    let authority = head.uri.authority().map_or(0, |authority| authority.as_str().len());
+    let target = head.uri.path().len() + strict::received(head).map_or(0, <[u8]>::len);
+    let lines = head.headers.iter();
+    let lines = lines.map(|(name, value)| name.as_str().len() + value.len() + LINE_BYTES);
+    authority + target + lines.sum::<usize>()
+}
+
 /// The host that is asked for: named once, and the same wherever it is named (RFC 9112, 3.2 and
 /// 3.2.2; RFC 9113, 8.3.1).
 fn host(head: &Parts) -> Result<Option<Authority>, Refusal> {

@@ -47,8 +47,7 @@ use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
 use self::admit::{HeadRefusal, Stranger};
-use self::bodies::{Bodies, Hold};
-use self::body::BodyError;
+use self::bodies::{Bodies, HeldReply, Hold, held};
 use self::head::HeadRules;
 use self::kept::Arrived;
 use self::promise::Promise;
@@ -80,6 +79,16 @@ pub struct Front {
 struct HouseRules {
     gate: Gate,
     routes: Routes,
+}
+
+/// A request by its head.
+struct Visit {
+    client: Client,
+    version: Version,
+    /// It asks for the head of an answer alone.
+    is_head: bool,
+    /// Its head, and the room for it and for a body; or why not, and room to be told.
+    entered: Result<(Parts, Hold), (Refusal, Option<Hold>)>,
 }
 
 /// A refusal, and on which route.
@@ -137,54 +146,94 @@ impl Front {
 
     /// Answers one request, on a connection from there; `certificate` says whether what its client has
     /// shown is still good.
-    async fn answer<B>(
-        &self,
+    ///
+    /// What may be kept of a head is decided at once, before the answer is waited for: over HTTP/2 a
+    /// connection hands over all the heads that have come, and then lets the answers begin.
+    fn answer<B>(
+        self: Arc<Self>,
         origin: Origin,
         certificate: Result<(), Lapse>,
         request: Request<B>,
-    ) -> Reply
+    ) -> impl Future<Output = HeldReply> + use<B>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (head, mut body) = request.into_parts();
+        let (head, body) = request.into_parts();
         let rules = self.rules.load_full();
-        let (client, answered) = match rules.gate.admit_head(&origin, &head.headers) {
+        let visit = self.enter(&rules.gate, &origin, certificate, head);
+        async move { self.attend(&rules.routes, visit, body).await }
+    }
+
+    /// Who asks, and room for it. Of a head that is refused nothing is left.
+    fn enter(
+        &self,
+        gate: &Gate,
+        origin: &Origin,
+        certificate: Result<(), Lapse>,
+        head: Parts,
+    ) -> Visit {
+        let (version, is_head) = (head.version, head.method == Method::HEAD);
+        let (client, admitted) = match gate.admit_head(origin, &head.headers) {
             Ok(client) => {
                 self.telemetry.front.client_admitted(client.address, &client.rule);
-                let answered = match certificate {
-                    Ok(()) => self.receive(&rules.routes, client.address, &head, &mut body).await,
-                    Err(lapse) => Err(nowhere(Refusal::Certificate(lapse))),
-                };
-                (client, answered)
+                let good = certificate.map_err(Refusal::Certificate);
+                (client, good.and_then(|()| self.heads.check(&head)))
             }
-            Err(Stranger { client, refusal }) => (client, Err(nowhere(Refusal::Address(refusal)))),
+            Err(Stranger { client, refusal }) => (client, Err(Refusal::Address(refusal))),
         };
-        match answered {
-            Ok(reply) => reply,
-            Err(Refused { route, refusal }) => {
-                let (status, reason) = refusal.status();
-                let name = route.map(|route| &route.name);
-                let (address, by) = (client.address, &client.rule);
-                self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
-                let mut reply = refuse(&refusal, route.map(|route| &route.replies));
-                // hyper leaves the body out in HTTP/1 alone (RFC 9110, 9.3.2).
-                if head.method == Method::HEAD && head.version == Version::HTTP_2 {
-                    *reply.body_mut() = Full::default();
-                }
-                if !refusal.leaves_body() {
-                    return reply;
-                }
-                // Neither a stranger nor too much is listened to.
-                let is_heard = !matches!(
-                    refusal,
-                    Refusal::Address(_) | Refusal::Certificate(_) | Refusal::Body(_)
-                );
-                if is_heard && head.version == Version::HTTP_2 {
-                    body::discard(&mut body).await;
-                }
-                without_reading(&body, &head, reply)
+        let hold = |head| self.bodies.hold(client.address, head);
+        let entered = match admitted {
+            Ok(()) => match hold(head::weight(&head)) {
+                Ok(hold) => Ok((head, hold)),
+                Err(full) => Err((Refusal::Body(full.into()), None)),
+            },
+            Err(refusal) => Err((refusal, hold(0).ok())),
+        };
+        Visit { client, version, is_head, entered }
+    }
+
+    /// Answers whoever has entered. The room is kept until the answer is on its way: over HTTP/2 a
+    /// peer decides when it takes one.
+    async fn attend<B>(&self, routes: &Routes, visit: Visit, mut body: B) -> HeldReply
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let Visit { client, version, is_head, entered } = visit;
+        let (mut hold, answered) = match entered {
+            Ok((head, mut hold)) => {
+                let receiving = self.receive(routes, client.address, &head, &mut hold, &mut body);
+                let answered = receiving.await;
+                (Some(hold), answered)
             }
+            Err((refusal, hold)) => (hold, Err(nowhere(refusal))),
+        };
+        if let Some(hold) = &mut hold {
+            hold.shrink();
         }
+        let Refused { route, refusal } = match answered {
+            Ok(reply) => return held(reply, hold),
+            Err(refused) => refused,
+        };
+        let (status, reason) = refusal.status();
+        let name = route.map(|route| &route.name);
+        let (address, by) = (client.address, &client.rule);
+        self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
+        let mut reply = refuse(&refusal, route.map(|route| &route.replies));
+        if version != Version::HTTP_2 {
+            return held(without_reading(&body, version, reply), hold);
+        }
+        // hyper leaves the body out in HTTP/1 alone (RFC 9110, 9.3.2). What nobody has room for is not
+        // to wait either.
+        if is_head || hold.is_none() {
+            *reply.body_mut() = Full::default();
+        }
+        // Neither a stranger nor too much is listened to.
+        let is_heard = refusal.leaves_body()
+            && !matches!(refusal, Refusal::Address(_) | Refusal::Certificate(_) | Refusal::Body(_));
+        if is_heard && hold.is_some() {
+            body::discard(&mut body).await;
+        }
+        held(reply, hold)
     }
 
     /// The way of one admitted request, from its head to the promise.
@@ -193,17 +242,17 @@ impl Front {
         routes: &'a Routes,
         client: IpAddr,
         head: &Parts,
+        hold: &mut Hold,
         body: &mut B,
     ) -> Result<Reply, Refused<'a>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let began = clock::instant();
-        self.heads.check(head).map_err(nowhere)?;
         let asked = routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
         let (Asked::Event(route) | Asked::Head(route)) = asked else {
             self.telemetry.front.probed(client, "OPTIONS");
-            return Ok(without_reading(body, head, reply::options(asked)));
+            return Ok(without_reading(body, head.version, reply::options(asked)));
         };
         let refused = |refusal| Refused { route: Some(route), refusal };
         if !route.allows(client) {
@@ -214,15 +263,13 @@ impl Front {
         }
         if matches!(asked, Asked::Head(_)) {
             self.telemetry.front.probed(client, "HEAD");
-            return Ok(without_reading(body, head, route.replies.head()));
+            return Ok(without_reading(body, head.version, route.replies.head()));
         }
         if is_encoded(&head.headers) {
             return Err(refused(Refusal::Encoded));
         }
 
-        let hold = self.bodies.hold(client).map_err(BodyError::from);
-        let mut hold = hold.map_err(|full| refused(Refusal::Body(full)))?;
-        let body = body::read(body, &self.limits, &mut hold).await;
+        let body = body::read(body, &self.limits, hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
         let at = clock::now();
@@ -274,18 +321,21 @@ impl Front {
         forward: &Forward,
         arrived: &Arrived<'_>,
         event: Converted,
-        hold: Hold,
+        hold: &mut Hold,
         began: Instant,
     ) -> Result<Promise, Refusal> {
         let (id, at) = (arrived.id, arrived.at);
         let forwarding = forward.start(ForwardedEvent { id, accepted: at, body: event.body });
-        let forwarding = async move {
-            let outcome = forwarding.await;
-            drop(hold);
-            outcome
+        let lent = hold.take();
+        let forwarding = async move { (forwarding.await, lent) };
+        let outcome = match self.forwards.spawn(forwarding).await {
+            Ok((outcome, lent)) => {
+                *hold = lent;
+                outcome
+            }
+            // It ends without an outcome only by a panic of ours: the sender has to try again.
+            Err(_) => Forwarded::Unavailable,
         };
-        // It ends without an outcome only by a panic of ours: the sender has to try again.
-        let outcome = self.forwards.spawn(forwarding).await.unwrap_or(Forwarded::Unavailable);
         let promise = Promise::of_upstream(outcome, id)?;
         route.metrics.forwarded(&id, began.elapsed());
         Ok(promise)
@@ -361,8 +411,8 @@ fn nowhere(refusal: Refusal) -> Refused<'static> {
 
 /// Answers a request whose body was not read to its end. What is left of it must not be taken for
 /// the next request.
-fn without_reading(body: &impl Body, head: &Parts, mut reply: Reply) -> Reply {
-    if !body.is_end_stream() && head.version != Version::HTTP_2 {
+fn without_reading(body: &impl Body, version: Version, mut reply: Reply) -> Reply {
+    if !body.is_end_stream() && version != Version::HTTP_2 {
         reply.headers_mut().insert(CONNECTION, CLOSE);
     }
     reply

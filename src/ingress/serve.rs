@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
-use super::reply::{CLOSE, Reply};
+use super::bodies::HeldReply;
+use super::reply::CLOSE;
 use super::strict::{HeadLimits, Strict, UnderWay, Unescaped};
 use super::{Front, RequestLimits};
 use crate::clock;
@@ -126,11 +127,10 @@ impl Door {
         let telemetry = &self.front.telemetry.front;
         let client = origin.address();
         let handle = |request| {
-            let door = Arc::clone(&self);
-            let certificate = door.tls.ask_again(shown.as_ref(), clock::now());
+            let certificate = self.tls.ask_again(shown.as_ref(), clock::now());
             // Boxed: a connection that is idle has no room for a request, and a reply that waits
             // to be read keeps none.
-            Box::pin(async move { door.front.answer(origin, certificate, request).await })
+            Box::pin(Arc::clone(&self.front).answer(origin, certificate, request))
         };
         let door = Arc::clone(&self);
         let refused = move |what| door.front.telemetry.front.head_refused(client, what);
@@ -196,7 +196,7 @@ impl Http {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
         F: Fn(Request<Incoming>) -> A,
-        A: Future<Output = Reply> + Send + 'static,
+        A: Future<Output = HeldReply> + Send + 'static,
     {
         let activity = Arc::new(Activity::new());
         let unescaped = Unescaped::default();

@@ -177,7 +177,7 @@ impl Spool {
         let fingerprint = digest::of_malformed(&malformed);
         let window = self.shared.dedup_window;
         let new = NewMalformed { malformed, fingerprint, told, window };
-        self.keep(Arrival::Malformed(new)).await.map(Receipt::id)
+        self.keep(Arrival::Malformed(Box::new(new))).await.map(Receipt::id)
     }
 
     /// Waits until an event of the route is due and leases it. `None`: leasing was stopped.

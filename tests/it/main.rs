@@ -21,6 +21,7 @@ mod corpora;
 mod crash;
 #[cfg(test)]
 mod delivery;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod disk_faults;

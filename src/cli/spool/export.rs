@@ -1,6 +1,6 @@
 //! `postgate spool export`.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use super::desk::Asked;

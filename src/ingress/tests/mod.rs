@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod direct;
+mod heads;
 mod limits;
 mod queries;
 mod random;
@@ -38,6 +39,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 struct House {
     address: SocketAddr,
     certificate: Option<CertificateDer<'static>>,
+    front: Arc<Front>,
     spool: Spool,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
@@ -115,16 +117,18 @@ impl House {
         let forwards: HashMap<_, _> =
             plan.forward.into_iter().map(|forward| ("in".into(), forward)).collect();
         let front = Front::new(&plan.front, forwards, spool.clone(), Arc::clone(&telemetry));
+        let front = Arc::new(front);
         let house = Self {
             address: listener.local_addr(),
             certificate: tls.certificate(),
+            front: Arc::clone(&front),
             spool,
             telemetry,
             stop: CancellationToken::new(),
             served: TaskTracker::new(),
             folder,
         };
-        house.served.spawn(serve(listener, tls, Arc::new(front), house.stop.clone()));
+        house.served.spawn(serve(listener, tls, front, house.stop.clone()));
         house.served.close();
         house
     }

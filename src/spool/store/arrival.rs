@@ -84,7 +84,7 @@ pub(super) const OVERHEAD_BYTES: u64 = 256;
 #[derive(Debug)]
 pub(in crate::spool) enum Arrival {
     Event(NewEvent),
-    Malformed(NewMalformed),
+    Malformed(Box<NewMalformed>),
 }
 
 impl Arrival {

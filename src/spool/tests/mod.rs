@@ -111,7 +111,7 @@ fn malformed(body: &str) -> Malformed {
 fn arriving(malformed: Malformed) -> Arrival {
     let fingerprint = digest::of_malformed(&malformed);
     let (told, window) = (Told::Refused, HOUR);
-    Arrival::Malformed(NewMalformed { malformed, fingerprint, told, window })
+    Arrival::Malformed(Box::new(NewMalformed { malformed, fingerprint, told, window }))
 }
 
 fn received(body: &str) -> Received {
