@@ -31,8 +31,9 @@ fuzz_target!(|data: &[u8]| {
 
 /// Whatever is an address between characters of no address is let in, or told.
 fn nothing_is_lost(text: &str, found: &[IpNet], refused: &[String]) {
-    for word in text.split(|c: char| !c.is_ascii_digit() && c != '.') {
-        let Ok(address) = word.trim_matches('.').parse::<Ipv4Addr>() else { continue };
+    // What may be an IPv6 address is one word, though an IPv4 address may stand in it.
+    for word in text.split(|c: char| !c.is_ascii_hexdigit() && !matches!(c, '.' | ':')) {
+        let Ok(address) = word.trim_matches(['.', ':']).parse::<Ipv4Addr>() else { continue };
         let is_in = found.iter().any(|range| range.contains(&IpAddr::from(address)));
         let is_told = refused.iter().any(|what| what.contains(&address.to_string()));
         assert!(is_in || is_told, "{address} is neither in {found:?} nor in {refused:?}");

@@ -25,7 +25,7 @@ use crate::config::{self, Settings};
 use crate::deliver::BuildError;
 use crate::event::{self, Input, Rules};
 use crate::ingress::{self, Front};
-use crate::net::{self, ListenSettings, Listener, Tls};
+use crate::net::{self, Listener, Tls};
 use crate::spool::{Convert, Malformed, OpenError, Reread, RouteName, Spool, SpoolSettings};
 use crate::telemetry::Telemetry;
 
@@ -91,8 +91,7 @@ pub struct Gateway {
 pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
     let telemetry = Arc::new(Telemetry::new());
     let tls = Tls::new(&settings.tls)?;
-    let connections = config::places(&settings, net::descriptors());
-    let listen = ListenSettings { connections, ..settings.listen.clone() };
+    let listen = config::listen(&settings, net::descriptors());
     let listener = Listener::bind(&listen, Arc::clone(&telemetry))?;
     let upstreams = delivery::upstreams(&settings, &[])?;
     let spool = open_spool(settings.spool.clone(), &telemetry).await?;

@@ -5,6 +5,7 @@ use super::key::Key;
 use super::report::Report;
 use super::{Route, Settings};
 use crate::admin;
+use crate::net::ListenSettings;
 
 /// Standard streams, both runtimes, sockets, watched files, and the spool's file with its log, its
 /// index and its lock; with room for files that a reload reads.
@@ -14,10 +15,21 @@ const ITSELF: usize = 48;
 /// nothing.
 const LEAST_PART: usize = 8;
 
-/// How many connections the front door may hold where the process may open `descriptors` files:
-/// `limits.connections`, or fewer.
+/// How the front door listens where the process may open `descriptors` files: as it is set, or with
+/// fewer connections; then one address gets half of them, so that it cannot take all.
 #[must_use]
-pub fn places(settings: &Settings, descriptors: usize) -> usize {
+pub fn listen(settings: &Settings, descriptors: usize) -> ListenSettings {
+    let mut listen = settings.listen.clone();
+    let places = places(settings, descriptors);
+    if places < listen.connections {
+        listen.connections = places;
+        listen.connections_per_address = listen.connections_per_address.min(places.div_ceil(2));
+    }
+    listen
+}
+
+/// How many connections there is room for: `limits.connections`, or fewer.
+fn places(settings: &Settings, descriptors: usize) -> usize {
     let left = descriptors.saturating_sub(reserve(&settings.routes));
     settings.listen.connections.min(left.max(descriptors / LEAST_PART)).max(1)
 }
@@ -33,7 +45,8 @@ pub(super) fn scarce(settings: &Settings, report: &mut Report) {
     let needed = wanted.saturating_add(reserve);
     let what = format!(
         "is {wanted}, and {reserve} more files are open for upstreams, spool and admin listener; this \
-         process may open {descriptors}, so that no more than {places} connections are accepted at once"
+         process may open {descriptors}, so that no more than {places} connections are accepted at once, \
+         half of them from one address"
     );
     let mend = format!(
         "give the process more where it is started: `ulimit -n {needed}`, or LimitNOFILE={needed} in a \
@@ -66,15 +79,17 @@ mod tests {
     #[test]
     fn the_front_door_leaves_what_the_others_need() {
         let reserve = ITSELF + admin::CONNECTIONS + 10;
-        for (wanted, descriptors, expected) in [
-            ("1000", usize::MAX, 1000),
-            ("1000", 1000 + reserve, 1000),
-            ("1000", 999 + reserve, 999),
-            ("1000", 64, 8),
-            ("3", 64, 3),
-            ("1000", 0, 1),
+        for (wanted, descriptors, all, of_one) in [
+            ("1000", usize::MAX, 1000, 1000),
+            ("1000", 1000 + reserve, 1000, 1000),
+            ("1000", 999 + reserve, 999, 500),
+            ("1000", 64, 8, 4),
+            ("3", 64, 3, 1000),
+            ("1000", 0, 1, 1),
         ] {
-            assert_eq!(places(&connections(wanted), descriptors), expected, "{descriptors}");
+            let listen = listen(&connections(wanted), descriptors);
+            let found = (listen.connections, listen.connections_per_address);
+            assert_eq!(found, (all, of_one), "{descriptors}");
         }
     }
 

@@ -31,7 +31,7 @@ mod word;
 
 pub use allowlist::{ListedRange, RangeError, RangePlace, parse_range};
 pub use certificate::Certificate;
-pub use descriptors::places;
+pub use descriptors::listen;
 pub use kept::{InForce, TlsFiles};
 pub use marks::Marks;
 pub use part::{Admission, SpoolAccess, admin_address, admission, spool_access};

@@ -219,8 +219,10 @@ impl Front {
         let (address, by) = (client.address, &client.rule);
         self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
         let mut reply = refuse(&refusal, route.map(|route| &route.replies));
+        let leaves_body = refusal.leaves_body();
         if version != Version::HTTP_2 {
-            return held(without_reading(&body, version, reply), hold);
+            let reply = if leaves_body { without_reading(&body, version, reply) } else { reply };
+            return held(reply, hold);
         }
         // hyper leaves the body out in HTTP/1 alone (RFC 9110, 9.3.2). What nobody has room for is not
         // to wait either.
@@ -228,7 +230,7 @@ impl Front {
             *reply.body_mut() = Full::default();
         }
         // Neither a stranger nor too much is listened to.
-        let is_heard = refusal.leaves_body()
+        let is_heard = leaves_body
             && !matches!(refusal, Refusal::Address(_) | Refusal::Certificate(_) | Refusal::Body(_));
         if is_heard && hold.is_some() {
             body::discard(&mut body).await;

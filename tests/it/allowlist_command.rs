@@ -28,7 +28,7 @@ fn check_says_yes_or_no_and_why() {
     let yes = check(&["192.0.2.7"]);
     assert_eq!(yes.status.code(), Some(0));
     let out = text(&yes.stdout);
-    assert!(out.starts_with("yes: 192.0.2.7 is in 192.0.2.0/24 ("), "{out}");
+    assert!(out.starts_with("yes, by peer: 192.0.2.7 is in 192.0.2.0/24 ("), "{out}");
     assert!(out.ends_with("impact.txt:2)\n"), "{out}");
 
     let no = check(&["10.0.0.1", "--forwarded-for", "192.0.2.7, 203.0.113.9", "--json"]);

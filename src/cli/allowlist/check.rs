@@ -59,8 +59,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
         serde_json::to_writer(&mut out, &answer)?;
         writeln!(out)?;
     } else {
-        let word = if answer.allowed { "yes" } else { "no" };
-        writeln!(out, "{word}: {}", answer.reason)?;
+        writeln!(out, "{}", answer.to_text())?;
     }
     Ok(if answer.allowed { ExitCode::SUCCESS } else { ExitCode::from(super::super::EXIT_FAILED) })
 }
@@ -78,6 +77,15 @@ struct Answer {
     /// Where the range stands.
     place: Option<String>,
     reason: String,
+}
+
+impl Answer {
+    /// The rule is named as in the log.
+    fn to_text(&self) -> String {
+        let word = if self.allowed { "yes" } else { "no" };
+        let by = self.by.as_ref().map(|rule| format!(", by {rule}")).unwrap_or_default();
+        format!("{word}{by}: {}", self.reason)
+    }
 }
 
 fn answer(
@@ -273,6 +281,11 @@ mod tests {
             let answer = ask(address, header, "");
             assert_eq!(answer.allowed, allowed, "{address} {header:?}");
             assert!(answer.reason.contains(part), "{}", answer.reason);
+            let by =
+                if address == "10.0.0.1" && header.is_some() { "X-Forwarded-For" } else { "peer" };
+            let word = if allowed { "yes" } else { "no" };
+            let text = answer.to_text();
+            assert!(text.starts_with(&format!("{word}, by {by}: ")), "{text}");
         }
         let unreadable = ask("10.0.0.1", Some("unknown"), "");
         assert_eq!((unreadable.client, unreadable.by.as_deref()), (None, Some("X-Forwarded-For")));
