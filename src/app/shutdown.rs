@@ -44,8 +44,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn work_has_its_time_and_no_more() {
         let time = Duration::from_secs(12);
-        let just = Duration::from_millis(1);
-        for (takes, waited) in [(time - just, time - just), (time + just, time)] {
+        let (less, more) = (Duration::from_millis(11_999), Duration::from_millis(12_001));
+        for (takes, waited) in [(less, less), (more, time)] {
             let began = Instant::now();
             let mut done = false;
             let work = async {
