@@ -106,10 +106,11 @@ mod tests {
     use super::*;
     use crate::telemetry::Telemetry;
 
-    /// A route that makes one attempt.
+    /// A route that makes one attempt, whose senders wait for much longer than a test.
     fn once(upstream: UpstreamSettings) -> (Route, Arc<Telemetry>) {
         let mut settings = fixture::route_settings(upstream);
         settings.retry.max_attempts = Some(1);
+        settings.retry.direct_time = Duration::from_hours(1);
         fixture::route_of(&settings)
     }
 
@@ -251,7 +252,8 @@ mod tests {
         let (route, telemetry) =
             once(UpstreamSettings { max_in_flight: 1, timeout: SOON, ..fixture::http(address) });
         let _held = route.current().upstream.permit().await;
-        assert_eq!(route.forward(event()).await, DirectOutcome::Unavailable);
+        let answered = timeout(PATIENCE, route.forward(event())).await;
+        assert_eq!(answered, Ok(DirectOutcome::Unavailable));
         assert!(arrivals.try_recv().is_err(), "nothing was sent");
         assert!(counted(&telemetry, "unavailable"), "{}", telemetry.encode());
     }
@@ -261,7 +263,8 @@ mod tests {
         let (address, mut arrivals, _open) = gate().await;
         let (route, _telemetry) =
             once(UpstreamSettings { timeout: SOON, ..fixture::http(address) });
-        assert_eq!(route.forward(event()).await, DirectOutcome::Unavailable);
+        let answered = timeout(PATIENCE, route.forward(event())).await;
+        assert_eq!(answered, Ok(DirectOutcome::Unavailable));
         assert_eq!(arrivals.recv().await, Some(()));
     }
 }

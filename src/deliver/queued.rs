@@ -227,6 +227,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_attempt_without_an_answer_ends_with_the_timeout() {
+        let (address, mut arrivals, _open) = gate().await;
+        let (route, telemetry) =
+            route(UpstreamSettings { timeout: SOON, ..fixture::http(address) });
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = spool(&folder, &telemetry);
+        append(&spool, "actions", "{}").await;
+        let tasks = TaskTracker::new();
+        let running = tasks.spawn(route.run(spool.clone()));
+        for attempt in 1..=2 {
+            let arrived = tokio::time::timeout(PATIENCE, arrivals.recv()).await;
+            assert_eq!(arrived, Ok(Some(())), "attempt {attempt}");
+        }
+        spool.stop_leasing();
+        running.await.expect("no panic");
+        spool.close().await;
+    }
+
+    #[tokio::test]
     async fn another_upstream_takes_the_next_event() {
         let (first, mut at_first) = serve_status(200).await;
         let (second, mut at_second) = serve_status(200).await;

@@ -16,8 +16,9 @@ use super::client::{Client, id_in, post};
 use super::upstream::Received;
 use super::within;
 
-const SENDERS: usize = 6;
-const ACTIONS_PER_SENDER: usize = 5;
+/// How many actions each of them has. The events of one action wait for each other: few actions show
+/// what is out of order, several keep more under way.
+const SENDERS: [usize; 6] = [1, 5, 1, 5, 1, 5];
 
 /// What was promised, by the id of the answer.
 pub(crate) type Promises = HashMap<String, Promise>;
@@ -48,9 +49,9 @@ impl Senders {
         let (promise, promised) = watch::channel(Promises::new());
         let refused = Arc::<AtomicUsize>::default();
         let mut tasks = JoinSet::new();
-        for sender in 0..SENDERS {
+        for (sender, actions) in SENDERS.into_iter().enumerate() {
             let (promise, refused) = (promise.clone(), Arc::clone(&refused));
-            tasks.spawn(send(sender, now.clone(), trusted.clone(), promise, refused));
+            tasks.spawn(send((sender, actions), now.clone(), trusted.clone(), promise, refused));
         }
         Self { place, promised, refused, tasks }
     }
@@ -80,9 +81,9 @@ impl Senders {
     }
 }
 
-/// Sends numbered events of its own actions.
+/// Sends numbered events of its own actions, so many.
 async fn send(
-    sender: usize,
+    (sender, actions): (usize, usize),
     mut place: watch::Receiver<Option<SocketAddr>>,
     trusted: CertificateDer<'static>,
     promise: watch::Sender<Promises>,
@@ -90,7 +91,7 @@ async fn send(
 ) {
     let mut client: Option<Client> = None;
     for number in 0.. {
-        let action = format!("1000.{sender}.{}", number % ACTIONS_PER_SENDER);
+        let action = format!("1000.{sender}.{}", number % actions);
         let event =
             |begin: &str| format!(r#"{{{begin}"action_id":"{action}","payout":"{number}.00"}}"#);
         let (id, sent) = loop {
