@@ -137,7 +137,7 @@ mod tests {
                 Decision::PutBack(_) => panic!("the upstream is there"),
             }
             let record = record(&tried, decision);
-            assert_eq!(record.status, Some(code));
+            assert_eq!((record.at, record.status), (tried.ended, Some(code)));
             assert_eq!(record.outcome, history);
             assert!(counted(&telemetry, outcome), "{}", telemetry.encode());
         }

@@ -44,7 +44,7 @@ pub enum Verdict {
 }
 
 /// How one attempt went, for the history.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// When it ended.
     pub at: Timestamp,

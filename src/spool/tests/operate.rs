@@ -93,15 +93,15 @@ async fn an_event_tells_its_story() {
     spool.append(event("a", "body")).await.unwrap();
     let first = spool.next().await;
     let id = first.id;
-    spool.settle(first, attempt(500), Verdict::RetryAt(NOON));
+    let tried = Attempt { at: NOON.plus(HOUR), answer: "no".into(), ..attempt(500) };
+    spool.settle(first, tried.clone(), Verdict::RetryAt(NOON));
     spool.fail_for_good().await;
     spool.append(event("b", "late")).await.unwrap();
     let story = spool.find(id).await.unwrap().unwrap();
     assert_eq!(story.record.state, State::Dead);
     let Contents::Event { body, attempts, .. } = story.contents else { panic!("an event") };
     assert_eq!(&body[..], b"body");
-    let told: Vec<_> = attempts.iter().map(|(number, a)| (*number, a.status)).collect();
-    assert_eq!(told, [(1, Some(500)), (2, Some(404))]);
+    assert_eq!(attempts, [(1, tried), (2, attempt(404))]);
 
     let id = spool.refuse(malformed("what?")).await.unwrap();
     let story = spool.find(id).await.unwrap().unwrap();
