@@ -15,3 +15,4 @@ pub mod ingress;
 pub mod net;
 pub mod spool;
 pub mod telemetry;
+mod turns;

@@ -100,11 +100,11 @@ fn find(
 }
 
 fn forward(route: Route) -> Forward {
-    Forward::new(move |ForwardedEvent { id, accepted, body }| {
+    Forward::new(move |ForwardedEvent { id, accepted, client, body }| {
         let route = route.clone();
         Box::pin(async move {
             let event = Outgoing { id, accepted, attempt: 1, body };
-            match route.forward(event).await {
+            match route.forward(event, client).await {
                 DirectOutcome::Delivered => Forwarded::Delivered,
                 DirectOutcome::Refused(_) => Forwarded::Refused,
                 DirectOutcome::Unavailable => Forwarded::Unavailable,

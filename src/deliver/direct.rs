@@ -1,6 +1,7 @@
 //! Direct delivery: now, with retries as long as the sender waits, and the sender is told what came
 //! of it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
@@ -16,11 +17,11 @@ impl Route {
     /// Forwards now, for a route with `delivery = "direct"`. What may help later is tried again
     /// after the pauses of `[retry]`, up to `retry.direct_time` in all; an upstream that is away is
     /// not waited for.
-    pub async fn forward(&self, mut event: Outgoing) -> DirectOutcome {
+    pub async fn forward(&self, mut event: Outgoing, sender: IpAddr) -> DirectOutcome {
         let inner = self.current();
         let deadline = Instant::now() + inner.retry.direct_time;
         loop {
-            let (tried, standing) = inner.try_now(&event, deadline).await;
+            let (tried, standing) = inner.try_now(&event, sender, deadline).await;
             let wait = inner.wait(&event, &tried, standing);
             let left = deadline.saturating_duration_since(Instant::now());
             let Some(wait) = wait.filter(|wait| *wait < left) else {
@@ -36,10 +37,16 @@ impl Route {
 impl Inner {
     /// One attempt of an event that somebody waits for: within `upstream.timeout`, waiting for a
     /// place among `max_in_flight` included.
-    async fn try_now(&self, event: &Outgoing, deadline: Instant) -> (Tried, Standing) {
+    async fn try_now(
+        &self,
+        event: &Outgoing,
+        sender: IpAddr,
+        deadline: Instant,
+    ) -> (Tried, Standing) {
         let deadline = deadline.min(Instant::now() + self.upstream.timeout);
-        let Ok(_permit) = timeout_at(deadline, self.upstream.permit()).await else {
-            let cause = "upstream.max_in_flight was reached all the time";
+        let Ok(_place) = timeout_at(deadline, self.upstream.permit_for(sender)).await else {
+            let cause =
+                "upstream.max_in_flight, or half of it for one address, was reached all the time";
             return (Tried::not(FailureKind::Busy, cause, clock::now()), Standing::There);
         };
         let Some(pass) = self.upstream.breaker.pass() else {
@@ -93,6 +100,7 @@ impl Tried {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
 
     use tokio::sync::mpsc;
@@ -105,6 +113,8 @@ mod tests {
     use super::super::settings::UpstreamSettings;
     use super::*;
     use crate::telemetry::Telemetry;
+
+    const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     /// A route that makes one attempt, whose senders wait for much longer than a test.
     fn once(upstream: UpstreamSettings) -> (Route, Arc<Telemetry>) {
@@ -133,7 +143,7 @@ mod tests {
         .await;
         let (route, telemetry) = waiting(fixture::http(address), PATIENCE);
         let event = event();
-        assert_eq!(route.forward(event.clone()).await, DirectOutcome::Delivered);
+        assert_eq!(route.forward(event.clone(), SENDER).await, DirectOutcome::Delivered);
         for number in ["1", "2", "3"] {
             let (attempt, id) = requests.recv().await.expect("three requests");
             assert_eq!((attempt.as_str(), id), (number, event.id.to_string().parse().unwrap()));
@@ -146,14 +156,14 @@ mod tests {
     async fn the_sender_is_kept_no_longer_than_direct_time() {
         let (address, mut requests) = serve_status(500).await;
         let (route, telemetry) = waiting(fixture::http(address), SOON);
-        let answered = timeout(PATIENCE, route.forward(event())).await;
+        let answered = timeout(PATIENCE, route.forward(event(), SENDER)).await;
         assert_eq!(answered, Ok(DirectOutcome::Unavailable));
         assert!(requests.recv().await.is_some());
         assert!(counted(&telemetry, "unavailable"), "{}", telemetry.encode());
 
         let (address, mut arrivals, _open) = gate().await;
         let (route, _telemetry) = waiting(fixture::http(address), SOON);
-        let answered = timeout(PATIENCE / 2, route.forward(event())).await;
+        let answered = timeout(PATIENCE / 2, route.forward(event(), SENDER)).await;
         assert_eq!(answered, Ok(DirectOutcome::Unavailable), "an attempt ends with it");
         assert_eq!(arrivals.recv().await, Some(()));
     }
@@ -171,7 +181,7 @@ mod tests {
         })
         .await;
         let (route, _telemetry) = waiting(fixture::http(address), Duration::from_mins(1));
-        let answered = timeout(PATIENCE, route.forward(event())).await;
+        let answered = timeout(PATIENCE, route.forward(event(), SENDER)).await;
         assert_eq!(answered, Ok(DirectOutcome::Unavailable));
         assert!(requests.recv().await.is_some());
         assert!(requests.try_recv().is_err());
@@ -189,7 +199,7 @@ mod tests {
         };
         let (route, telemetry) = waiting(lost, Duration::from_hours(1));
         for _ in 0..3 {
-            let answered = timeout(PATIENCE, route.forward(event())).await;
+            let answered = timeout(PATIENCE, route.forward(event(), SENDER)).await;
             assert_eq!(answered, Ok(DirectOutcome::Unavailable));
         }
         let attempts = "postgate_delivery_seconds_count{route=\"actions\"} 1\n";
@@ -208,7 +218,7 @@ mod tests {
             let (address, mut requests) = serve_status(code).await;
             let (route, telemetry) = once(fixture::http(address));
             let event = event();
-            assert_eq!(route.forward(event.clone()).await, told, "{code}");
+            assert_eq!(route.forward(event.clone(), SENDER).await, told, "{code}");
             assert!(counted(&telemetry, outcome), "{}", telemetry.encode());
             let seen = requests.recv().await.expect("one request");
             assert_eq!(seen.body, event.body);
@@ -218,15 +228,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn senders_of_one_address_leave_half_of_the_places_to_others() {
+        let (address, mut arrivals, open) = gate().await;
+        let (route, _telemetry) =
+            route(UpstreamSettings { max_in_flight: 2, ..fixture::http(address) });
+        let tasks = TaskTracker::new();
+        let forward = |sender| {
+            let route = route.clone();
+            tasks.spawn(async move { route.forward(event(), sender).await })
+        };
+        let crowd: Vec<_> = (0..3).map(|_| forward(SENDER)).collect();
+        assert_eq!(arrivals.recv().await, Some(()));
+        let lone = forward(Ipv4Addr::LOCALHOST.into());
+        assert_eq!(arrivals.recv().await, Some(()));
+        open.add_permits(4);
+        for forward in crowd.into_iter().chain([lone]) {
+            assert_eq!(forward.await.expect("no panic"), DirectOutcome::Delivered);
+        }
+    }
+
+    #[tokio::test]
     async fn max_in_flight_is_reached_and_not_passed() {
         let (address, mut arrivals, open) = gate().await;
         let (route, telemetry) =
             route(UpstreamSettings { max_in_flight: 2, ..fixture::http(address) });
         let tasks = TaskTracker::new();
-        let forwards: Vec<_> = (0..3)
-            .map(|_| {
+        let forwards: Vec<_> = (1..=3)
+            .map(|last| {
                 let route = route.clone();
-                tasks.spawn(async move { route.forward(event()).await })
+                tasks.spawn(async move { route.forward(event(), [127, 0, 0, last].into()).await })
             })
             .collect();
         assert_eq!(arrivals.recv().await, Some(()));
@@ -252,7 +282,7 @@ mod tests {
         let (route, telemetry) =
             once(UpstreamSettings { max_in_flight: 1, timeout: SOON, ..fixture::http(address) });
         let _held = route.current().upstream.permit().await;
-        let answered = timeout(PATIENCE, route.forward(event())).await;
+        let answered = timeout(PATIENCE, route.forward(event(), SENDER)).await;
         assert_eq!(answered, Ok(DirectOutcome::Unavailable));
         assert!(arrivals.try_recv().is_err(), "nothing was sent");
         assert!(counted(&telemetry, "unavailable"), "{}", telemetry.encode());
@@ -263,7 +293,7 @@ mod tests {
         let (address, mut arrivals, _open) = gate().await;
         let (route, _telemetry) =
             once(UpstreamSettings { timeout: SOON, ..fixture::http(address) });
-        let answered = timeout(PATIENCE, route.forward(event())).await;
+        let answered = timeout(PATIENCE, route.forward(event(), SENDER)).await;
         assert_eq!(answered, Ok(DirectOutcome::Unavailable));
         assert_eq!(arrivals.recv().await, Some(()));
     }

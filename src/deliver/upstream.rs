@@ -1,6 +1,7 @@
 //! One upstream: its connections, its limit, its health. Shared by the routes whose settings are
 //! equal.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::health::Health;
 use super::request::{Target, reserved_header};
 use super::settings::{UpstreamSettings, UpstreamUrl};
 use super::signature::{SecretError, Signer};
+use crate::turns::{Turn, Turns};
 
 /// The most that an attempt is given, so that its deadline can always be computed.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
@@ -30,6 +32,8 @@ pub struct Upstream {
     pub(super) timeout: Duration,
     /// Host and port, or the socket: for log lines, without credentials, path and query.
     pub(super) label: String,
+    /// Of those who wait for the outcome.
+    turns: Turns,
     permits: Arc<Semaphore>,
 }
 
@@ -92,6 +96,7 @@ impl Upstream {
             timeout: settings.timeout.min(LONGEST_TIMEOUT),
             label,
             // A number beyond what a semaphore can count limits nothing either way.
+            turns: Turns::of(settings.max_in_flight),
             permits: Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS))),
         })
     }
@@ -100,6 +105,12 @@ impl Upstream {
     #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
     pub(super) async fn permit(&self) -> OwnedSemaphorePermit {
         Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// The same for somebody who waits for the outcome: one address gets half of them.
+    pub(super) async fn permit_for(&self, sender: IpAddr) -> (Turn<'_>, OwnedSemaphorePermit) {
+        let turn = self.turns.take(sender).await;
+        (turn, self.permit().await)
     }
 }
 

@@ -2,6 +2,7 @@
 //! in, so that the front door knows nothing of delivery.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct ForwardedEvent {
     pub id: EventId,
     /// When it was received.
     pub accepted: Timestamp,
+    /// Who waits for the outcome.
+    pub client: IpAddr,
     /// The canonical body.
     pub body: Bytes,
 }

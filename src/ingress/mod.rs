@@ -324,8 +324,9 @@ impl Front {
         hold: &mut Hold,
         began: Instant,
     ) -> Result<Promise, Refusal> {
-        let (id, at) = (arrived.id, arrived.at);
-        let forwarding = forward.start(ForwardedEvent { id, accepted: at, body: event.body });
+        let Arrived { id, at: accepted, client, .. } = *arrived;
+        let body = event.body;
+        let forwarding = forward.start(ForwardedEvent { id, accepted, client, body });
         let lent = hold.take();
         let forwarding = async move { (forwarding.await, lent) };
         let outcome = match self.forwards.spawn(forwarding).await {

@@ -1,82 +1,38 @@
 //! How many handshakes are under way at once, in all and of each address. What is too much waits:
 //! its own time runs out, and nobody else's.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
+
+use crate::turns::Turns;
 
 /// The places.
 #[derive(Debug)]
 pub(super) struct Handshakes {
     places: Semaphore,
-    /// Of one address: half of all, so that there are always some for the others.
-    of_one: usize,
-    by_address: Mutex<HashMap<IpAddr, Own>>,
-}
-
-/// The places of one address, and how many have come for them.
-#[derive(Debug)]
-struct Own {
-    places: Arc<Semaphore>,
-    visits: usize,
-}
-
-/// An address that has a handshake under way or waiting, until it is dropped.
-struct Visit<'a> {
-    address: IpAddr,
-    places: Arc<Semaphore>,
-    handshakes: &'a Handshakes,
+    turns: Turns,
 }
 
 impl Handshakes {
     pub(super) fn new(at_most: usize) -> Self {
         let at_most = at_most.min(Semaphore::MAX_PERMITS);
-        Self {
-            places: Semaphore::new(at_most),
-            of_one: at_most.div_ceil(2),
-            by_address: Mutex::default(),
-        }
+        Self { places: Semaphore::new(at_most), turns: Turns::of(at_most) }
     }
 
     /// Does `handshake` as soon as there is a place for one of this address. Cancelled, it gives
     /// back whatever it had.
-    #[expect(clippy::expect_used, reason = "the semaphores are ours and nobody closes them")]
+    #[expect(clippy::expect_used, reason = "the semaphore is ours and nobody closes it")]
     pub(super) async fn one_of<T>(&self, address: IpAddr, handshake: impl Future<Output = T>) -> T {
-        const OPEN: &str = "the semaphores are never closed";
-        let visit = self.visit(address);
-        // The address's own queue first: whoever waits in it takes no turn of anybody else.
-        let _own = visit.places.acquire().await.expect(OPEN);
-        let _place = self.places.acquire().await.expect(OPEN);
+        let _turn = self.turns.take(address).await;
+        let _place = self.places.acquire().await.expect("the semaphore is never closed");
         handshake.await
-    }
-
-    fn visit(&self, address: IpAddr) -> Visit<'_> {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Own { places: Arc::new(Semaphore::new(self.of_one)), visits: 0 };
-        let own = by_address.entry(address).or_insert_with(new);
-        own.visits += 1;
-        Visit { address, places: Arc::clone(&own.places), handshakes: self }
     }
 
     /// How many could begin now, of different addresses.
     #[cfg(test)]
     pub(super) fn free(&self) -> usize {
         self.places.available_permits()
-    }
-}
-
-impl Drop for Visit<'_> {
-    fn drop(&mut self) {
-        let by_address = &self.handshakes.by_address;
-        let mut by_address = by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = by_address.get_mut(&self.address) {
-            own.visits -= 1;
-            if own.visits == 0 {
-                by_address.remove(&self.address);
-            }
-        }
     }
 }
 
@@ -96,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_places_are_for_one_address_and_nothing_is_kept_of_who_has_left() {
+    fn half_of_the_places_are_for_one_address() {
         let handshakes = Handshakes::new(4);
         let endless = || std::future::pending::<()>();
         {
@@ -117,7 +73,6 @@ mod tests {
             assert_eq!(handshakes.free(), 1);
         }
         assert_eq!(handshakes.free(), 4);
-        assert!(handshakes.by_address.lock().unwrap().is_empty());
     }
 
     #[test]
