@@ -42,7 +42,7 @@ pub(super) fn spool(
     let path = report.path(&raw.path);
     if raw.path.is_empty() {
         report.problem(&key("path"), "is empty", "name a file, such as \"data/spool.db\"");
-    } else if !report.spool_is_open
+    } else if !report.spool_is_left_alone
         && let Err(what) = writable(&path)
     {
         let mend = "name a file in a folder in which the user who runs postgate may write";
