@@ -98,8 +98,10 @@ fn check_issuer(
     chain: &[X509Certificate<'_>],
     report: &mut Report,
 ) {
-    let named: Vec<_> =
-        chain.iter().filter(|issuer| issuer.subject() == certificate.issuer()).collect();
+    // One that may not issue can have the name of one that does, in a chain of somebody's own.
+    let is_named =
+        |issuer: &&X509Certificate<'_>| issuer.subject() == certificate.issuer() && issuer.is_ca();
+    let named: Vec<_> = chain.iter().filter(is_named).collect();
     // A kind of signature that cannot be checked here is nothing against it.
     let denies = |issuer: &&X509Certificate<'_>| {
         let verified = certificate.verify_signature(Some(issuer.public_key()));
@@ -269,6 +271,10 @@ mod tests {
             problems,
             ["the certificate is not signed by the one that the chain names for it"]
         );
+        let mut namesake = params("shop.example", 1, 31);
+        namesake.distinguished_name = params("ca", 1, 31).distinguished_name;
+        let namesake = namesake.signed_by(&KeyPair::generate().unwrap(), &one).unwrap();
+        assert_eq!(looked(&[namesake.der().clone()], january(15)).1, [""; 0]);
         let both = [mixed[0].clone(), other.der().clone(), one.der().clone()];
         assert_eq!(looked(&both, january(15)).1, [""; 0], "one of that name has signed it");
         let warned = |chain: &[CertificateDer<'_>]| {
