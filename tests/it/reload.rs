@@ -142,13 +142,17 @@ async fn a_certificate_whose_time_comes_is_shown_from_then_on_and_not_before() {
     let new = lasting(&key, |params| params.not_before = begin);
     std::fs::write(folder.path("new.crt"), new.pem()).unwrap();
     std::fs::rename(folder.path("new.crt"), folder.path("tls.crt")).unwrap();
-    metric(gateway.admin(), "postgate_reloads_total{outcome=\"failed\"} 1").await;
+    metric(gateway.admin(), "postgate_reload_failed 1").await;
     assert_eq!(gateway.client().await.post_json(BODY).await.status(), 200);
     // No file changes any more: time alone mends it.
     until(address, new.der(), true).await;
     metric(gateway.admin(), "postgate_reload_failed 0").await;
     let told = ask(gateway.admin(), "/metrics").await.1;
-    assert!(told.contains("postgate_reloads_total{outcome=\"failed\"} 1\n"), "told once: {told}");
+    let failures = told.lines().find_map(|line| {
+        line.strip_prefix("postgate_reloads_total{outcome=\"failed\"} ")?.parse::<u32>().ok()
+    });
+    // The kernel may show one rename as two changes.
+    assert!(failures.is_some_and(|failures| failures <= 2), "not at every look: {told}");
     gateway.stop().await;
 }
 
@@ -156,31 +160,31 @@ async fn a_certificate_whose_time_comes_is_shown_from_then_on_and_not_before() {
 #[tokio::test]
 async fn a_chain_of_which_any_cannot_be_used_does_not_take_the_place_of_a_good_one() {
     let upstream = Upstream::away().await;
-    let gateway = watching(Folder::with_route(upstream.address)).await;
-    let (address, folder) = (gateway.gateway.address(), &gateway.folder);
+    let folder = Folder::with_route(upstream.address);
+    let gateway = Process::run(&folder.config());
     // Of the same key, so that one file changes, at one stroke.
     let key = std::fs::read_to_string(folder.path("tls.key")).unwrap();
     let new = lasting(&key, |_| ());
     let chain = |behind: &str| {
         std::fs::write(folder.path("new.crt"), new.pem() + behind).unwrap();
         std::fs::rename(folder.path("new.crt"), folder.path("tls.crt")).unwrap();
+        gateway.signal("HUP");
     };
     let expired = lasting(&key, |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1)).pem();
     let good = Authority::new().pem();
     // The length that it begins with.
     let damaged = good.replacen("MII", "MIJ", 1);
     assert_ne!(good, damaged);
-    for (failures, behind) in [(1, &expired), (2, &damaged)] {
+    for (behind, problem) in [(&expired, "has expired"), (&damaged, "is damaged")] {
         chain(behind);
-        let failed = format!("postgate_reloads_total{{outcome=\"failed\"}} {failures}\n");
-        metric(gateway.admin(), &failed).await;
-        assert_eq!(gateway.gateway.certificate().as_ref(), Some(&folder.certificate));
-        assert!(handshake(address, &folder.certificate, b"http/1.1").await.is_ok());
+        let told = std::iter::repeat_with(|| gateway.logged("TLS file not reloaded"));
+        let problem = format!("certificate 2 of the chain {problem}");
+        assert!(told.take(10).any(|line| line["problem"].as_str().unwrap().contains(&problem)));
+        assert!(handshake(gateway.address, &folder.certificate, b"http/1.1").await.is_ok());
     }
     chain(&good);
-    until(address, new.der(), true).await;
-    metric(gateway.admin(), "postgate_reload_failed 0").await;
-    gateway.stop().await;
+    until(gateway.address, new.der(), true).await;
+    metric(gateway.admin, "postgate_reload_failed 0").await;
 }
 
 /// Files may change at any time, so that a good pair needs no signal.
