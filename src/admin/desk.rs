@@ -8,6 +8,7 @@
 //! | `GET /spool/events/ID` | all of one event |
 //! | `POST /spool/replay`, `POST /spool/drop` | an outcome a line, for each id, one a line, of the body |
 //! | `POST /spool/import` | an outcome a line, for each line of the body, which is of an export |
+//! | `GET /spool/orphans` | each route that is not configured and has undelivered events, a line; how many |
 //! | `POST /spool/compact` | what a step of giving free space back has come to |
 //! | `GET /spool/verify` | what was found in the file |
 
@@ -22,6 +23,7 @@ use hyper::body::Body;
 use serde::Serialize;
 
 use super::import;
+use super::orphans::Configured;
 use super::record::{Compacted, Found, Line, Outcome, Told};
 use crate::clock::Timestamp;
 use crate::spool::{Convert, EventId, Filter, OperateError, Operated, Place, Spool, State, Story};
@@ -55,14 +57,16 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 pub struct Desk {
     spool: Spool,
     convert: Convert,
+    configured: Configured,
     importing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Desk {
-    /// `convert` is for what is replayed out of quarantine.
+    /// `convert` is for what is replayed out of quarantine, `configured` for telling what nobody will
+    /// deliver.
     #[must_use]
-    pub fn new(spool: Spool, convert: Convert) -> Self {
-        Self { spool, convert, importing: Arc::default() }
+    pub fn new(spool: Spool, convert: Convert, configured: Configured) -> Self {
+        Self { spool, convert, configured, importing: Arc::default() }
     }
 
     /// Answers one request. Whether it may ask is not looked at here.
@@ -92,6 +96,7 @@ impl Desk {
                 let found = self.spool.verify().await?;
                 Ok(reply(StatusCode::OK, JSON, json(&Found::new(&found))))
             }
+            (Method::GET, "orphans") => Ok(lines(self.configured.orphans(&self.spool))),
             (Method::POST, "replay") => {
                 let ids = ids(body).await?;
                 let outcomes = self.spool.replay(ids.clone(), self.convert.clone()).await?;
@@ -146,11 +151,18 @@ impl Desk {
         }
         let ids = |story: &Story| story.record.id;
         let lines: Vec<_> = read.iter().map(|read| read.as_ref().map(ids)).collect();
-        let stories = read.iter().flatten().cloned().collect();
+        let stories: Vec<Story> = read.iter().flatten().cloned().collect();
+        let nobody_delivers = |story: &Story| {
+            story.record.state == State::Pending && !self.configured.has(&story.record.route)
+        };
+        let some_stay = stories.iter().any(nobody_delivers);
         // One at a time: what another import is about to keep would not be known.
         let alone = self.importing.lock().await;
         let mut outcomes = self.spool.import(stories).await?.into_iter();
         drop(alone);
+        if some_stay {
+            self.configured.warn_of_orphans(&self.spool);
+        }
         let outcomes: Vec<_> =
             lines.iter().map(|line| line.is_ok().then(|| outcomes.next())).collect();
         let told = lines.iter().zip(&outcomes).map(|(line, done)| match (line, done) {
@@ -340,7 +352,8 @@ mod tests {
             received: None,
         };
         let id = spool.append(event).await.unwrap().id();
-        (Desk::new(spool, Convert::new(|_| Err("no".to_owned()))), id)
+        let convert = Convert::new(|_| Err("no".to_owned()));
+        (Desk::new(spool, convert, Configured::new(|route| &**route == "actions")), id)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the answer is ours")]

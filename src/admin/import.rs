@@ -102,7 +102,7 @@ pub(super) fn story(line: &str) -> Result<Story, String> {
         }),
         (State::Quarantined, ..) => return Err("received: missing".to_owned()),
         (_, Some(body), came) => Contents::Event {
-            body: bytes("body", body)?,
+            body: canonical(body)?,
             key: line.key_hash.map(|hash| read("key_hash", &hash)).transpose()?,
             attempts: line.history.iter().map(attempt).collect::<Result<_, _>>()?,
             received: came.as_ref().map(received).transpose()?,
@@ -113,6 +113,16 @@ pub(super) fn story(line: &str) -> Result<Story, String> {
     | Contents::Malformed(Malformed { received: Received { body, .. }, .. })) = &contents;
     record.bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     Ok(Story { record, contents })
+}
+
+/// None is empty: an export shows it so where its spool has lost it, and there it is a dead letter at its
+/// next attempt.
+fn canonical(body: &RawValue) -> Result<Bytes, String> {
+    let body = bytes("body", body)?;
+    if body.is_empty() {
+        return Err("body: empty, so the spool that exported it had lost it".to_owned());
+    }
+    Ok(body)
 }
 
 fn received(came: &Came<'_>) -> Result<Received, String> {
@@ -202,6 +212,8 @@ mod tests {
             ("00010203040506ff", "zz", "key_hash: "),
             ("{\"payout\":\"0.10\",\"n\":1.50}", "7", "body: neither an object nor text"),
             ("\"body\":{", "\"bodies\":{", "body: missing"),
+            ("{\"payout\":\"0.10\",\"n\":1.50}", "\"\"", "body: empty, so the spool"),
+            ("{\"payout\":\"0.10\",\"n\":1.50}", "{\"base64\":\"\"}", "body: empty"),
             ("\"query\":\"a=1\"", "\"query\":7", "received.query: neither"),
             ("\"route\":", "\"way\":", "missing field `route`"),
         ] {

@@ -7,12 +7,14 @@ mod api;
 mod desk;
 mod import;
 mod listener;
+mod orphans;
 mod places;
 mod readiness;
 mod record;
 
 pub use desk::{DAMAGED, Desk, MOST_IDS, MOST_LINES, MOST_RECORDS, NEXT, exported};
 pub use listener::{AdminServer, CONNECTIONS};
+pub use orphans::Configured;
 pub use readiness::{Phase, Readiness};
 
 use std::fmt;

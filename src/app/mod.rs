@@ -7,7 +7,7 @@ mod notice;
 mod reload;
 mod shutdown;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use self::delivery::Deliveries;
 use self::reload::Live;
-use crate::admin::{self, AdminServer, AdminState, Desk, Readiness};
+use crate::admin::{self, AdminServer, AdminState, Configured, Desk, Readiness};
 use crate::config::{self, Settings};
 use crate::deliver::BuildError;
 use crate::event::{self, Input, Rules};
@@ -95,7 +95,7 @@ pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
     let listener = Listener::bind(&listen, Arc::clone(&telemetry))?;
     let upstreams = delivery::upstreams(&settings, &[])?;
     let spool = open_spool(settings.spool.clone(), &telemetry).await?;
-    warn_of_orphans(&spool, &settings);
+    configured(&settings).warn_of_orphans(&spool);
 
     let tasks = TaskTracker::new();
     let mut deliveries = Deliveries::new(spool.clone(), Arc::clone(&telemetry), tasks.clone());
@@ -107,8 +107,10 @@ pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
 
     let readiness = Readiness::new();
     let watched = spool.clone();
-    let live = Arc::clone(&front);
-    let desk = Desk::new(spool.clone(), convert_by(move |route| live.rules_of(route)));
+    let [live, known] = [Arc::clone(&front), Arc::clone(&front)];
+    let convert = convert_by(move |route| live.rules_of(route));
+    let configured = Configured::new(move |route| known.rules_of(route).is_some());
+    let desk = Desk::new(spool.clone(), convert, configured);
     let state =
         AdminState::new(readiness.clone(), Arc::clone(&telemetry), move || watched.status())
             .with_desk(desk);
@@ -221,15 +223,10 @@ fn convert_by(rules: impl Fn(&RouteName) -> Option<Rules> + Send + Sync + 'stati
     })
 }
 
-/// Says which events nobody will deliver, because their route is gone from the configuration.
-fn warn_of_orphans(spool: &Spool, settings: &Settings) {
-    for (route, events) in spool.backlog() {
-        if !settings.routes.iter().any(|configured| configured.deliver.name == route) {
-            tracing::error!(
-                %route,
-                events,
-                "undelivered events of a route that is no longer configured; they are kept until it is again"
-            );
-        }
-    }
+/// Which routes these settings have.
+#[must_use]
+pub fn configured(settings: &Settings) -> Configured {
+    let names = settings.routes.iter().map(|route| RouteName::clone(&route.deliver.name));
+    let names: HashSet<RouteName> = names.collect();
+    Configured::new(move |route| names.contains(route))
 }

@@ -193,14 +193,20 @@ impl Queue {
 
     /// A taken event was not tried after all: it may go again at `due`, with no attempt counted.
     pub(super) fn give_back(&mut self, slot: Slot, due: Timestamp) {
-        self.put_back(slot, due);
+        let entry = self.slots.at_mut(slot);
+        debug_assert_eq!(entry.phase, Phase::Taken, "only a taken event is put back");
+        entry.due = due;
+        entry.phase = Phase::Timed;
+        let lane = entry.lane;
+        self.lane(lane).timed.push(Reverse((due, slot)));
+        self.check_invariants();
     }
 
     /// A taken event was tried in vain: it may go again at `due`.
     pub(super) fn put_off(&mut self, slot: Slot, due: Timestamp) {
         let entry = self.slots.at_mut(slot);
         entry.attempts = entry.attempts.saturating_add(1);
-        self.put_back(slot, due);
+        self.give_back(slot, due);
     }
 
     /// The lane of a queued event.
@@ -254,16 +260,6 @@ impl Queue {
             state.fresh = Fresh::default();
             state.timed = BinaryHeap::new();
         }
-    }
-
-    fn put_back(&mut self, slot: Slot, due: Timestamp) {
-        let entry = self.slots.at_mut(slot);
-        debug_assert_eq!(entry.phase, Phase::Taken, "only a taken event is put back");
-        entry.due = due;
-        entry.phase = Phase::Timed;
-        let lane = entry.lane;
-        self.lane(lane).timed.push(Reverse((due, slot)));
-        self.check_invariants();
     }
 
     /// Hands an event that waits for no other to its lane.

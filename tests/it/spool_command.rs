@@ -35,7 +35,7 @@ pub(crate) fn spool(folder: &Folder, arguments: &[&str]) -> (String, bool) {
     (text, output.status.success())
 }
 
-fn field(line: &str, name: &str) -> String {
+pub(crate) fn field(line: &str, name: &str) -> String {
     let object: Value = serde_json::from_str(line).unwrap();
     object[name].as_str().unwrap_or_default().to_owned()
 }
@@ -375,6 +375,49 @@ async fn nobody_else_is_taken_for_the_gateway() {
     served.join().unwrap();
     let told = ask(other, "list");
     assert!(told.contains(&format!("http://{other} does not answer for it")), "{told}");
+    // The kernel takes the connection, and nobody ever reads from it.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = silent.local_addr().unwrap();
+    let told = ask(other, "list");
+    let why = format!("postgate: http://{other} takes the question and does not answer within 5s");
+    assert!(told.starts_with(&why), "{told}");
+}
+
+#[tokio::test]
+async fn a_replay_of_several_kinds_goes_by_who_came_first() {
+    let upstream = Upstream::start().await;
+    let folder = folder(&upstream, ROUTE);
+    let gateway = Process::run(&folder.config());
+    let mut client = Client::connect(gateway.address, &folder.certificate).await;
+    let mut came = Vec::new();
+    for number in 0..3 {
+        assert_eq!(client.post_json(format!("{{broken {number}")).await.status(), 422);
+        upstream.then(http::Response::builder().status(410));
+        came.push(id_in(&client.post_json(format!(r#"{{"ActionId":"{number}"}}"#)).await));
+        upstream.received(number + 1).await;
+    }
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let meant = |kinds: &[&str]| {
+        let (ids, _) = spool(&folder, &[&["replay", "--dry-run"][..], kinds].concat());
+        ids.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let quarantined = meant(&["--quarantined"]);
+    let expected: Vec<_> =
+        quarantined.iter().zip(&came).flat_map(|(raw, dead)| [raw.clone(), dead.clone()]).collect();
+    assert_eq!(meant(&["--dead", "--quarantined"]), expected);
+
+    // One that was replayed and refused again lies behind what came after it.
+    assert!(spool(&folder, &["replay", &came[0]]).1);
+    upstream.then(http::Response::builder().status(410));
+    let gateway = Process::run(&folder.config());
+    upstream.received(4).await;
+    gateway.logged("dead letter");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let listed = spool(&folder, &["list", "--dead", "--json"]).0;
+    assert_eq!(field(listed.lines().last().unwrap(), "id"), came[0]);
+    assert_eq!(meant(&["--dead", "--quarantined"]), expected);
 }
 
 #[cfg(target_os = "linux")]

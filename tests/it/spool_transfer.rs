@@ -3,7 +3,7 @@
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::process::Command;
 
-use crate::spool_command::{folder, spool};
+use crate::spool_command::{field, folder, spool};
 use crate::support::client::{Client, id_in};
 use crate::support::config::{Folder, ROUTE};
 use crate::support::process::{Process, output};
@@ -60,6 +60,38 @@ async fn what_is_exported_is_imported_as_it_was() {
     let facts: serde_json::Value = serde_json::from_str(&compacted).unwrap();
     assert!(good && facts["bytes"].as_u64() > Some(0) && facts["bytes_before"] == facts["bytes"]);
     drop(gateway);
+}
+
+#[tokio::test]
+async fn what_nobody_will_deliver_is_told_where_it_comes_in() {
+    let upstream = Upstream::away().await;
+    let elsewhere = ROUTE.replace("\"actions\"", "\"sales\"");
+    let (from, to) = (folder(&upstream, &elsewhere), folder(&upstream, ROUTE));
+    accepted(&from, 2).await;
+    let config = to.config();
+    let tell = |arguments: &[&str], events: &str| {
+        let all = [&["spool", "--config", config.to_str().unwrap()], arguments].concat();
+        let done = output(&all, events.as_bytes());
+        assert_eq!(done.status.code(), Some(0));
+        String::from_utf8(done.stderr).unwrap()
+    };
+    let (exported, _) = spool(&from, &["export", "--pending"]);
+    let (one, other) = exported.split_once('\n').unwrap();
+    let warned = |events| {
+        format!(
+            "warning: {events} undelivered of route sales, which is not configured: they are kept \
+             until it is\n"
+        )
+    };
+    assert_eq!(tell(&["import"], one), warned(1));
+    let gateway = Process::run(&config);
+    assert_eq!(tell(&["import"], other), warned(2));
+    let logged = gateway.logged("undelivered events of a route");
+    assert_eq!((&logged["route"], &logged["events"]), (&"sales".into(), &2.into()));
+    let of_ours = exported.replace("\"route\":\"sales\"", "\"route\":\"actions\"");
+    assert_eq!(tell(&["import"], &of_ours), warned(2), "they are known, and the others still wait");
+    drop(gateway);
+    assert_eq!(tell(&["replay", "--dead"], ""), warned(2));
 }
 
 /// Overwrites a page that holds some rows of this table.
@@ -119,7 +151,11 @@ async fn an_export_leaves_out_what_stands_on_a_damaged_page_and_names_it() {
     assert!(ids.iter().all(|id| missing.contains(id) != exported.contains(id)));
     assert!(missing.contains("`postgate spool verify` says how"), "{missing}");
     let _gateway = Process::run(&config);
-    assert_eq!(told(), [exported, missing], "a gateway tells the same");
+    let [by_gateway, the_same] = told();
+    assert_eq!(the_same, missing, "a gateway tells the same");
+    // It has tried some by now.
+    let id = |line: &str| field(line, "id");
+    assert!(by_gateway.lines().map(id).eq(exported.lines().map(id)));
 }
 
 #[tokio::test]

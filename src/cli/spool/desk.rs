@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::field;
-use crate::admin::{DAMAGED, Desk, NEXT};
+use crate::admin::{Configured, DAMAGED, Desk, NEXT};
 use crate::app;
 use crate::cli::healthcheck::reachable;
 use crate::config::{self, InForce, Problems, SpoolAccess};
@@ -26,7 +26,9 @@ use crate::telemetry::Telemetry;
 
 /// A listener on the same machine that needs longer to accept is not there.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
-/// As long as the gateway works on one request.
+/// What a gateway needs to say that it is there.
+const HELLO_TIME: Duration = Duration::from_secs(5);
+/// As long as it works on one request.
 const ANSWER_TIME: Duration = Duration::from_mins(10);
 /// A thousand lines of a list, or one event of the largest size, escaped.
 const ANSWER_BYTES: usize = 64 << 20;
@@ -71,7 +73,7 @@ impl Answer {
 
 impl Asked {
     /// The file's lock decides: whoever runs has it.
-    pub(super) fn find(
+    pub(super) async fn find(
         config: &Path,
         access: SpoolAccess,
         missing: Missing,
@@ -89,8 +91,9 @@ impl Asked {
         let kept = SpoolSettings { keep_delivered: Duration::MAX, ..access.spool.clone() };
         match Spool::open(&kept, Arc::new(Telemetry::new())) {
             Ok(spool) => {
-                let (convert, rules) = conversion(config);
-                Ok(Self::File { desk: Desk::new(spool.clone(), convert), spool, rules })
+                let (convert, configured, rules) = rules(config);
+                let desk = Desk::new(spool.clone(), convert, configured);
+                Ok(Self::File { desk, spool, rules })
             }
             Err(OpenError::Locked { .. }) => {
                 let asked = "a gateway has the spool, and [admin] does not say how to ask it";
@@ -99,18 +102,21 @@ impl Asked {
                 let token = token.filter(|token| !token.is_empty());
                 let token = token.map(|token| HeaderValue::try_from(format!("Bearer {token}")));
                 let token = token.transpose().context("admin.token fits no header")?;
-                Ok(Self::Gateway { address: reachable(admin.address), token })
+                let gateway = Self::Gateway { address: reachable(admin.address), token };
+                // Who is stopped, or somebody else, is found out here: an answer may take minutes.
+                gateway.ask(Request::get("/livez"), Bytes::new(), HELLO_TIME).await?;
+                Ok(gateway)
             }
             Err(error) => Err(error.into()),
         }
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        self.ask(Request::get(path), Bytes::new()).await
+        self.ask(Request::get(path), Bytes::new(), ANSWER_TIME).await
     }
 
     pub(super) async fn post(&self, path: &str, body: String) -> anyhow::Result<Answer> {
-        self.ask(Request::post(path), body.into()).await
+        self.ask(Request::post(path), body.into(), ANSWER_TIME).await
     }
 
     /// Why this process cannot convert what is in quarantine; a gateway can.
@@ -129,14 +135,25 @@ impl Asked {
         }
     }
 
-    async fn ask(&self, request: http::request::Builder, body: Bytes) -> anyhow::Result<Answer> {
+    /// A gateway's answer has to come within `time`.
+    async fn ask(
+        &self,
+        request: http::request::Builder,
+        body: Bytes,
+        time: Duration,
+    ) -> anyhow::Result<Answer> {
         let request = request.body(Full::new(body))?;
         let answer = match self {
             Self::File { desk, .. } => whole(desk.answer(request).await).await?,
             Self::Gateway { address, token } => {
                 let asked = over_http(*address, token.as_ref(), request);
-                let answer = tokio::time::timeout(ANSWER_TIME, asked).await;
-                let answer = answer.context("it took too long")?;
+                let answer = tokio::time::timeout(time, asked).await;
+                let answer = answer.with_context(|| {
+                    format!(
+                        "http://{address} takes the question and does not answer within {time:?}: \
+                         its gateway is stopped or overloaded, or somebody else has admin.address"
+                    )
+                })?;
                 answer.with_context(|| {
                     format!(
                         "another postgate has the spool, but http://{address} does not answer \
@@ -177,13 +194,16 @@ impl Asked {
     }
 }
 
-/// How what is in quarantine is read again: with the rules of the routes, which nothing else needs.
-fn conversion(config: &Path) -> (Convert, Result<(), Problems>) {
+/// How what is in quarantine is read again, with the rules of the routes, and which routes there are:
+/// nothing else needs all of the configuration.
+fn rules(config: &Path) -> (Convert, Configured, Result<(), Problems>) {
     match config::reload(config, InForce::default()) {
-        Ok(settings) => (app::conversion(&settings), Ok(())),
+        Ok(settings) => (app::conversion(&settings), app::configured(&settings), Ok(())),
         Err(problems) => {
             // Not asked: see `unconverted`.
-            (Convert::new(|_| Err("the configuration has problems".to_owned())), Err(problems))
+            let convert = Convert::new(|_| Err("the configuration has problems".to_owned()));
+            // Of no route it is known that it is missing.
+            (convert, Configured::new(|_| true), Err(problems))
         }
     }
 }

@@ -66,24 +66,28 @@ impl Filter {
         format!("/spool/{what}?{}", query.finish())
     }
 
-    /// The ids of all that is meant, in order: 36 bytes each, because what is replayed moves to the
-    /// end of the list and would be met again.
+    /// The ids of all that is meant, the first accepted first: a list has the quarantine behind the
+    /// events, and what was replayed behind what came later. All of them at once, 36 bytes each, because
+    /// what is replayed moves to the end of the list and would be met again.
     pub(super) async fn ids(&self, desk: &Asked) -> anyhow::Result<Vec<String>> {
-        let mut ids = Vec::new();
+        let mut found = Vec::new();
         let mut after = None;
         loop {
             let path = self.path("events", after.as_deref(), crate::admin::MOST_RECORDS);
             let page = desk.get(&path).await?;
             for line in page.lines()? {
                 let record: Value = serde_json::from_str(line)?;
-                match field(&record, "id").as_str() {
-                    Some(id) => ids.push(id.to_owned()),
-                    None => bail!("a record without an id"),
+                let [id, accepted] = ["id", "accepted"].map(|name| field(&record, name).as_str());
+                match (id, accepted.and_then(accepted_at)) {
+                    (Some(id), Some(accepted)) => found.push((accepted, id.to_owned())),
+                    _ => bail!("a record without an id, or a time"),
                 }
             }
             after = page.next;
             if after.is_none() {
-                return Ok(ids);
+                // Of the same moment, in the order of the list.
+                found.sort_by_key(|(accepted, _)| *accepted);
+                return Ok(found.into_iter().map(|(_, id)| id).collect());
             }
         }
     }
@@ -97,6 +101,13 @@ impl Filter {
         ];
         words.into_iter().filter(|(asked, _)| *asked).map(|(_, word)| word).collect()
     }
+}
+
+/// As a record tells it; a moment past the calendar is a number.
+fn accepted_at(text: &str) -> Option<Timestamp> {
+    let millis =
+        text.parse::<jiff::Timestamp>().map(|moment| u64::try_from(moment.as_millisecond()).ok());
+    millis.unwrap_or_else(|_| text.parse().ok()).map(Timestamp::from_millis)
 }
 
 fn since(text: &str) -> Result<Timestamp, String> {
@@ -125,6 +136,15 @@ mod tests {
         assert_eq!(millis("1970-01-01T00:00:02Z"), Ok(2000));
         assert_eq!(millis("10years"), Ok(0));
         assert!(millis("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_record_tells_when_it_came_to_the_millisecond() {
+        let millis = |text| accepted_at(text).map(Timestamp::as_millis);
+        assert_eq!(millis("1970-01-01T00:00:02Z"), Some(2000));
+        assert_eq!(millis("1970-01-01T00:00:02.005Z"), Some(2005));
+        assert_eq!(millis("9223372036854775807"), Some(u64::MAX >> 1));
+        assert_eq!(millis("noon"), None);
     }
 
     #[test]

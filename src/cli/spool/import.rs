@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::desk::Asked;
 use super::list::cell;
-use super::{Output, field, progress};
+use super::{Output, field, orphans, progress};
 use crate::admin::MOST_LINES;
 
 /// What is sent at once, unless one line alone is longer.
@@ -48,6 +48,7 @@ pub(super) async fn run(desk: &Asked, arguments: Arguments) -> anyhow::Result<Ex
     if shown == Shown::Text {
         counts.tell(&format!("{counts}\n"))?;
     }
+    orphans::tell(desk).await?;
     Ok(if counts.unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -8,6 +8,7 @@ mod filter;
 mod import;
 mod list;
 pub(super) mod mend;
+mod orphans;
 mod progress;
 mod salvage;
 mod several;
@@ -86,7 +87,7 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> anyhow::Result<ExitCod
             AtDesk::Import(_) => Missing::Made,
             _ => Missing::Refused,
         };
-        let desk = match (Asked::find(config, access, missing), &command) {
+        let desk = match (Asked::find(config, access, missing).await, &command) {
             (Ok(desk), _) => desk,
             (Err(error), AtDesk::Verify(arguments)) => {
                 return verify::unopened(error, *arguments, path, config);

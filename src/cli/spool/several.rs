@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::desk::Asked;
 use super::filter::Filter;
 use super::list::cell;
-use super::{Output, field, progress};
+use super::{Output, field, orphans, progress};
 use crate::admin::MOST_IDS;
 use crate::spool::EventId;
 
@@ -104,6 +104,9 @@ async fn work(
     bar.finish_and_clear();
     if !arguments.json {
         tell(&format!("{good} of {all} {done}\n"), good)?;
+    }
+    if what == "replay" {
+        orphans::tell(desk).await?;
     }
     Ok(if good == all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

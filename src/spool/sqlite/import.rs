@@ -39,8 +39,8 @@ pub(super) fn import(
     let hash = key.unwrap_or_else(|| digest::of_no_key(&record.route, fingerprint));
     let mut insert = transaction.prepare_cached(
         "INSERT INTO events (id, route, key, ordered, fingerprint, accepted, state, attempts, due,
-                             repeats, replays, settled, status, since)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                             repeats, replays, settled, status, since, superseded)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     let seq = Seq(insert.insert(params![
         record.id.as_bytes(),
@@ -56,7 +56,10 @@ pub(super) fn import(
         record.replays,
         settled.map(millis),
         record.status,
-        millis(now)
+        millis(now),
+        // What came after it may be here already, or was dropped or lost where it comes from: what
+        // equals it may be a return to it.
+        record.state == State::Delivered
     ])?);
     received::insert(transaction, seq, body, received.as_ref())?;
     for (number, attempt) in attempts {

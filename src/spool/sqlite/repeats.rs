@@ -57,7 +57,7 @@ fn latest(
     before: Seq,
 ) -> rusqlite::Result<Option<Latest>> {
     let mut statement = transaction.prepare_cached(LATEST)?;
-    for group in sieve.groups(key) {
+    for group in sieve.groups(key, before) {
         let asked = params![group, i64::from_be_bytes(key.0), before.0];
         let latest = statement.query_row(asked, |row| {
             Ok(Latest {

@@ -71,9 +71,11 @@ impl Sieve {
         }
     }
 
-    /// The groups that may have this key, the latest first.
-    pub(super) fn groups(&self, key: KeyHash) -> impl Iterator<Item = i64> + '_ {
-        self.shelves.iter().rev().flat_map(move |(number, shelf)| {
+    /// The groups that may have this key before a place, the latest first. What is deleted is the oldest,
+    /// as a rule, and of a key that all events share every group behind it would be searched in vain.
+    pub(super) fn groups(&self, key: KeyHash, before: Seq) -> impl Iterator<Item = i64> + '_ {
+        let last = before.0.saturating_sub(1) >> GROUP_BITS;
+        self.shelves.range(..=last >> SHELF_BITS).rev().flat_map(move |(number, shelf)| {
             let words =
                 places(key).map(|place| shelf.words.get(place).copied().unwrap_or_default());
             let found = words.fold(u64::MAX, |all, word| all & word);
@@ -82,6 +84,7 @@ impl Sieve {
                 .rev()
                 .filter(move |bit| found >> bit & 1 == 1)
                 .map(move |bit| first + bit)
+                .skip_while(move |group| *group > last)
         })
     }
 
@@ -132,7 +135,7 @@ mod tests {
     }
 
     fn groups(sieve: &Sieve, number: i64) -> Vec<i64> {
-        sieve.groups(key(number)).collect()
+        sieve.groups(key(number), Seq(i64::MAX)).collect()
     }
 
     #[test]
@@ -147,6 +150,23 @@ mod tests {
         let last = i64::MAX >> GROUP_BITS;
         assert_eq!(groups(&sieve, 77), [last, 3 << 27, 64, 63, 1, 0]);
         assert_eq!(groups(&sieve, 78), [0; 0]);
+    }
+
+    #[test]
+    fn what_lies_behind_a_place_is_not_asked() {
+        let mut sieve = Sieve::default();
+        let group = 1 << GROUP_BITS;
+        for number in [0, 1, 63, 64, 200] {
+            sieve.add(Seq(number * group), key(7), NOON);
+        }
+        let before = |seq| sieve.groups(key(7), Seq(seq)).collect::<Vec<_>>();
+        assert_eq!(before(1), [0]);
+        assert_eq!((before(group), before(group + 1)), (vec![0], vec![1, 0]));
+        assert_eq!(
+            (before(64 * group), before(64 * group + 1)),
+            (vec![63, 1, 0], vec![64, 63, 1, 0])
+        );
+        assert_eq!(before(i64::MAX), [200, 64, 63, 1, 0]);
     }
 
     #[test]

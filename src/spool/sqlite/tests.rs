@@ -85,19 +85,24 @@ fn what_was_delivered_expires_at_its_time_and_not_before() {
 
 #[test]
 fn what_a_clock_ahead_of_its_time_has_delivered_expires_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut store, _) = new(&folder);
-    let arrivals: Vec<_> = (1..=5).map(|key| event(key, 1)).collect();
-    store.apply(&batch(&[], &arrivals)).unwrap();
-    let settled = [done(1, 100), done(2, 101), done(3, 200), done(4, 201)];
-    store.apply(&batch(&settled, &[])).unwrap();
-    let mut expire = |at_most| {
-        let expiry = Some(Expiry { delivered_by: at(100), ahead_of: at(200), at_most });
-        let applied = store.apply(&Batch { expiry, ..batch(&[], &[]) });
-        (applied.unwrap().expired, left(&store))
-    };
-    assert_eq!(expire(1), (1, vec![2, 3, 4, 5]), "the oldest first, no more than asked");
-    assert_eq!(expire(9), (1, vec![2, 3, 5]), "and never what is undelivered");
+    for without_index in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut store, _) = new(&folder);
+        if without_index {
+            store.expiring.leave(damage::Piece::Oldest);
+        }
+        let arrivals: Vec<_> = (1..=5).map(|key| event(key, 1)).collect();
+        store.apply(&batch(&[], &arrivals)).unwrap();
+        let settled = [done(1, 100), done(2, 101), done(3, 200), done(4, 201)];
+        store.apply(&batch(&settled, &[])).unwrap();
+        let mut expire = |at_most| {
+            let expiry = Some(Expiry { delivered_by: at(100), ahead_of: at(200), at_most });
+            let applied = store.apply(&Batch { expiry, ..batch(&[], &[]) });
+            (applied.unwrap().expired, left(&store))
+        };
+        assert_eq!(expire(1), (1, vec![2, 3, 4, 5]), "the oldest first, no more than asked");
+        assert_eq!(expire(9), (1, vec![2, 3, 5]), "and never what is undelivered");
+    }
 }
 
 #[test]

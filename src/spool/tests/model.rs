@@ -4,10 +4,12 @@
 //! longer.
 
 mod incoming;
+mod quarantine;
 
 use std::collections::HashMap;
 
 use self::incoming::arrived;
+use self::quarantine::Raw;
 use super::board::{Board, Taken, Turn};
 use super::queue::{Lane, Slot};
 use super::sqlite::{SqliteBodies, SqliteStore};
@@ -61,6 +63,8 @@ struct Game {
     model: Vec<Known>,
     /// The latest event of each key, of a body where there is none, whether it is in the file or not.
     latest: HashMap<(Option<u8>, u8), EventId>,
+    /// What is in quarantine, in the order in which it came.
+    raw: Vec<Raw>,
     unwritten: Vec<Settlement>,
 }
 
@@ -83,6 +87,7 @@ impl Game {
             lane,
             model: Vec::new(),
             latest: HashMap::new(),
+            raw: Vec::new(),
             unwritten: Vec::new(),
         };
         game.restart();
@@ -103,8 +108,10 @@ impl Game {
             950..960 => self.discard(),
             960..980 => self.expire(),
             980..984 => self.import(),
-            984..988 => self.admit(),
-            988..997 => drop(self.save(&[])),
+            984..990 => self.misunderstand(),
+            990..992 => self.admit(),
+            992..993 => self.throw_away(),
+            993..997 => drop(self.save(&[])),
             _ => self.restart(),
         }
         let pending = self.model.iter().filter(|known| known.now.state == State::Pending);
@@ -320,7 +327,8 @@ impl Game {
     fn compare(&self) {
         let (_, bodies) = self.engine.as_ref().unwrap();
         let page = bodies.page(&Filter::default(), Place::default(), u32::MAX - 1).unwrap();
-        let found = page.records.iter().map(|record| {
+        let is_event = |record: &&Record| record.state != State::Quarantined;
+        let found = page.records.iter().filter(is_event).map(|record| {
             (
                 record.id,
                 record.state,
@@ -335,6 +343,7 @@ impl Game {
             (known.id, state, attempts, settled, known.repeats, known.replays)
         });
         assert!(found.eq(expected), "{:?}\nis not\n{:?}", page.records, self.model);
+        self.compare_quarantine(&page);
         assert_eq!(bodies.inspect().unwrap().problems, [""; 0]);
     }
 }

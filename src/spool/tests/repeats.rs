@@ -170,6 +170,30 @@ async fn a_return_is_an_event_whatever_was_dropped_of_what_lies_between() {
     }
 }
 
+/// What came after it elsewhere was lost or dropped there, or is here already.
+#[tokio::test]
+async fn a_return_to_what_was_imported_as_delivered_is_an_event() {
+    let (from, to) = (Rig::new(), Rig::new());
+    let spool = from.open();
+    let first = spool.append(event("a", "PENDING")).await.unwrap().id();
+    settle(&spool, Verdict::Done).await;
+    let story = spool.find(first).await.unwrap().unwrap();
+    assert_eq!(story.record.state, State::Delivered);
+    let spool = to.open();
+    let append = async |body| spool.append(event("a", body)).await.unwrap();
+    append("REVERSED").await;
+    settle(&spool, Verdict::Done).await;
+    assert_eq!(spool.import(vec![story]).await.unwrap(), [Operated::Imported]);
+    let returned = append("PENDING").await;
+    assert!(matches!(returned, Receipt::Stored(_)), "{returned:?}");
+    assert_eq!(append("PENDING").await, Receipt::Repeat(returned.id()));
+    settle(&spool, Verdict::Done).await;
+    // Replayed, it is what the upstream will see as the last.
+    let convert = Convert::new(|_| Err("no".to_owned()));
+    assert_eq!(spool.replay(vec![first], convert).await.unwrap(), [Operated::Replayed]);
+    assert_eq!(append("PENDING").await, Receipt::Repeat(first));
+}
+
 #[tokio::test]
 async fn a_clock_that_was_ahead_swallows_nothing_once_it_is_mended() {
     let rig = Rig::new();

@@ -1,5 +1,4 @@
-//! What the operator brings in: events of another spool, and what was in quarantine. Both go to the
-//! end of the order.
+//! What the operator brings in: events of another spool. They go to the end of the order.
 
 use super::*;
 
@@ -53,27 +52,10 @@ impl Game {
             self.board.requeue(pending);
         }
         self.add(Known { id, seq, key, body, accepted, repeats, replays, ..arrived(fate) });
-    }
-
-    /// A request that was not understood becomes an event after all.
-    pub(super) fn admit(&mut self) {
-        let raw = Malformed { at: self.now, ..malformed(&self.random.u128(..).to_string()) };
-        let id = raw.id;
-        let written = self.save(&[arriving(raw)]);
-        assert_eq!(written, [Written::Quarantined]);
-        let (_, bodies) = self.engine.as_ref().unwrap();
-        let kept = bodies.places(&[id]).unwrap();
-        let [(_, Place::Quarantine(place), _)] = kept[..] else { panic!("{kept:?}") };
-        let key = (self.random.u8(..4) > 0).then(|| self.random.u8(..6));
-        let body = self.random.u8(..3);
-        let Arrival::Event(event) = arrival(key, body, self.now) else { panic!("an event") };
-        let event = NewEvent { id, window: Duration::ZERO, ..event };
-        let done = self.store().change(&[Change::Admit(Seq(place), event)]).unwrap().remove(0);
-        let Changed::Queued(pending, from) = done else { panic!("{done:?}") };
-        assert_eq!(from, State::Quarantined);
-        self.board.requeue(&pending);
-        let (seq, accepted) = (pending.seq, self.now);
-        self.add(Known { id, seq, key, body, accepted, repeats: 0, replays: 1, ..arrived(NEW) });
+        if state == State::Delivered {
+            // What came after it elsewhere is not known here: it is nobody's latest.
+            self.latest.insert(class(key, body), EventId::new(accepted));
+        }
     }
 
     pub(super) fn add(&mut self, known: Known) {
@@ -86,10 +68,11 @@ impl Game {
     fn last(&self) -> Seq {
         let (_, bodies) = self.engine.as_ref().unwrap();
         let page = bodies.page(&Filter::default(), Place::default(), u32::MAX - 1).unwrap();
-        match page.records.last().map(|record| record.place) {
-            Some(Place::Event(seq)) => Seq(seq),
-            last => panic!("{last:?}"),
-        }
+        let seqs = page.records.iter().filter_map(|record| match record.place {
+            Place::Event(seq) => Some(seq),
+            Place::Quarantine(_) => None,
+        });
+        Seq(seqs.max().expect("an event"))
     }
 }
 
