@@ -177,7 +177,11 @@ impl Desk {
         let id: EventId = id.parse().map_err(|_| bad("id", "is not an id of an event"))?;
         match self.spool.find(id).await? {
             Some(story) => Ok(reply(StatusCode::OK, JSON, json(&Told::new(&story)))),
-            None => Err(Refused::new(StatusCode::NOT_FOUND, "there is no such event")),
+            None => Err(Refused::new(
+                StatusCode::NOT_FOUND,
+                "there is no such event: a delivered one is deleted after spool.keep_delivered, or when \
+                 room is needed",
+            )),
         }
     }
 }

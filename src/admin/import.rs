@@ -75,7 +75,14 @@ fn unreadable(error: &serde_json::Error) -> String {
 
 /// The event that the line tells of, or what is wrong with the line.
 pub(super) fn story(line: &str) -> Result<Story, String> {
+    // An array would be taken for the members in their order.
+    if !line.trim_start().starts_with('{') {
+        return Err("not a JSON object, as each line of an export is".to_owned());
+    }
     let line: Line<'_> = serde_json::from_str(line).map_err(|error| unreadable(&error))?;
+    if line.route.is_empty() {
+        return Err("route: empty".to_owned());
+    }
     let state = State::of_word(&line.state).ok_or("state: not one that there is")?;
     let mut record = Record {
         place: Place::default(),
@@ -216,11 +223,15 @@ mod tests {
             ("{\"payout\":\"0.10\",\"n\":1.50}", "{\"base64\":\"\"}", "body: empty"),
             ("\"query\":\"a=1\"", "\"query\":7", "received.query: neither"),
             ("\"route\":", "\"way\":", "missing field `route`"),
+            ("\"route\":\"actions\"", "\"route\":\"\"", "route: empty"),
         ] {
             let wrong_line = EVENT.replacen(from, to, 1);
             let told = story(&wrong_line).unwrap_err();
             assert!(told.starts_with(wrong), "{told}");
         }
-        assert!(story("").is_err() && story("{").is_err() && story("[]").is_err());
+        assert!(story("{").unwrap_err().starts_with("EOF while parsing"));
+        for none in ["", "[]", "nonsense", "7", "\u{fffd}"] {
+            assert!(story(none).unwrap_err().starts_with("not a JSON object"), "{none}");
+        }
     }
 }

@@ -188,7 +188,7 @@ impl<'a> Outcome<'a> {
                 ("undelivered", Some("it is pending, and delivered by itself"))
             }
             Operated::NotUnderstood(reason) => ("not understood", Some(reason.as_str())),
-            Operated::Unknown => ("unknown", Some("there is no such event")),
+            Operated::Unknown => ("unknown", Some("there is no such event, or no longer")),
             Operated::Imported => ("imported", None),
             Operated::Known => ("known", Some("it is in the spool already")),
         };

@@ -45,7 +45,8 @@ pub(super) fn spool(
     } else if !report.spool_is_left_alone
         && let Err(what) = writable(&path)
     {
-        let mend = "name a file in a folder in which the user who runs postgate may write";
+        let mend = "run this as the user of the gateway, or name a file in a folder in which that user \
+                    may write";
         report.problem(&key("path"), what, mend);
     }
     engine?;

@@ -53,7 +53,9 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file is something else.
-    #[error("{path} is not a spool of postgate: set another spool.path")]
+    #[error(
+        "{path} is not a spool of postgate, or its first page is destroyed: set another spool.path"
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -97,7 +99,7 @@ pub enum SalvageError {
         source: StoreError,
     },
     /// The file is something else.
-    #[error("{path} is not a spool of postgate")]
+    #[error("{path} is not a spool of postgate, or lacks its tables")]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -41,8 +41,8 @@ async fn a_file_that_is_no_spool_of_ours_is_named_and_left_alone() {
         std::fs::write(path, bytes).unwrap();
     };
     let cases: [(Make, &str); 4] = [
-        (theirs, "is not a spool of postgate: set another spool.path"),
-        (text, "is not a spool of postgate: set another spool.path"),
+        (theirs, "is not a spool of postgate, or its first page is destroyed"),
+        (text, "is not a spool of postgate, or its first page is destroyed"),
         (later, "has format 9999"),
         (damaged, "the file is damaged: `postgate spool verify` says how to mend it"),
     ];

@@ -94,7 +94,7 @@ async fn the_file_and_the_gateway_tell_the_same() {
     let folder = folder(&upstream, ROUTE);
     let gateway = Process::run(&folder.config());
     let (dead, quarantined) = trouble(&gateway, &folder, &upstream).await;
-    let questions: [&[&str]; 9] = [
+    let questions: [&[&str]; 11] = [
         &["list"],
         &["list", "--json"],
         &["list", "--key", "1.2.3", "--since", "1h", "--route", "actions"],
@@ -104,13 +104,17 @@ async fn the_file_and_the_gateway_tell_the_same() {
         &["show", &dead, "--json"],
         &["replay", "--dead", "--dry-run"],
         &["export"],
+        &["replay", "--dead", "--dry-run", "--json"],
+        &["show", "018bcfe5-6800-7000-8000-00000000000b"],
     ];
     let ask = || questions.map(|question| spool(&folder, question));
     let online = ask();
     gateway.kill();
     assert_eq!(ask(), online);
 
-    let [table, lines, by_key, none, shown, raw, object, _, exported] = online;
+    let [table, lines, by_key, none, shown, raw, object, _, exported, meant, gone] = online;
+    assert_eq!(meant, (format!("{{\"id\":\"{dead}\"}}\n"), true));
+    assert_eq!(gone, (String::new(), false));
     assert!(table.0.contains("answered 410 Gone") && table.0.contains("2 listed"));
     assert_eq!(lines.0.lines().count(), 2);
     assert_eq!(exported.0.lines().next(), object.0.lines().next());

@@ -222,3 +222,17 @@ fn what_is_no_file_is_not_salvaged() {
         assert!(told.starts_with("postgate: ") && told.contains(why), "{told}");
     }
 }
+
+#[tokio::test]
+async fn what_is_no_file_is_not_imported() {
+    let upstream = Upstream::away().await;
+    let folder = folder(&upstream, ROUTE);
+    let config = folder.config();
+    for (path, why) in [(folder.path("."), "is a folder"), (folder.path("a"), "cannot read")] {
+        let import = ["spool", "import", "--config", config.to_str().unwrap()];
+        let refused = output(&[&import[..], &[path.to_str().unwrap()]].concat(), b"");
+        assert_eq!(refused.status.code(), Some(1));
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.starts_with("postgate: ") && told.contains(why), "{told}");
+    }
+}

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
 
 use super::desk::Asked;
@@ -120,6 +120,7 @@ struct Lines {
 impl Lines {
     fn open(file: Option<&Path>) -> anyhow::Result<Self> {
         let input: Box<dyn BufRead> = match file {
+            Some(path) if path.is_dir() => bail!("{} is a folder", path.display()),
             Some(path) if path != Path::new("-") => {
                 let file = File::open(path);
                 let file = file.with_context(|| format!("cannot read {}", path.display()))?;

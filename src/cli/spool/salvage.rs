@@ -5,11 +5,11 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, Error, bail};
 
 use super::{Output, progress};
 use crate::admin::exported;
-use crate::spool::Spool;
+use crate::spool::{Fault, SalvageError, Spool};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -31,6 +31,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bar.inc(1);
         out.write_all(&exported(&story))?;
         out.write_all(b"\n")
+    });
+    let found = found.map_err(|error| match error {
+        // To read it, the engine makes a file beside it.
+        SalvageError::Unreadable { ref source, .. } if source.fault() == Fault::ReadOnly => {
+            let mend = "copy it, with its -wal, to a folder in which this user may write";
+            Error::new(error).context(mend)
+        }
+        error => error.into(),
     })?;
     out.flush()?;
     bar.finish_and_clear();

@@ -64,7 +64,11 @@ async fn work(
     };
     if arguments.dry_run {
         for id in &ids {
-            writeln!(Output, "{id}")?;
+            if arguments.json {
+                writeln!(Output, "{}", serde_json::json!({ "id": id }))?;
+            } else {
+                writeln!(Output, "{id}")?;
+            }
         }
         let told = format!("{} meant, none {done}", ids.len());
         writeln!(io::stderr(), "{told}")?;
