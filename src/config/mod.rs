@@ -210,6 +210,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
     let (tls, certificate) = tls::tls(&raw.tls, address, &limits, report);
     let allowlist = allowlist::allowlist(&raw.allowlist, report);
     server::proxy_protocol(&raw.listen, &raw.allowlist, report);
+    server::crowd(&raw.listen, &raw.allowlist, &raw.limits, report);
     let body_bytes = limits.requests.map(|limits| limits.body_bytes);
     let spool = store::spool(&raw.spool, &raw.dedup, body_bytes, report);
     let admin = server::admin(&raw.admin, address, report);

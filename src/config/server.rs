@@ -60,6 +60,24 @@ pub(super) fn proxy_protocol(raw: &RawListen, allowlist: &RawAllowlist, report: 
     }
 }
 
+/// One address could take all places. Behind a proxy that ends TLS it has to: every connection is its own.
+pub(super) fn crowd(
+    listen: &RawListen,
+    allowlist: &RawAllowlist,
+    limits: &RawLimits,
+    report: &mut Report,
+) {
+    let is_behind = !allowlist.trusted_proxies.is_empty() && !listen.proxy_protocol;
+    if limits.connections_per_address >= limits.connections && !is_behind {
+        let what = format!(
+            "is {}, and limits.connections is {}: one address can take them all, and nobody else comes in",
+            limits.connections_per_address, limits.connections
+        );
+        let mend = "make it half of limits.connections, or less";
+        report.warn(&Key::top("limits").child("connections_per_address"), what, mend);
+    }
+}
+
 pub(super) fn admin(
     raw: &RawAdmin,
     listen: Option<SocketAddr>,
@@ -176,6 +194,24 @@ mod tests {
         assert_eq!(problems(&[on]), ["listen.proxy_protocol"]);
         let settings = settings(&[on, ("allowlist.trusted_proxies", "[\"10.0.0.0/8\"]")]);
         assert!(settings.listen.proxy_protocol);
+    }
+
+    #[test]
+    fn one_address_that_may_take_all_places_is_told() {
+        let few = ("limits.connections", "1000");
+        let proxies = ("allowlist.trusted_proxies", "[\"10.0.0.0/8\"]");
+        let protocol = ("listen.proxy_protocol", "true");
+        for (keys, warned) in [
+            (&[][..], false),
+            (&[few], true),
+            (&[few, ("limits.connections_per_address", "999")], false),
+            (&[few, proxies], false),
+            (&[few, proxies, protocol], true),
+        ] {
+            let warnings = settings(keys).warnings;
+            let told = warnings.iter().any(|told| told.key == "limits.connections_per_address");
+            assert_eq!(told, warned, "{keys:?}");
+        }
     }
 
     #[test]
