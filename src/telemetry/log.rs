@@ -17,6 +17,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The library of HTTP/2 warns of every connection that it ends for a flood, as often as strangers like:
 /// connections that end so are told and counted by us. Whoever names it hears it.
 const UNASKED: &str = "h2=off";
+/// The library that watches files tells of each write in a folder that it watches. With the log's own file
+/// there every line would make another.
+const ENDLESS: &str = "notify=info";
 
 /// Lines that were lost, in this process: it has one log, however many gateways.
 static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
@@ -56,7 +59,7 @@ pub enum LogError {
 pub struct Log(Arc<Lines>);
 
 impl LogSettings {
-    /// The filter that `level` stands for. `debug` and `trace` alone are everything.
+    /// The filter that `level` stands for. `debug` and `trace` alone are everything but what has no end.
     ///
     /// # Errors
     /// When `level` is neither a level (`error`, `warn`, `info`, `debug`, `trace`) nor a list of
@@ -64,8 +67,8 @@ impl LogSettings {
     pub fn filter(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
         let filter = EnvFilter::builder();
         match &*self.level {
-            all @ ("debug" | "trace") => filter.parse(all),
-            level => filter.parse(format!("{UNASKED},{level}")),
+            all @ ("debug" | "trace") => filter.parse(format!("{ENDLESS},{all}")),
+            level => filter.parse(format!("{ENDLESS},{UNASKED},{level}")),
         }
     }
 }
@@ -150,6 +153,18 @@ mod tests {
             ("trace", (true, true)),
         ] {
             assert_eq!(is_heard(level), expected, "{level}");
+        }
+    }
+
+    #[test]
+    fn the_log_does_not_tell_of_its_own_file() {
+        for level in ["trace", "trace,hyper=warn"] {
+            let settings = LogSettings { format: LogFormat::Text, level: level.to_owned() };
+            let subscriber = tracing_subscriber::registry().with(settings.filter().unwrap());
+            tracing::subscriber::with_default(subscriber, || {
+                assert!(!tracing::enabled!(target: "notify::inotify", tracing::Level::TRACE));
+                assert!(tracing::enabled!(target: "tokio", tracing::Level::TRACE), "{level}");
+            });
         }
     }
 
