@@ -360,7 +360,7 @@ impl Front {
             received: arrived.into_received(malformed.format, route.secret.as_ref()),
         };
         let id = self.spool.quarantine(raw, told).await.map_err(Refusal::Spool)?;
-        route.metrics.quarantined(&id, &malformed);
+        route.metrics.quarantined(&id, &malformed.discreet());
         match route.on_malformed {
             OnMalformed::Quarantine => Err(Refusal::Malformed(malformed)),
             OnMalformed::Accept => Ok(route.replies.success(Promise::of_quarantine(id))),
