@@ -239,10 +239,12 @@ class Postgate(Process):
         """How many events are in this state, by the metrics."""
         return self.metric(f'postgate_spool_events{{state="{state}"}}')
 
-    def metric(self, name):
-        """The count of this name."""
+    def metric(self, name, missing=None):
+        """The count of this name; `missing` where it was never counted."""
         text = fetch(f"http://127.0.0.1:{self.admin}/metrics")
         found = re.search(rf"^{re.escape(name)} (\d+)", text, re.M)
+        if not found and missing is not None:
+            return missing
         if not found:
             raise Failure(f"/metrics has no {name}")
         return int(found[1])

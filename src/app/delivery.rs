@@ -112,3 +112,58 @@ fn forward(route: Route) -> Forward {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::clock;
+
+    /// The breaker, the pool and `max_in_flight` are an upstream's: what is made anew has forgotten them.
+    #[tokio::test]
+    async fn an_upstream_stays_until_something_of_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let authority =
+            || rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem();
+        let config = |timeout: &str, more: &str| {
+            let route = |name: &str| {
+                format!("[[routes]]\nname = \"{name}\"\npath = \"/{name}\"\nkind = \"action\"\n")
+            };
+            let text = format!(
+                "[tls]\nmode = \"off\"\n[allowlist]\nranges = [\"192.0.2.0/24\"{more}]\n\
+                 [upstream]\nurl = \"https://shop.example/\"\nca = \"ca.pem\"\n\
+                 {}{}[routes.upstream]\nca = \"other.pem\"\ntimeout = \"{timeout}\"\n",
+                route("a"),
+                route("b"),
+            );
+            write("config.toml", &text);
+        };
+        let load = |path: &Path| config::load_from(path, [], clock::now()).unwrap();
+        let (one, two) = (authority(), authority());
+        write("ca.pem", &one);
+        write("other.pem", &two);
+        config("5s", "");
+        let mut known = upstreams(&load(&path), &[]).unwrap();
+        let mut stay = |what: &str, expected: [bool; 2]| {
+            let new = upstreams(&load(&path), &known).unwrap();
+            let pairs = known.iter().zip(&new);
+            let same: Vec<_> = pairs.map(|((_, old), (_, new))| Arc::ptr_eq(old, new)).collect();
+            assert_eq!(same, expected, "{what}");
+            known = new;
+        };
+        config("5s", ", \"198.51.100.7\"");
+        stay("the allowlist", [true, true]);
+        write("ca.pem", &format!("# written anew\n{one}"));
+        stay("a file that says the same", [true, true]);
+        config("6s", "");
+        stay("a setting of the second", [true, false]);
+        write("other.pem", &authority());
+        stay("the authority of the second", [true, false]);
+        write("ca.pem", &two);
+        stay("the authority of the first", [false, true]);
+    }
+}

@@ -1,6 +1,7 @@
 //! The wiring. In: typed settings. Out: a running gateway. Never: logic of a stage; this is the
 //! only place that knows them all.
 
+mod changes;
 mod delivery;
 mod fixed;
 mod notice;

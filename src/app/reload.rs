@@ -5,23 +5,21 @@
 //! Files are looked at when the kernel tells of a change, and every few seconds all the same: a look at
 //! a dozen files costs nothing, and finds what nobody is told of, as on network file systems.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use rustls::pki_types::ServerName;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::changes;
 use super::delivery::{self, Deliveries};
 use super::notice::Notices;
 use super::{StartError, fixed};
 use crate::clock::{self, Timestamp};
 use crate::config::{self, Certificate, InForce, Marks, Problem, Problems, Settings};
 use crate::ingress::{Front, FrontSettings};
-use crate::net::{ClientSettings, Tls};
+use crate::net::Tls;
 use crate::telemetry::{ReloadMetrics, Telemetry, causes};
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
@@ -193,9 +191,9 @@ impl Live {
             log.certificate_replaced();
         }
         if self.tls.clients() != clients {
-            tell_clients(log, self.tls.clients());
+            changes::tell_clients(log, self.tls.clients());
         }
-        tell(log, &self.current, &settings);
+        changes::tell(log, &self.current, &settings);
         let fixed = fixed::differing(&self.started, &settings);
         if !fixed.is_empty() {
             log.restart_needed(&fixed);
@@ -222,62 +220,6 @@ pub(super) fn front(settings: &Settings) -> FrontSettings {
         limits: settings.limits,
         routes: settings.routes.iter().map(|route| route.ingress.clone()).collect(),
     }
-}
-
-/// Logs what differs between two configurations.
-fn tell(log: &ReloadMetrics, before: &Settings, now: &Settings) {
-    for warning in &now.warnings {
-        tracing::warn!(%warning, "configuration");
-    }
-    let (old, new) = (lists(before), lists(now));
-    for list in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let of = |lists: &BTreeMap<String, Vec<IpNet>>| lists.get(list).cloned();
-        let (added, removed) =
-            difference(of(&old).unwrap_or_default(), of(&new).unwrap_or_default());
-        if !added.is_empty() || !removed.is_empty() {
-            log.allowlist(list, &added, &removed);
-        }
-    }
-    let names = |settings: &Settings| -> Vec<_> {
-        settings.routes.iter().map(|route| Arc::clone(&route.deliver.name)).collect()
-    };
-    let (added, removed) = difference(names(before), names(now));
-    if !added.is_empty() || !removed.is_empty() {
-        log.routes(&added, &removed);
-    }
-}
-
-/// Logs whose certificates are good from now on.
-fn tell_clients(log: &ReloadMetrics, clients: Option<ClientSettings>) {
-    let (authorities, names) =
-        clients.map_or_else(Default::default, |clients| (clients.authorities.len(), clients.names));
-    let names: Vec<_> = names.iter().map(ServerName::to_str).collect();
-    log.clients(authorities, &names);
-}
-
-/// Every list of addresses, under its name in the log.
-fn lists(settings: &Settings) -> BTreeMap<String, Vec<IpNet>> {
-    let all = &settings.allowlist;
-    let mut lists = BTreeMap::from([
-        ("ranges".to_owned(), all.ranges.clone()),
-        ("trusted_proxies".to_owned(), all.trusted_proxies.clone()),
-    ]);
-    for route in settings.routes.iter().map(|route| &route.ingress) {
-        if let Some(ranges) = &route.allowlist {
-            lists.insert(format!("route {}", route.name), ranges.clone());
-        }
-    }
-    lists
-}
-
-/// What is in `new` alone, and what is in `old` alone.
-fn difference<T: Ord + Clone>(
-    old: impl IntoIterator<Item = T>,
-    new: impl IntoIterator<Item = T>,
-) -> (Vec<T>, Vec<T>) {
-    let old: BTreeSet<T> = old.into_iter().collect();
-    let new: BTreeSet<T> = new.into_iter().collect();
-    (new.difference(&old).cloned().collect(), old.difference(&new).cloned().collect())
 }
 
 fn listed<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<String> {
@@ -332,11 +274,5 @@ mod tests {
         ] {
             assert_eq!(days_until(end, Timestamp::from_millis(now)), days, "{now}");
         }
-    }
-
-    #[test]
-    fn a_difference_has_two_sides() {
-        let (added, removed) = difference([1, 2, 3], [3, 4, 4]);
-        assert_eq!((added, removed), (vec![4], vec![1, 2]));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
 
+use super::breadth::{self, Covered};
 use super::file;
 use super::key::Key;
 use super::raw::{RawAllowlist, RawRouteAllowlist};
@@ -105,15 +106,14 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSet
     let key = Key::top("allowlist");
     let problems = report.problems.len();
     let mut ranges = list(&raw.ranges, &key.child("ranges"), report);
-    // A position is that of the text only while every text is a range; else the list is not used.
-    let listed = ranges.iter().zip(0..);
-    report.listed =
-        listed.map(|(&range, at)| ListedRange { range, place: RangePlace::Key(at) }).collect();
+    report.listed = placed(&ranges);
     for listed in files(&raw.files, &key.child("files"), report) {
         ranges.push(listed.range);
         report.listed.push(listed);
     }
     let trusted_proxies = list(&raw.trusted_proxies, &key.child("trusted_proxies"), report);
+
+    breadth::look(&key, &trusted_proxies, report);
 
     let any = key.child("allow_any");
     if raw.allow_any {
@@ -128,6 +128,7 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSet
         );
     }
     let ranges = sorted(ranges);
+    report.let_in = (!raw.allow_any).then(|| Covered::of(&ranges));
     AllowlistSettings { ranges, trusted_proxies, allow_any: raw.allow_any }
 }
 
@@ -137,11 +138,21 @@ pub(super) fn narrowed(
     key: &Key,
     report: &mut Report,
 ) -> Option<Vec<IpNet>> {
-    let mut ranges = list(&raw.ranges, &key.child("ranges"), report);
-    let files = files(&raw.files, &key.child("files"), report);
-    ranges.extend(files.iter().map(|listed| listed.range));
+    let ranges = list(&raw.ranges, &key.child("ranges"), report);
+    let mut listed = placed(&ranges);
+    listed.extend(files(&raw.files, &key.child("files"), report));
+    if let Some(all) = report.let_in.take() {
+        breadth::narrowed(key, &listed, &all, report);
+        report.let_in = Some(all);
+    }
     let is_there = !raw.ranges.is_empty() || !raw.files.is_empty();
-    is_there.then(|| sorted(ranges))
+    is_there.then(|| sorted(listed.iter().map(|listed| listed.range).collect()))
+}
+
+/// A position is that of the text only while every text is a range; else the list is not used.
+fn placed(ranges: &[IpNet]) -> Vec<ListedRange> {
+    let ranges = ranges.iter().zip(0..);
+    ranges.map(|(&range, at)| ListedRange { range, place: RangePlace::Key(at) }).collect()
 }
 
 fn sorted(mut ranges: Vec<IpNet>) -> Vec<IpNet> {

@@ -3,6 +3,7 @@
 //! or a secret shown.
 
 mod allowlist;
+mod breadth;
 mod certificate;
 mod chain;
 mod descriptors;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use figment::value::Dict;
 
 use super::allowlist::ListedRange;
+use super::breadth::Covered;
 use super::document::{Document, Place};
 use super::kept::{InForce, TlsFiles};
 use super::key::Key;
@@ -23,6 +24,8 @@ pub(super) struct Report {
     pub(super) watched: Marks,
     /// The ranges of the allowlist, and where they stand.
     pub(super) listed: Vec<ListedRange>,
+    /// Whom the list for all lets in; `None`: everybody, or it was not read.
+    pub(super) let_in: Option<Covered>,
     pub(super) now: Timestamp,
     /// How many files this process may open, where that is known.
     pub(super) descriptors: Option<usize>,
@@ -58,6 +61,7 @@ impl Report {
             warnings: Vec::new(),
             watched,
             listed: Vec::new(),
+            let_in: None,
             now,
             descriptors: None,
             spool_is_left_alone: false,

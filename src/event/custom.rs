@@ -81,6 +81,7 @@ fn is_macro(node: &Node<'_>) -> bool {
 
 fn contradiction(path: &str, name: &str) -> Malformed {
     Malformed::new(format!("two different values for `{path}{}`", shown(name)))
+        .or("two different values for one name, which is no field's")
 }
 
 pub(super) fn never_substituted(path: &str) -> String {

@@ -33,8 +33,9 @@ pub(super) fn parse<'a>(
             continue;
         }
         budget.field()?;
-        let value =
-            decode(value).ok_or_else(|| not_text(&format!("the value of `{}`", shown(&name))))?;
+        let value = decode(value).ok_or_else(|| {
+            not_text(&format!("the value of `{}`", shown(&name))).or(not_text("a value").reason)
+        })?;
         members.push((name, Node::Text(value)));
     }
     Ok(members)

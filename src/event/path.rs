@@ -38,13 +38,37 @@ pub(super) fn normal_text(name: &str) -> Option<String> {
 }
 
 /// A name as messages show it. They are kept and sent, and one may tell of every value below a
-/// name, so none is repeated in full that no person has typed.
+/// name, so none is repeated in full that no person has typed; and what no person sees, or what would
+/// move what stands around it, is spelt out. A name that was shown is shown as it is.
 pub(super) fn shown(name: &str) -> Cow<'_, str> {
-    if name.len() <= LONGEST_NAME {
+    if name.len() > LONGEST_NAME {
+        let begin: String = name.chars().take(LONGEST_NAME / 2).collect();
+        return Cow::Owned(format!("{}… ({} bytes)", spelt(&begin), name.len()));
+    }
+    spelt(name)
+}
+
+fn spelt(name: &str) -> Cow<'_, str> {
+    if !name.contains(is_unseen) {
         return Cow::Borrowed(name);
     }
-    let begin: String = name.chars().take(LONGEST_NAME / 2).collect();
-    Cow::Owned(format!("{begin}… ({} bytes)", name.len()))
+    let mut spelt = String::with_capacity(2 * name.len());
+    for c in name.chars() {
+        if is_unseen(c) {
+            spelt.extend(c.escape_unicode());
+        } else {
+            spelt.push(c);
+        }
+    }
+    Cow::Owned(spelt)
+}
+
+/// Controls, breaks of lines, marks without a width, and those that turn the direction of a text
+/// (Unicode, UAX #9).
+fn is_unseen(c: char) -> bool {
+    let unseen =
+        matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}');
+    c.is_control() || unseen || matches!(c, '\u{61C}' | '\u{FEFF}')
 }
 
 /// The names from the outermost object to a value.
@@ -266,6 +290,22 @@ mod tests {
         assert!(dotted.starts_with("a.éé") && dotted.ends_with("… (1000000 bytes).b"), "{dotted}");
         assert_eq!(shown(&"x".repeat(64)), "x".repeat(64));
         assert!(shown(&"x".repeat(65)).ends_with("x… (65 bytes)"));
+    }
+
+    #[test]
+    fn messages_show_what_nobody_sees() {
+        for (name, expected) in [
+            ("a\nb", "a\\u{a}b"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("a\u{202e}b\u{2028}", "a\\u{202e}b\\u{2028}"),
+            ("\u{85}\u{7f}\u{0}", "\\u{85}\\u{7f}\\u{0}"),
+            ("größe \\u{a} 名", "größe \\u{a} 名"),
+        ] {
+            assert_eq!(shown(name), expected);
+            assert_eq!(shown(&shown(name)), expected, "once is enough");
+        }
+        assert!(shown(&"\n".repeat(65)).starts_with("\\u{a}\\u{a}"));
+        assert_eq!(path(&["a\r", "b"]).dotted(), "a\\u{d}.b");
     }
 
     #[test]

@@ -159,9 +159,9 @@ impl<'a> Rows<'a> {
                 None => list = Some((origin, records)),
                 Some((_, known)) if *known == records => remarks.take_back(mark),
                 Some((first, _)) => {
-                    return Err(Malformed::new(format!(
-                        "two different lists of `{name}`: `{first}` and `{origin}`"
-                    )));
+                    let what = format!("two different lists of `{name}`");
+                    let names = format!("{what}: `{first}` and `{origin}`");
+                    return Err(Malformed::new(names).or(what));
                 }
             }
         }

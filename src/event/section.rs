@@ -384,9 +384,11 @@ impl<'a, 'r> Section<'a, 'r> {
 #[cold]
 fn contradiction(name: &str, first: &str, second: &str) -> Malformed {
     let (first, second) = (shown(first), shown(second));
-    Malformed::new(if first == second {
-        format!("two different values for `{name}`: `{first}` came twice")
+    let what = format!("two different values for `{name}`");
+    let names = if first == second {
+        format!("{what}: `{first}` came twice")
     } else {
-        format!("two different values for `{name}`: `{first}` and `{second}`")
-    })
+        format!("{what}: `{first}` and `{second}`")
+    };
+    Malformed::new(names).or(what)
 }

@@ -273,7 +273,7 @@ impl Front {
         };
         let _waiting = self.waiting(client, raw.places())?;
         let id = self.spool.quarantine(raw, told).await.map_err(Refusal::Spool)?;
-        route.metrics.quarantined(&id, &malformed);
+        route.metrics.quarantined(&id, &malformed.discreet());
         match route.on_malformed {
             OnMalformed::Quarantine => Err(Refusal::Malformed(malformed)),
             OnMalformed::Accept => Ok(route.replies.success(Promise::of_quarantine(id))),

@@ -123,7 +123,9 @@ impl Refusal {
             Self::Body(BodyError::TooLarge) => "The body is too large.",
             Self::Body(BodyError::TooSlow) => "The body took too long.",
             Self::Body(BodyError::Broken) => "The body broke off, or was framed wrongly.",
-            Self::Malformed(malformed) => return format!("Kept, but not understood: {malformed}."),
+            Self::Malformed(malformed) => {
+                return format!("Kept, but not understood: {}.", malformed.discreet());
+            }
             Self::Body(BodyError::NoRoom) | Self::Spool(_) => {
                 "Nothing can be accepted now. Send it again."
             }
@@ -304,7 +306,7 @@ mod tests {
 
     fn malformed() -> Malformed {
         crate::event::convert(
-            &crate::event::Input { body: b"{", ..Default::default() },
+            &crate::event::Input { query: Some(b"Jane=1&Jane=2"), ..Default::default() },
             &crate::event::Rules::of(crate::event::Kind::Action),
         )
         .unwrap_err()
@@ -358,6 +360,7 @@ mod tests {
             assert_eq!(problem["status"], status, "{what}");
             assert_eq!(problem["reason"], refusal.status().1, "{what}");
             assert!(problem["detail"].as_str().unwrap().ends_with('.'), "{what}");
+            assert!(!problem.to_string().contains("Jane"), "what was sent is not told again");
         }
     }
 

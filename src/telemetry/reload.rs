@@ -102,6 +102,33 @@ impl ReloadMetrics {
         );
     }
 
+    /// Whoever may send at all may send to this route, from now on.
+    pub fn widened(&self, list: &str) {
+        tracing::warn!(
+            list,
+            "the route has no list of its own any more: whoever is on the list for all may send to it"
+        );
+    }
+
+    /// Of those who may send at all, these alone may send to this route, from now on.
+    pub fn narrowed(&self, list: &str, ranges: &[impl Display]) {
+        tracing::info!(
+            list,
+            ranges = named(ranges),
+            "the route has a list of its own from now on: of those on the list for all, these alone may send to it"
+        );
+    }
+
+    /// The list for all is switched off.
+    pub fn opened(&self) {
+        tracing::warn!("allow_any was switched on: everybody may send, from any address");
+    }
+
+    /// It is switched on again.
+    pub fn closed(&self) {
+        tracing::info!("allow_any was switched off: the ranges decide again who may send");
+    }
+
     /// Routes came or went.
     pub fn routes(&self, added: &[impl Display], removed: &[impl Display]) {
         tracing::info!(added = named(added), removed = named(removed), "routes changed");

@@ -253,7 +253,6 @@ async fn what_differs_in_the_list_is_logged() {
     gateway.signal("HUP");
     for (list, added, removed) in [
         ("ranges", "192.0.2.0/24, 198.51.100.7/32", "127.0.0.1/32"),
-        ("route actions", "192.0.2.9/32", ""),
         ("trusted_proxies", "10.0.0.1/32", ""),
     ] {
         let line = gateway.logged("allowlist changed");
@@ -261,6 +260,21 @@ async fn what_differs_in_the_list_is_logged() {
         assert_eq!(said, [Some(list), Some(added), Some(removed)], "{line}");
         assert_eq!(line["removed"], u8::from(!removed.is_empty()), "{line}");
     }
+    let narrowed = gateway.logged("the route has a list of its own");
+    assert_eq!(
+        (&narrowed["list"], &narrowed["ranges"]),
+        (&"route actions".into(), &"192.0.2.9/32".into())
+    );
+
+    // Without its list the route is open to more, whatever was taken away.
+    folder.write(&text.replace("[\"127.0.0.1/32\"]", "[\"127.0.0.1/32\"]\nallow_any = true"));
+    gateway.signal("HUP");
+    gateway.logged("allow_any was switched on");
+    let widened = gateway.logged("the route has no list of its own any more");
+    assert_eq!((&widened["list"], &widened["level"]), (&"route actions".into(), &"WARN".into()));
+    folder.write(&text);
+    gateway.signal("HUP");
+    gateway.logged("allow_any was switched off");
 }
 
 /// One request on a connection of its own; whether its session was one of before.

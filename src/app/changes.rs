@@ -1,0 +1,84 @@
+//! What a reload has changed, told: who may send, and what is received where.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use rustls::pki_types::ServerName;
+
+use crate::config::Settings;
+use crate::net::ClientSettings;
+use crate::spool::RouteName;
+use crate::telemetry::ReloadMetrics;
+
+/// Logs what differs between two configurations.
+pub(super) fn tell(log: &ReloadMetrics, before: &Settings, now: &Settings) {
+    for warning in &now.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    let (old, new) = (&before.allowlist, &now.allowlist);
+    match (old.allow_any, new.allow_any) {
+        (false, true) => log.opened(),
+        (true, false) => log.closed(),
+        _ => {}
+    }
+    tell_ranges(log, "ranges", &old.ranges, &new.ranges);
+    tell_ranges(log, "trusted_proxies", &old.trusted_proxies, &new.trusted_proxies);
+    let (old, new) = (lists(before), lists(now));
+    for (name, new) in &new {
+        let list = format!("route {name}");
+        match (old.get(name), new) {
+            (None | Some(None), None) => {}
+            (None, Some(new)) => tell_ranges(log, &list, &[], new),
+            (Some(None), Some(new)) => log.narrowed(&list, new),
+            (Some(Some(_)), None) => log.widened(&list),
+            (Some(Some(old)), Some(new)) => tell_ranges(log, &list, old, new),
+        }
+    }
+    let (added, removed) = difference(old.into_keys(), new.into_keys());
+    if !added.is_empty() || !removed.is_empty() {
+        log.routes(&added, &removed);
+    }
+}
+
+/// Logs whose certificates are good from now on.
+pub(super) fn tell_clients(log: &ReloadMetrics, clients: Option<ClientSettings>) {
+    let (authorities, names) =
+        clients.map_or_else(Default::default, |clients| (clients.authorities.len(), clients.names));
+    let names: Vec<_> = names.iter().map(ServerName::to_str).collect();
+    log.clients(authorities, &names);
+}
+
+/// The list of each route's own; `None`: it has none, and takes from all who may send.
+fn lists(settings: &Settings) -> BTreeMap<RouteName, Option<&[IpNet]>> {
+    let routes = settings.routes.iter().map(|route| &route.ingress);
+    routes.map(|route| (Arc::clone(&route.name), route.allowlist.as_deref())).collect()
+}
+
+fn tell_ranges(log: &ReloadMetrics, list: &str, old: &[IpNet], new: &[IpNet]) {
+    let (added, removed) = difference(old.iter().copied(), new.iter().copied());
+    if !added.is_empty() || !removed.is_empty() {
+        log.allowlist(list, &added, &removed);
+    }
+}
+
+/// What is in `new` alone, and what is in `old` alone.
+fn difference<T: Ord + Clone>(
+    old: impl IntoIterator<Item = T>,
+    new: impl IntoIterator<Item = T>,
+) -> (Vec<T>, Vec<T>) {
+    let old: BTreeSet<T> = old.into_iter().collect();
+    let new: BTreeSet<T> = new.into_iter().collect();
+    (new.difference(&old).cloned().collect(), old.difference(&new).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_has_two_sides() {
+        let (added, removed) = difference([1, 2, 3], [3, 4, 4]);
+        assert_eq!((added, removed), (vec![4], vec![1, 2]));
+    }
+}
