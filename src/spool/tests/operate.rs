@@ -101,7 +101,7 @@ async fn an_event_tells_its_story() {
     assert_eq!(story.record.state, State::Dead);
     let Contents::Event { body, attempts, .. } = story.contents else { panic!("an event") };
     assert_eq!(&body[..], b"body");
-    assert_eq!(attempts, [(1, tried), (2, attempt(404))]);
+    assert_eq!(attempts, [(2, attempt(404)), (1, tried)]);
 
     let id = spool.refuse(malformed("what?")).await.unwrap();
     let story = spool.find(id).await.unwrap().unwrap();
