@@ -22,6 +22,8 @@ DRAIN_SECONDS = 300
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 NAMES = "IP:127.0.0.1,DNS:localhost"
 LOOPBACK = 'ranges = ["127.0.0.0/8"]'
+CERTIFICATE = 'certificate = "../tls.crt"\nprivate_key = "../tls.key"'
+ROUTES = '[[routes]]\nname = "actions"\npath = "/postback/actions"\nkind = "action"\ndelivery = "{}"\n'
 # A round leaves the events of its seconds on disk; a run that fills the disk measures nothing.
 FREE_BYTES = 4 * 1024**3
 
@@ -202,21 +204,19 @@ class Process:
 class Postgate(Process):
     """postgate with every default, but for what a machine of its own needs."""
 
-    def __init__(self, program, where, upstream, delivery="queued", allowlist=LOOPBACK):
+    def __init__(self, program, where, upstream, delivery="queued", allowlist=LOOPBACK, tls=CERTIFICATE, routes=ROUTES):
         self.port, self.admin = port(), port()
         self.program, self.config = program, where / "config.toml"
         where.mkdir()
         self.config.write_text(
             f'[listen]\naddress = "127.0.0.1:{self.port}"\n'
-            '[tls]\ncertificate = "../tls.crt"\nprivate_key = "../tls.key"\n'
+            f"[tls]\n{tls}\n"
             f"[allowlist]\n{allowlist}\n"
             f'[upstream]\nurl = "http://127.0.0.1:{upstream}/postbacks"\n'
             # Room for a whole round: the limit is not what is measured.
             '[spool]\npath = "spool.db"\nmax_bytes = "16GiB"\n'
             f'[admin]\naddress = "127.0.0.1:{self.admin}"\n'
-            '[log]\nlevel = "warn"\n'
-            '[[routes]]\nname = "actions"\npath = "/postback/actions"\n'
-            f'kind = "action"\ndelivery = "{delivery}"\n'
+            f'[log]\nlevel = "warn"\n{routes.format(delivery)}'
         )
         self.start()
 
