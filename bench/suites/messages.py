@@ -9,7 +9,7 @@ import time
 PASS, WARN, FAIL = "pass", "warn", "fail"
 OPEN, CLOSED, SILENT = "open", "closed", "silent"
 # Behind a head it gives the body this time, and an end that is under way.
-BODY_SECONDS, END_SECONDS = 0.1, 0.5
+BODY_SECONDS, END_SECONDS = 0.1, 0.05
 # It looks at no more of an answer.
 SHOWN = 8192
 

@@ -142,15 +142,18 @@ async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) {
 }
 
 async fn accept(listener: &TcpListener, places: &Arc<Places>, api: &Arc<Api>, tasks: &TaskTracker) {
+    let mut failures: u32 = 0;
     // Ends only by being dropped.
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                failures = 0;
                 let place = places.take(peer.ip().to_canonical()).await;
                 tasks.spawn(converse(stream, Arc::clone(api), place));
             }
             Err(error) => {
-                api.state().telemetry.admin.accept_failed(&error);
+                failures = failures.saturating_add(1);
+                api.state().telemetry.admin.accept_failed(&error, failures);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

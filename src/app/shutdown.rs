@@ -34,3 +34,26 @@ async fn give(work: &'static str, deadline: Duration, done: impl Future<Output =
         tracing::warn!(work, ?deadline, "did not end in time; what is not delivered is kept");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_has_its_time_and_no_more() {
+        let time = Duration::from_secs(12);
+        let (less, more) = (Duration::from_millis(11_999), Duration::from_millis(12_001));
+        for (takes, waited) in [(less, less), (more, time)] {
+            let began = Instant::now();
+            let mut done = false;
+            let work = async {
+                sleep(takes).await;
+                done = true;
+            };
+            give("work", time, work).await;
+            assert_eq!((began.elapsed(), done), (waited, takes < time));
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! How many bytes of bodies, and of the heads before them, are held at once, in all and for each
 //! address: what is too much is refused before it is read. A request counts before its body comes: a
-//! head of HTTP/2 is a few bytes, and whoever sends thousands of them gets no memory for it.
+//! head of HTTP/2 is a few bytes, and whoever sends thousands of them gets no memory for it. What is
+//! counted is at least half of what is held.
 
 use std::collections::HashMap;
 use std::mem;
@@ -16,7 +17,8 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::reply::Reply;
 
-/// What a request counts for at least. `bench/memory` shows what one takes that waits for its body.
+/// What a request counts for beside its head and its body. `bench/memory` shows what one takes that
+/// waits for its body.
 pub(super) const LEAST: usize = 8 << 10;
 
 /// The ledger.
@@ -37,10 +39,12 @@ struct Held {
 pub(super) struct Hold {
     bodies: Arc<Bodies>,
     address: IpAddr,
+    /// What it takes without its body.
+    without: usize,
     /// Bytes of its body.
     body: usize,
-    /// What stands in the ledger: the body, or the head where that is larger, so that the largest body
-    /// needs no more room than its own.
+    /// What stands in the ledger: both, but no more than one address gets, so that a lone request with the
+    /// largest body fits.
     counted: usize,
 }
 
@@ -63,12 +67,16 @@ impl Bodies {
         Arc::new(Self { at_most, held: Mutex::default() })
     }
 
-    /// For a request of this address with so many bytes of a head, whose body is still to come. A lone
-    /// one always fits.
+    /// For a request of this address with so many bytes of a head, whose body is still to come.
     pub(super) fn hold(self: &Arc<Self>, address: IpAddr, head: usize) -> Result<Hold, NoRoom> {
-        let counted = head.min(self.of_one()).max(LEAST);
+        let without = LEAST.saturating_add(head);
+        let counted = self.counted(without, 0);
         self.take(address, counted)?;
-        Ok(Hold { bodies: Arc::clone(self), address, body: 0, counted })
+        Ok(Hold { bodies: Arc::clone(self), address, without, body: 0, counted })
+    }
+
+    fn counted(&self, without: usize, body: usize) -> usize {
+        without.saturating_add(body).min(self.of_one()).max(body)
     }
 
     /// One address gets half of all room, so that there is always some for the others.
@@ -106,12 +114,9 @@ impl Hold {
     /// Notes that so many bytes more of the body are held.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
         let body = self.body.saturating_add(bytes);
-        // Most bodies are small.
-        if body > self.counted {
-            self.bodies.take(self.address, body - self.counted)?;
-            self.counted = body;
-        }
-        self.body = body;
+        let counted = self.bodies.counted(self.without, body);
+        self.bodies.take(self.address, counted - self.counted)?;
+        (self.body, self.counted) = (body, counted);
         Ok(())
     }
 
@@ -119,13 +124,14 @@ impl Hold {
     pub(super) fn shrink(&mut self) {
         let rest = self.counted.min(LEAST);
         self.give_back(self.counted - rest);
-        (self.body, self.counted) = (0, rest);
+        (self.without, self.body, self.counted) = (rest, 0, rest);
     }
 
     /// All of it, for what may outlast the request. This one holds nothing then.
     pub(super) fn take(&mut self) -> Self {
-        let (body, counted) = (mem::take(&mut self.body), mem::take(&mut self.counted));
-        Self { bodies: Arc::clone(&self.bodies), address: self.address, body, counted }
+        let all = [&mut self.without, &mut self.body, &mut self.counted];
+        let [without, body, counted] = all.map(mem::take);
+        Self { bodies: Arc::clone(&self.bodies), address: self.address, without, body, counted }
     }
 
     fn give_back(&self, bytes: usize) {
@@ -176,11 +182,11 @@ mod tests {
 
     #[test]
     fn at_the_limit_and_one_past_it() {
-        let bodies = Bodies::new(4 * LEAST);
+        let bodies = Bodies::new(6 * LEAST);
         let (mut one, mut other) =
             (bodies.hold(address(1), 0).unwrap(), bodies.hold(address(2), 0).unwrap());
         assert_eq!(one.grow(2 * LEAST), Ok(()));
-        assert_eq!(other.grow(2 * LEAST + 1), Err(NoRoom), "no more than half is for one address");
+        assert_eq!(bodies.hold(address(1), 0).unwrap_err(), NoRoom, "half is for one address");
         assert_eq!(other.grow(2 * LEAST), Ok(()));
         assert_eq!(bodies.hold(address(3), 0).unwrap_err(), NoRoom);
         drop(one);
@@ -191,7 +197,7 @@ mod tests {
 
     #[test]
     fn requests_of_one_address_share_its_half() {
-        let bodies = Bodies::new(6 * LEAST);
+        let bodies = Bodies::new(8 * LEAST);
         let another = || bodies.hold(address(1), 0);
         let (mut one, other) = (another().unwrap(), another().unwrap());
         assert_eq!(one.grow(2 * LEAST), Ok(()));
@@ -205,43 +211,40 @@ mod tests {
     }
 
     #[test]
-    fn a_large_head_counts_as_it_is_until_the_body_is_larger() {
+    fn a_request_counts_with_its_head_and_its_body() {
+        let bodies = Bodies::new(10 * LEAST);
+        let total = || bodies.held.lock().unwrap().total;
+        let mut request = bodies.hold(address(1), 2 * LEAST).unwrap();
+        assert_eq!(total(), 3 * LEAST);
+        assert_eq!(bodies.hold(address(1), LEAST + 1).unwrap_err(), NoRoom);
+        assert_eq!((request.grow(LEAST), total()), (Ok(()), 4 * LEAST));
+        request.shrink();
+        assert_eq!(total(), LEAST);
+        drop(request);
+        assert_eq!(total(), 0);
+    }
+
+    #[test]
+    fn a_lone_request_with_the_largest_body_fits() {
         let bodies = Bodies::new(8 * LEAST);
         let total = || bodies.held.lock().unwrap().total;
-        let mut large = bodies.hold(address(1), 2 * LEAST).unwrap();
-        assert_eq!(bodies.hold(address(1), 2 * LEAST + 1).unwrap_err(), NoRoom);
-        let other = bodies.hold(address(1), LEAST).unwrap();
-        assert_eq!((large.grow(2 * LEAST), total()), (Ok(()), 3 * LEAST));
-        assert_eq!((large.grow(LEAST), large.grow(1)), (Ok(()), Err(NoRoom)));
-        large.shrink();
-        assert_eq!(total(), 2 * LEAST);
-        drop((large, other));
-        assert_eq!(total(), 0);
-        let lone = bodies.hold(address(1), usize::MAX).unwrap();
-        assert_eq!(total(), 4 * LEAST, "it is no more than what one address gets");
-        drop(lone);
+        let mut lone = bodies.hold(address(1), usize::MAX).unwrap();
+        assert_eq!((lone.grow(4 * LEAST), total()), (Ok(()), 4 * LEAST));
+        assert_eq!(lone.grow(1), Err(NoRoom));
+        lone.shrink();
+        assert_eq!(total(), LEAST);
     }
 
     #[test]
     fn what_is_taken_over_outlasts_the_request() {
         let bodies = Bodies::new(8 * LEAST);
         let total = || bodies.held.lock().unwrap().total;
-        let mut request = bodies.hold(address(1), 2 * LEAST).unwrap();
+        let mut request = bodies.hold(address(1), LEAST).unwrap();
         let kept = request.take();
         request.shrink();
         drop(request);
         assert_eq!(total(), 2 * LEAST);
         drop(kept);
         assert_eq!(total(), 0);
-    }
-
-    #[test]
-    fn a_request_counts_without_a_body_and_a_small_one_for_no_more() {
-        let bodies = Bodies::new(4 * LEAST);
-        let another = || bodies.hold(address(1), 0);
-        let (mut one, mut other) = (another().unwrap(), another().unwrap());
-        assert_eq!(another().unwrap_err(), NoRoom);
-        assert_eq!((one.grow(LEAST), other.grow(LEAST)), (Ok(()), Ok(())));
-        assert_eq!(one.grow(1), Err(NoRoom));
     }
 }

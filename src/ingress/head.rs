@@ -13,6 +13,8 @@ use super::{FrontSettings, strict};
 /// The rules for heads.
 #[derive(Debug)]
 pub(super) struct HeadRules {
+    /// Bytes of a head of HTTP/2 at most. hyper counts those of HTTP/1.1.
+    header_bytes: usize,
     /// Header lines at most.
     headers: usize,
     /// Bytes of path and query at most.
@@ -24,6 +26,7 @@ pub(super) struct HeadRules {
 impl HeadRules {
     pub(super) fn new(settings: &FrontSettings) -> Self {
         Self {
+            header_bytes: settings.limits.header_bytes,
             headers: settings.limits.headers,
             target_bytes: settings.limits.target_bytes,
             server_names: settings.server_names.iter().map(|n| n.to_ascii_lowercase()).collect(),
@@ -31,8 +34,9 @@ impl HeadRules {
     }
 
     pub(super) fn check(&self, head: &Parts) -> Result<(), Refusal> {
-        if head.headers.len() > self.headers {
-            return Err(Refusal::TooManyHeaders);
+        let is_large = head.version == Version::HTTP_2 && list_size(head) > self.header_bytes;
+        if is_large || head.headers.len() > self.headers {
+            return Err(Refusal::HeadSize);
         }
         if strict::is_disputed(head) {
             return Err(Refusal::Query);
@@ -59,15 +63,32 @@ impl HeadRules {
         Ok(())
     }
 
-    fn serves(&self, host: &Authority) -> bool {
+    fn serves(&self, host: &Named) -> bool {
         self.server_names.iter().any(|name| host.host().eq_ignore_ascii_case(name))
     }
 }
 
-/// What a header line takes in memory beside its text.
-const LINE_BYTES: usize = 100;
+/// What a line counts beside its text (RFC 9113, 6.5.2).
+const LINE_SIZE: usize = 32;
 
-/// What a head takes in memory, twice that at the most. HPACK makes a line of one byte.
+/// A head as HTTP/2 counts it: its pseudo-headers are lines as well.
+fn list_size(head: &Parts) -> usize {
+    let uri = &head.uri;
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let pseudo = [
+        Some(":method".len() + head.method.as_str().len()),
+        uri.scheme_str().map(|scheme| ":scheme".len() + scheme.len()),
+        uri.authority().map(|authority| ":authority".len() + authority.as_str().len()),
+        Some(":path".len() + path),
+    ];
+    let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    pseudo.into_iter().flatten().chain(lines).map(|line| line + LINE_SIZE).sum()
+}
+
+/// What a header line takes in memory beside its text, in a map that has just grown.
+const LINE_BYTES: usize = 120;
+
+/// What a head takes in memory. HPACK makes a line of one byte.
 pub(super) fn weight(head: &Parts) -> usize {
     let authority = head.uri.authority().map_or(0, |authority| authority.as_str().len());
     let target = head.uri.path().len() + strict::received(head).map_or(0, <[u8]>::len);
@@ -76,40 +97,72 @@ pub(super) fn weight(head: &Parts) -> usize {
     authority + target + lines.sum::<usize>()
 }
 
+/// Who is asked for: `host [ ":" port ]`.
+#[derive(Debug)]
+struct Named {
+    authority: Authority,
+    /// `None` where none is said: an empty one is none (RFC 3986, 3.2.3).
+    port: Option<u16>,
+}
+
 /// The host that is asked for: named once, and the same wherever it is named (RFC 9112, 3.2 and
 /// 3.2.2; RFC 9113, 8.3.1).
-fn host(head: &Parts) -> Result<Option<Authority>, Refusal> {
+fn host(head: &Parts) -> Result<Option<Named>, Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let named = match (hosts.next(), hosts.next(), head.version) {
         (None, _, Version::HTTP_10) => None,
         (None, _, Version::HTTP_2) if head.uri.authority().is_some() => None,
-        (Some(host), None, _) => Some(authority(host.as_bytes()).ok_or(Refusal::Host)?),
+        (Some(host), None, _) => Some(Named::read(host.as_bytes()).ok_or(Refusal::Host)?),
         _ => return Err(Refusal::Host),
     };
     // `:authority`, or the target's own in absolute form.
     let target = match head.uri.authority() {
-        Some(target) => Some(authority(target.as_str().as_bytes()).ok_or(Refusal::Host)?),
+        Some(target) => Some(Named::read(target.as_str().as_bytes()).ok_or(Refusal::Host)?),
         None => None,
     };
     match (named, target) {
-        (Some(named), Some(target)) if named != target => Err(Refusal::Host),
+        (Some(named), Some(target)) if !named.is_same(&target, head.uri.scheme()) => {
+            Err(Refusal::Host)
+        }
         (named, target) => Ok(target.or(named)),
     }
 }
 
-/// `host [ ":" port ]` without the user that a URL may have.
-fn authority(text: &[u8]) -> Option<Authority> {
-    let authority = Authority::try_from(text).ok()?;
-    let host = authority.host();
-    let port = authority.as_str().strip_prefix(host)?;
-    let number = port.strip_prefix(':').unwrap_or_default();
-    // The library looks at the brackets alone.
-    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    if inside.is_some_and(|address| address.parse::<Ipv6Addr>().is_err()) {
-        return None;
+impl Named {
+    /// Without the user that a URL may have.
+    fn read(text: &[u8]) -> Option<Self> {
+        let authority = Authority::try_from(text).ok()?;
+        let host = authority.host();
+        // The library looks at the brackets alone.
+        let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if host.is_empty() || inside.is_some_and(|address| address.parse::<Ipv6Addr>().is_err()) {
+            return None;
+        }
+        let rest = authority.as_str().strip_prefix(host)?;
+        let digits = if rest.is_empty() { "" } else { rest.strip_prefix(':')? };
+        // A number may have a sign in front of it, a port may not.
+        let port = match digits {
+            "" => None,
+            _ if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+            _ => return None,
+        };
+        Some(Self { authority, port })
     }
-    let good = port.is_empty() || (port.starts_with(':') && number.parse::<u16>().is_ok());
-    (good && !host.is_empty()).then_some(authority)
+
+    fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    /// Of this scheme a port may be said or left out (RFC 9110, 4.2.3).
+    fn is_same(&self, other: &Self, scheme: Option<&Scheme>) -> bool {
+        let usual = match scheme {
+            Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
+            Some(scheme) if *scheme == Scheme::HTTP => Some(80),
+            _ => None,
+        };
+        self.host().eq_ignore_ascii_case(other.host())
+            && self.port.or(usual) == other.port.or(usual)
+    }
 }
 
 /// RFC 9110, 10.1.1: there is one expectation.
@@ -132,7 +185,7 @@ mod tests {
 
     fn rules(names: &[&str]) -> HeadRules {
         let server_names = names.iter().map(|&name| name.to_owned()).collect();
-        HeadRules { headers: 100, target_bytes: 8, server_names }
+        HeadRules { header_bytes: 1024, headers: 100, target_bytes: 8, server_names }
     }
 
     #[test]
@@ -168,14 +221,41 @@ mod tests {
             (V::HTTP_11, "/", &["u@a"], false),
             (V::HTTP_11, "/", &["a/b"], false),
             (V::HTTP_11, "/", &["a, b"], false),
-            (V::HTTP_11, "/", &["a:"], false),
             (V::HTTP_11, "/", &["a:b"], false),
+            (V::HTTP_11, "/", &["a:65535"], true),
             (V::HTTP_11, "/", &["a:65536"], false),
+            (V::HTTP_11, "/", &["a:+80"], false),
+            (V::HTTP_11, "/", &["a:-1"], false),
+            (V::HTTP_11, "/", &["a:80:80"], false),
             (V::HTTP_11, "/", &["[::1]"], true),
+            (V::HTTP_11, "/", &["[::1]80"], false),
             (V::HTTP_11, "/", &["[]"], false),
+            (V::HTTP_11, "/", &["[zz]"], false),
             (V::HTTP_11, "/", &["[a]:80"], false),
             (V::HTTP_2, "https://a/", &["b"], false),
             (V::HTTP_2, "https://a/", &["a", "a"], false),
+            (V::HTTP_2, "https://a:+80/", &[], false),
+            (V::HTTP_2, "https://[zz]/", &[], false),
+            // An empty port is no port, and the usual one of a scheme may be left out.
+            (V::HTTP_11, "/", &["a:"], true),
+            (V::HTTP_11, "/", &[":"], false),
+            (V::HTTP_11, "/", &[":80"], false),
+            (V::HTTP_11, "http://a:/", &["a"], true),
+            (V::HTTP_11, "http://a/", &["a:"], true),
+            (V::HTTP_11, "http://a/", &["a:80"], true),
+            (V::HTTP_11, "http://a:80/", &["a"], true),
+            (V::HTTP_11, "http://a:080/", &["A:80"], true),
+            (V::HTTP_11, "HTTPS://a:443/", &["a"], true),
+            (V::HTTP_11, "https://a/", &["a:443"], true),
+            (V::HTTP_11, "http://a/", &["a:443"], false),
+            (V::HTTP_11, "https://a:80/", &["a"], false),
+            (V::HTTP_11, "http://a:8080/", &["a"], false),
+            (V::HTTP_11, "http://a:8080/", &["a:8443"], false),
+            (V::HTTP_2, "https://a/", &["a:443"], true),
+            (V::HTTP_2, "https://a:443/", &["a:"], true),
+            (V::HTTP_2, "https://a:8443/", &["a:8443"], true),
+            (V::HTTP_2, "https://a:8443/", &["a"], false),
+            (V::HTTP_2, "http://a/", &["a:443"], false),
         ] {
             let found = host(&head(version, target, hosts));
             assert_eq!(found.is_ok(), good, "{version:?} {target} {hosts:?}: {found:?}");

@@ -46,7 +46,7 @@ use http_body_util::Full;
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
-use self::admit::{HeadRefusal, Stranger};
+use self::admit::Stranger;
 use self::bodies::{Bodies, HeldReply, Hold, held};
 use self::head::HeadRules;
 use self::kept::Arrived;
@@ -92,6 +92,7 @@ struct Visit {
 }
 
 /// A refusal, and on which route.
+#[derive(Debug)]
 struct Refused<'a> {
     route: Option<&'a Route>,
     refusal: Refusal,
@@ -139,7 +140,7 @@ impl Front {
         let admitted = self.rules.load().gate.admit(origin, inner);
         if admitted.is_none() {
             let (peer, client) = (origin.peer, origin.address());
-            self.telemetry.front.connection_refused(peer, client, ConnectionRefusal::Address);
+            self.telemetry.connections.refused(peer, client, ConnectionRefusal::Address);
         }
         admitted
     }
@@ -251,15 +252,12 @@ impl Front {
         B: Body<Data = Bytes> + Unpin,
     {
         let began = clock::instant();
-        let asked = routes.find(head.uri.path(), &head.method).map_err(nowhere)?;
+        let asked = routes.find(head.uri.path(), &head.method, client)?;
         let (Asked::Event(route) | Asked::Head(route)) = asked else {
             self.telemetry.front.probed(client, "OPTIONS");
             return Ok(without_reading(body, head.version, reply::options(asked)));
         };
         let refused = |refusal| Refused { route: Some(route), refusal };
-        if !route.allows(client) {
-            return Err(refused(Refusal::Address(HeadRefusal::NotAllowed)));
-        }
         if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
             return Err(refused(Refusal::Secret));
         }

@@ -45,7 +45,7 @@ pub(super) enum Refusal {
     Query,
     Misdirected,
     Expectation,
-    TooManyHeaders,
+    HeadSize,
     TargetTooLong,
     UnknownPath,
     UnknownMethod { allow: HeaderValue },
@@ -73,7 +73,7 @@ impl Refusal {
             Self::Query => (StatusCode::BAD_REQUEST, "query"),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "server_name"),
             Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
-            Self::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers"),
+            Self::HeadSize => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_size"),
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "target_bytes"),
             Self::UnknownPath => (StatusCode::NOT_FOUND, "path"),
             Self::UnknownMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method"),
@@ -114,7 +114,7 @@ impl Refusal {
             Self::Query => "The query can be read in two ways: escape it.",
             Self::Misdirected => "This host is not served here.",
             Self::Expectation => "The one thing that can be expected is 100-continue.",
-            Self::TooManyHeaders => "There are too many header lines.",
+            Self::HeadSize => "The head is too large, or has too many lines.",
             Self::TargetTooLong => "The path and the query are too long.",
             Self::UnknownPath => "Nothing is received at this path.",
             Self::UnknownMethod { .. } => "This path takes the methods that Allow lists.",
@@ -147,7 +147,7 @@ impl Refusal {
             | Self::Query
             | Self::Misdirected
             | Self::Expectation
-            | Self::TooManyHeaders
+            | Self::HeadSize
             | Self::TargetTooLong
             | Self::UnknownPath
             | Self::UnknownMethod { .. }
@@ -324,7 +324,7 @@ mod tests {
             (Refusal::Query, 400, false),
             (Refusal::Misdirected, 421, false),
             (Refusal::Expectation, 417, false),
-            (Refusal::TooManyHeaders, 431, false),
+            (Refusal::HeadSize, 431, false),
             (Refusal::TargetTooLong, 414, false),
             (Refusal::UnknownPath, 404, false),
             (Refusal::UnknownMethod { allow }, 405, false),

@@ -6,11 +6,12 @@ use std::net::IpAddr;
 
 use http::{HeaderValue, Method};
 
-use super::Forward;
+use super::admit::HeadRefusal;
 use super::allowlist::Ranges;
 use super::reply::{Refusal, Replies};
 use super::secret::Secret;
 use super::settings::{OnMalformed, RouteSettings};
+use super::{Forward, Refused, nowhere};
 use crate::event::{Format, Rules};
 use crate::spool::RouteName;
 use crate::telemetry::{FrontMetrics, RouteMetrics};
@@ -69,7 +70,7 @@ impl Route {
     }
 
     /// Whether this client may send here, once the list for all has let it in.
-    pub(super) fn allows(&self, client: IpAddr) -> bool {
+    fn allows(&self, client: IpAddr) -> bool {
         self.allowed.as_ref().is_none_or(|allowed| allowed.contains(client))
     }
 }
@@ -89,27 +90,46 @@ impl Routes {
         self.by_path.values().flatten().find(|route| route.name == *name)
     }
 
-    /// What is asked at this path by this method. Several routes may share a path, each with methods
-    /// of its own. Paths are compared as they are written: nothing is decoded, joined or collapsed.
-    pub(super) fn find(&self, path: &str, method: &Method) -> Result<Asked<'_>, Refusal> {
+    /// What this client asks at this path by this method. Several routes may share a path, each with
+    /// methods and a list of its own. Paths are compared as they are written: nothing is decoded, joined
+    /// or collapsed.
+    pub(super) fn find(
+        &self,
+        path: &str,
+        method: &Method,
+        client: IpAddr,
+    ) -> Result<Asked<'_>, Refused<'_>> {
         if path == "*" && *method == Method::OPTIONS {
             return Ok(Asked::Server);
         }
-        let here = self.by_path.get(path).ok_or(Refusal::UnknownPath)?;
+        let here = self.by_path.get(path).ok_or(nowhere(Refusal::UnknownPath))?;
         let taking = |method| here.iter().find(|route| route.methods.contains(method));
-        if let Some(route) = taking(method) {
-            return Ok(Asked::Event(route));
+        let asked = match (taking(method), method) {
+            (Some(route), _) => Some((route, Asked::Event(route))),
+            (None, &Method::HEAD) => taking(&Method::GET).map(|route| (route, Asked::Head(route))),
+            (None, _) => None,
+        };
+        let refused = |route| {
+            let refusal = Refusal::Address(HeadRefusal::NotAllowed);
+            Err(Refused { route, refusal })
+        };
+        if let Some((route, asked)) = asked {
+            return if route.allows(client) { Ok(asked) } else { refused(Some(route)) };
         }
-        match (method, taking(&Method::GET)) {
-            (&Method::HEAD, Some(route)) => Ok(Asked::Head(route)),
-            (&Method::OPTIONS, _) => Ok(Asked::Options(allow(here))),
-            _ => Err(Refusal::UnknownMethod { allow: allow(here) }),
+        // What can be asked here is told to whom it concerns.
+        let open: Vec<_> = here.iter().filter(|route| route.allows(client)).collect();
+        if open.is_empty() {
+            return refused(here.first());
+        }
+        match method {
+            &Method::OPTIONS => Ok(Asked::Options(allow(&open))),
+            _ => Err(nowhere(Refusal::UnknownMethod { allow: allow(&open) })),
         }
     }
 }
 
 /// The value of `Allow` (RFC 9110, 10.2.1).
-fn allow(routes: &[Route]) -> HeaderValue {
+fn allow(routes: &[&Route]) -> HeaderValue {
     let own = routes.iter().flat_map(|route| &route.methods);
     let mut methods: Vec<&str> = own.map(Method::as_str).collect();
     if methods.contains(&"GET") {
@@ -132,16 +152,18 @@ mod tests {
     fn routes() -> Routes {
         let telemetry = Telemetry::new();
         let mut routes = Routes::default();
-        for (name, path, methods) in [
-            ("reads", "/a", vec![Method::GET]),
-            ("writes", "/a", vec![Method::POST, Method::PUT]),
-            ("other", "/b", vec![Method::POST]),
+        for (name, path, methods, own) in [
+            ("reads", "/a", vec![Method::GET], None),
+            ("writes", "/a", vec![Method::POST, Method::PUT], None),
+            ("other", "/b", vec![Method::POST], None),
+            ("theirs", "/own", vec![Method::GET], Some(vec!["192.0.2.0/24".parse().unwrap()])),
+            ("ours", "/own", vec![Method::PUT], Some(vec!["192.0.2.1/32".parse().unwrap()])),
         ] {
             let settings = RouteSettings {
                 name: name.into(),
                 path: path.to_owned(),
                 methods,
-                allowlist: None,
+                allowlist: own,
                 delivery: Delivery::Queued,
                 rules: Rules::of(Kind::Action),
                 on_malformed: OnMalformed::Quarantine,
@@ -157,9 +179,49 @@ mod tests {
         routes
     }
 
+    /// The route, or what `Allow` says.
+    fn found(path: &str, method: &Method, client: [u8; 4]) -> Result<String, String> {
+        let text = |allow: &HeaderValue| allow.to_str().unwrap().to_owned();
+        match routes().find(path, method, client.into()) {
+            Ok(Asked::Event(route)) => Ok(route.name.to_string()),
+            Ok(Asked::Head(route)) => Ok(format!("HEAD {}", route.name)),
+            Ok(Asked::Options(allow)) => Ok(text(&allow)),
+            Ok(Asked::Server) => Ok("*".to_owned()),
+            Err(Refused { route, refusal }) => Err(match refusal {
+                Refusal::UnknownMethod { allow } => text(&allow),
+                Refusal::UnknownPath => String::new(),
+                Refusal::Address(_) => format!("not to {}", route.unwrap().name),
+                other => panic!("{other:?}"),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_route_with_a_list_of_its_own_tells_others_nothing() {
+        for (method, client, expected) in [
+            (Method::GET, [192, 0, 2, 1], Ok("theirs")),
+            (Method::PUT, [192, 0, 2, 1], Ok("ours")),
+            (Method::OPTIONS, [192, 0, 2, 1], Ok("GET, PUT, HEAD, OPTIONS")),
+            (Method::DELETE, [192, 0, 2, 1], Err("GET, PUT, HEAD, OPTIONS")),
+            (Method::GET, [192, 0, 2, 2], Ok("theirs")),
+            (Method::HEAD, [192, 0, 2, 2], Ok("HEAD theirs")),
+            (Method::PUT, [192, 0, 2, 2], Err("not to ours")),
+            (Method::OPTIONS, [192, 0, 2, 2], Ok("GET, HEAD, OPTIONS")),
+            (Method::DELETE, [192, 0, 2, 2], Err("GET, HEAD, OPTIONS")),
+            (Method::GET, [192, 0, 3, 1], Err("not to theirs")),
+            (Method::HEAD, [192, 0, 3, 1], Err("not to theirs")),
+            (Method::OPTIONS, [192, 0, 3, 1], Err("not to theirs")),
+            (Method::DELETE, [192, 0, 3, 1], Err("not to theirs")),
+        ] {
+            let found = found("/own", &method, client);
+            let found = found.as_deref().map_err(String::as_str);
+            assert_eq!(found, expected, "{method} by {client:?}");
+        }
+        assert_eq!(found("*", &Method::OPTIONS, [192, 0, 3, 1]), Ok("*".to_owned()));
+    }
+
     #[test]
     fn path_and_method_are_exact() {
-        let routes = routes();
         for (method, path, expected) in [
             (Method::GET, "/a", Ok("reads")),
             (Method::POST, "/a", Ok("writes")),
@@ -184,15 +246,7 @@ mod tests {
             (Method::GET, "/%61", Err("")),
             (Method::GET, "", Err("")),
         ] {
-            let found = match routes.find(path, &method) {
-                Ok(Asked::Event(route)) => Ok(route.name.to_string()),
-                Ok(Asked::Head(route)) => Ok(format!("HEAD {}", route.name)),
-                Ok(Asked::Options(allow)) => Ok(allow.to_str().unwrap().to_owned()),
-                Ok(Asked::Server) => Ok("*".to_owned()),
-                Err(Refusal::UnknownMethod { allow }) => Err(allow.to_str().unwrap().to_owned()),
-                Err(Refusal::UnknownPath) => Err(String::new()),
-                Err(other) => panic!("{other:?}"),
-            };
+            let found = found(path, &method, [127, 0, 0, 1]);
             let found = found.as_deref().map_err(String::as_str);
             assert_eq!(found, expected, "{method} {path}");
         }

@@ -1,6 +1,6 @@
 //! Connections: accepted, admitted, handshaken, served, and ended in order.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ use super::strict::{HeadLimits, Strict, UnderWay, Unescaped};
 use super::{Front, RequestLimits};
 use crate::clock;
 use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Shown, Tls};
-use crate::telemetry::BrokenConnection;
+use crate::telemetry::{BrokenConnection, HeadFault};
 
 /// Streams that the sender has reset and we still work on, before the connection is closed
 /// (CVE-2023-44487).
@@ -37,6 +37,9 @@ const HTTP2_FAULTS: usize = 100;
 /// all: as much as comes in the time of a round trip.
 const HTTP2_STREAM_WINDOW: u32 = 64 << 10;
 const HTTP2_WINDOW: u32 = 256 << 10;
+/// So many times `limits.header_bytes` a head of HTTP/2 may have before the library answers it, and
+/// nobody hears of it. Ours comes first, which is told and counted (`head.rs`).
+const HTTP2_HEADS: u32 = 2;
 /// hyper's least buffer for an HTTP/1 head.
 const LEAST_BUFFER: usize = 8 << 10;
 /// How long a connection that was asked to end, and has no request under way, may take for it.
@@ -49,7 +52,7 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     let tasks = TaskTracker::new();
     let door = Arc::new(Door { http: Http::new(&front.limits, tasks.clone()), tls, front, stop });
     let front = &door.front;
-    tasks.spawn(tell_refusals(Arc::clone(front), door.stop.clone()));
+    tasks.spawn(tell_untold(Arc::clone(front), door.stop.clone()));
     while let Some(arrival) = door.stop.run_until_cancelled(listener.accept()).await {
         if listener.speaks_proxy_protocol() && front.trusts(arrival.peer()) {
             tasks.spawn(Arc::clone(&door).announced(arrival));
@@ -64,13 +67,13 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     tasks.wait().await;
     front.forwards.close();
     front.forwards.wait().await;
-    front.telemetry.front.tell_refusals();
+    front.telemetry.tell_untold();
 }
 
-async fn tell_refusals(front: Arc<Front>, stop: CancellationToken) {
+async fn tell_untold(front: Arc<Front>, stop: CancellationToken) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     while stop.run_until_cancelled(second.tick()).await.is_some() {
-        front.telemetry.front.tell_refusals();
+        front.telemetry.tell_untold();
     }
 }
 
@@ -99,15 +102,17 @@ impl Door {
 
     /// Serves one connection to its end. Its place is free again when this returns.
     async fn connection(self: Arc<Self>, admitted: Admitted<Conn>, deadline: Instant) {
-        let telemetry = &self.front.telemetry.front;
+        let telemetry = &self.front.telemetry.connections;
         let Conn { io, origin, place } = admitted.into_inner();
         let client = origin.address();
-        let _held = (place, telemetry.connection_admitted());
+        let _held = (place, telemetry.admitted());
 
         let handshake = self.tls.accept(io, client, deadline);
         let (stream, shown) = match self.stop.run_until_cancelled(handshake).await {
             Some(Ok(shaken)) => shaken,
-            Some(Err(error)) => return telemetry.handshake_failed(client, &error),
+            Some(Err(error)) => {
+                return telemetry.handshake_failed(client, error.failure(), &error);
+            }
             None => return,
         };
         let protocol = stream.protocol();
@@ -124,7 +129,7 @@ impl Door {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let telemetry = &self.front.telemetry.front;
+        let telemetry = &self.front.telemetry;
         let client = origin.address();
         let handle = |request| {
             let certificate = self.tls.ask_again(shown.as_ref(), clock::now());
@@ -133,16 +138,18 @@ impl Door {
             Box::pin(Arc::clone(&self.front).answer(origin, certificate, request))
         };
         let door = Arc::clone(&self);
-        let refused = move |what| door.front.telemetry.front.head_refused(client, what);
+        let refused = move |rule| {
+            door.front.telemetry.front.head_refused(client, HeadFault::Grammar(rule));
+        };
+        let broken = |broken, error: Option<&dyn Error>| {
+            telemetry.connections.broken(client, broken, error);
+        };
         match self.http.serve(stream, protocol, handle, refused, &self.stop).await {
             End::Closed => {}
-            End::Silent => telemetry.connection_broken(client, BrokenConnection::Silent, None),
-            End::NotHttp(error) => {
-                telemetry.connection_broken(client, BrokenConnection::NotHttp, Some(&error));
-            }
-            End::Cut(error) => {
-                telemetry.connection_broken(client, BrokenConnection::Cut, Some(&error));
-            }
+            End::HeadSize => telemetry.front.head_refused(client, HeadFault::Size),
+            End::Silent => broken(BrokenConnection::Silent, None),
+            End::NotHttp(error) => broken(BrokenConnection::NotHttp, Some(&error)),
+            End::Cut(error) => broken(BrokenConnection::Cut, Some(&error)),
         }
     }
 }
@@ -170,9 +177,10 @@ impl Http {
             .max_headers(limits.headers)
             // A sender that has closed its half still reads the answer.
             .half_close(true);
+        let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
         let mut two = http2::Builder::new(Tasks(tasks));
         two.timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+            .max_header_list_size(HTTP2_HEADS.saturating_mul(header_bytes))
             .max_concurrent_streams(limits.http2_streams)
             .max_pending_accept_reset_streams(HTTP2_RESETS)
             .max_local_error_reset_streams(HTTP2_FAULTS)
@@ -292,7 +300,9 @@ enum End {
     Closed,
     /// Without a whole head in the time for one.
     Silent,
-    /// By a head that cannot be read, or is too large.
+    /// By a head of HTTP/1.1 that is too large.
+    HeadSize,
+    /// By a head that cannot be read.
     NotHttp(hyper::Error),
     /// Before its first request was whole.
     Cut(hyper::Error),
@@ -300,7 +310,9 @@ enum End {
 
 impl End {
     fn of(error: hyper::Error, activity: &Activity) -> Self {
-        if error.is_parse() {
+        if error.is_parse_too_large() {
+            Self::HeadSize
+        } else if error.is_parse() {
             Self::NotHttp(error)
         } else if is_late(&error) {
             Self::Silent

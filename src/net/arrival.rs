@@ -92,7 +92,7 @@ impl Arrival {
         match proxy_protocol::read(&mut self.io, deadline).await {
             Ok(announced) => self.seated(Some(announced)),
             Err(error) => {
-                self.visitors.telemetry.front.proxy_header_refused(self.peer, &error);
+                self.visitors.telemetry.connections.proxy_header_refused(self.peer, &error);
                 None
             }
         }
@@ -132,11 +132,8 @@ impl Visitors {
         let count = open.entry(address).or_default();
         if *count >= self.at_most {
             drop(open);
-            self.telemetry.front.connection_refused(
-                origin.peer,
-                address,
-                ConnectionRefusal::TooMany,
-            );
+            let refusal = ConnectionRefusal::TooMany;
+            self.telemetry.connections.refused(origin.peer, address, refusal);
             return None;
         }
         *count += 1;

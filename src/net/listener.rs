@@ -35,6 +35,8 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     places: Arc<Semaphore>,
+    /// How many there are.
+    at_most: usize,
     visitors: Arc<Visitors>,
     proxy_protocol: bool,
     telemetry: Arc<Telemetry>,
@@ -56,6 +58,7 @@ impl Listener {
             socket,
             address,
             places: Arc::new(Semaphore::new(places)),
+            at_most: places,
             visitors: Arc::new(Visitors::new(
                 settings.connections_per_address,
                 Arc::clone(&telemetry),
@@ -93,6 +96,10 @@ impl Listener {
     #[expect(clippy::expect_used, reason = "the semaphore is ours and nobody closes it")]
     async fn permit(&self) -> OwnedSemaphorePermit {
         let places = Arc::clone(&self.places);
+        if let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
+            return permit;
+        }
+        self.telemetry.connections.full(self.at_most);
         places.acquire_owned().await.expect("the semaphore is never closed")
     }
 
@@ -105,7 +112,7 @@ impl Listener {
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     streak = streak.saturating_add(1);
-                    self.telemetry.front.accept_failed(&error, streak);
+                    self.telemetry.connections.accept_failed(&error, streak);
                     tokio::time::sleep(pause).await;
                     pause = LONGEST_PAUSE.min(pause * 2);
                 }
@@ -143,18 +150,27 @@ mod tests {
     use super::*;
 
     fn listener(connections: usize, per_address: usize) -> Listener {
+        told(connections, per_address, Arc::new(Telemetry::new()))
+    }
+
+    fn told(connections: usize, per_address: usize, telemetry: Arc<Telemetry>) -> Listener {
         let settings = ListenSettings {
             address: "127.0.0.1:0".parse().unwrap(),
             connections,
             connections_per_address: per_address,
             proxy_protocol: false,
         };
-        Listener::bind(&settings, Arc::new(Telemetry::new())).unwrap()
+        Listener::bind(&settings, telemetry).unwrap()
     }
 
     #[tokio::test]
     async fn at_the_limit_the_next_connection_waits_for_a_place() {
-        let mut listener = listener(2, 10);
+        let telemetry = Arc::new(Telemetry::new());
+        let mut listener = told(2, 10, Arc::clone(&telemetry));
+        let reached = |times| {
+            let line = format!("postgate_connections_full_total {times}\n");
+            telemetry.encode().contains(&line)
+        };
         let address = listener.local_addr();
         let mut clients = Vec::new();
         for _ in 0..3 {
@@ -162,10 +178,12 @@ mod tests {
         }
         let first = listener.accept().await;
         let _second = listener.accept().await;
+        assert!(reached(0), "a place was free for each of them");
         {
             let third = std::pin::pin!(listener.accept());
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             assert!(third.poll(&mut context).is_pending(), "there is no place for a third");
+            assert!(reached(1));
         }
         drop(first);
         listener.accept().await;

@@ -1,7 +1,5 @@
-//! What the front door tells: connections, refusals, acceptances.
+//! What the front door tells of requests: refusals, acceptances.
 
-use std::error::Error;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +7,6 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
@@ -18,19 +15,9 @@ use super::flood::Flood;
 /// The route of a refusal that came before a route was found.
 const NO_ROUTE: &str = "";
 
-/// A failing accept is logged the first time, and then about every half minute: its pause grows to
-/// a second.
-const ACCEPT_LOG_EVERY: u32 = 32;
-
-/// The front door's metrics.
+/// The counts of requests.
 #[derive(Debug)]
 pub struct FrontMetrics {
-    connections: Counter,
-    connections_open: Gauge,
-    connections_refused: Family<ReasonLabel, Counter>,
-    connections_broken: Family<ReasonLabel, Counter>,
-    accept_failures: Counter,
-    handshake_failures: Counter,
     refusals: Family<RefusalLabel, Counter>,
     probes: Family<MethodLabel, Counter>,
     accepted: Family<AcceptedLabel, Counter>,
@@ -38,29 +25,17 @@ pub struct FrontMetrics {
     quarantined: Family<RouteLabel, Counter>,
     forwarded: Family<RouteLabel, Counter>,
     accept_seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
-    connections_told: Flood,
     requests_told: Flood,
     quarantined_told: Arc<Flood<Arc<str>>>,
 }
 
-/// Why a connection was closed before a byte was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ConnectionRefusal {
-    /// Not in the allowlist, and no trusted proxy.
-    Address,
-    /// `limits.connections_per_address` is reached.
-    TooMany,
-}
-
-/// How a connection ended that was let in and brought no request, or no HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BrokenConnection {
-    /// No whole head came within `limits.header_time`.
-    Silent,
-    /// The head of a request cannot be read, or is too large.
-    NotHttp,
-    /// It was cut off before its first request was whole.
-    Cut,
+/// Why no request came of a head of HTTP/1.1, which has been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadFault {
+    /// It breaks this rule of HTTP: 400.
+    Grammar(&'static str),
+    /// It is larger than `limits.header_bytes`, or has more lines than `limits.headers`: 431.
+    Size,
 }
 
 /// One route's counters, looked up once.
@@ -74,15 +49,6 @@ pub struct RouteMetrics {
     quarantined_told: Arc<Flood<Arc<str>>>,
     forwarded: Counter,
     accept_seconds: Histogram,
-}
-
-/// Counts a connection as open until it is dropped.
-#[derive(Debug)]
-pub struct OpenConnection(Gauge);
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,12 +76,6 @@ struct AcceptedLabel {
 impl FrontMetrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
-            connections: Counter::default(),
-            connections_open: Gauge::default(),
-            connections_refused: Family::default(),
-            connections_broken: Family::default(),
-            accept_failures: Counter::default(),
-            handshake_failures: Counter::default(),
             refusals: Family::default(),
             probes: Family::default(),
             accepted: Family::default(),
@@ -126,7 +86,6 @@ impl FrontMetrics {
             accept_seconds: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
             }),
-            connections_told: Flood::default(),
             requests_told: Flood::default(),
             quarantined_told: Arc::default(),
         };
@@ -135,22 +94,6 @@ impl FrontMetrics {
     }
 
     fn register(&self, registry: &mut Registry) {
-        let connections = self.connections.clone();
-        registry.register("connections", "Connections admitted by their peer address", connections);
-        let open = self.connections_open.clone();
-        registry.register("connections_open", "Admitted connections that are open", open);
-        let refused = self.connections_refused.clone();
-        registry.register("connections_refused", "Connections closed at once", refused);
-        let broken = self.connections_broken.clone();
-        registry.register("connections_broken", "Connections that brought no request", broken);
-        let failures = self.accept_failures.clone();
-        registry.register(
-            "accept_failures",
-            "Failed accepts, such as too many open files",
-            failures,
-        );
-        let failures = self.handshake_failures.clone();
-        registry.register("handshake_failures", "TLS handshakes that failed", failures);
         let refusals = self.refusals.clone();
         registry.register("requests_refused", "Requests answered with an error", refusals);
         let probes = self.probes.clone();
@@ -186,43 +129,8 @@ impl FrontMetrics {
         }
     }
 
-    /// A connection was let in by its peer address.
-    #[must_use]
-    pub fn connection_admitted(&self) -> OpenConnection {
-        self.connections.inc();
-        self.connections_open.inc();
-        OpenConnection(self.connections_open.clone())
-    }
-
-    /// A connection was closed before anything was read.
-    /// `client` is the peer, or whom its PROXY header names.
-    pub fn connection_refused(&self, peer: IpAddr, client: IpAddr, refusal: ConnectionRefusal) {
-        let reason = match refusal {
-            ConnectionRefusal::Address => "address",
-            ConnectionRefusal::TooMany => "too_many",
-        };
-        self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
-        if self.connections_told.has_line(reason) {
-            tracing::info!(%peer, %client, reason, "connection refused");
-        }
-    }
-
-    /// A trusted proxy did not say whose its connection is.
-    pub fn proxy_header_refused(&self, peer: IpAddr, error: &dyn Error) {
-        let reason = "proxy_header";
-        self.connections_refused.get_or_create(&ReasonLabel { reason }).inc();
-        if self.connections_told.has_line(reason) {
-            let cause = error.source().map(ToString::to_string);
-            tracing::warn!(%peer, reason, %error, cause, "connection refused");
-        }
-    }
-
-    /// Tells of what was refused or not understood in the last second and had no line of its own. To be called each
-    /// second: strangers decide how many there are.
-    pub fn tell_refusals(&self) {
-        for (reason, more) in self.connections_told.next_second() {
-            tracing::info!(reason, more, "connections refused, not told one by one");
-        }
+    /// Tells of what was refused or not understood in the last second and had no line of its own.
+    pub(super) fn tell_untold(&self) {
         for (reason, more) in self.requests_told.next_second() {
             tracing::warn!(reason, more, "requests refused, not told one by one");
         }
@@ -231,44 +139,18 @@ impl FrontMetrics {
         }
     }
 
-    /// No connection could be accepted, for the `streak`th time in a row.
-    pub fn accept_failed(&self, error: &io::Error, streak: u32) {
-        self.accept_failures.inc();
-        if streak % ACCEPT_LOG_EVERY == 1 {
-            tracing::error!(%error, streak, "cannot accept connections; is the limit of open files reached?");
-        }
-    }
-
-    /// A handshake did not end well.
-    pub fn handshake_failed(&self, peer: IpAddr, error: &dyn Error) {
-        self.handshake_failures.inc();
-        let cause = error.source().map(ToString::to_string);
-        tracing::debug!(%peer, %error, cause, "no TLS");
-    }
-
-    /// A connection ended before its first request was whole, or by something that is not HTTP.
-    pub fn connection_broken(
-        &self,
-        peer: IpAddr,
-        broken: BrokenConnection,
-        error: Option<&dyn Error>,
-    ) {
-        let reason = match broken {
-            BrokenConnection::Silent => "silent",
-            BrokenConnection::NotHttp => "not_http",
-            BrokenConnection::Cut => "cut",
+    /// A head was answered before a request came of it.
+    pub fn head_refused(&self, client: IpAddr, fault: HeadFault) {
+        let (reason, status, what) = match fault {
+            HeadFault::Grammar(rule) => ("grammar", 400, rule),
+            HeadFault::Size => {
+                ("head_size", 431, "past limits.header_bytes, or lines past limits.headers")
+            }
         };
-        self.connections_broken.get_or_create(&ReasonLabel { reason }).inc();
-        let error = error.map(tracing::field::display);
-        tracing::debug!(%peer, reason, error, "connection broken");
-    }
-
-    /// The head of a request breaks a rule of HTTP, so that no request came of it.
-    pub fn head_refused(&self, client: IpAddr, what: &'static str) {
-        let label = RefusalLabel { route: Arc::from(NO_ROUTE), reason: "grammar" };
+        let label = RefusalLabel { route: Arc::from(NO_ROUTE), reason };
         self.refusals.get_or_create(&label).inc();
-        if self.requests_told.has_line(label.reason) {
-            tracing::warn!(%client, reason = label.reason, what, status = 400, "request refused");
+        if self.requests_told.has_line(reason) {
+            tracing::warn!(%client, reason, what, status, "request refused");
         }
     }
 
@@ -334,12 +216,6 @@ impl RouteMetrics {
     }
 }
 
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,23 +227,19 @@ mod tests {
         let peer = IpAddr::from([192, 0, 2, 1]);
         let name = Arc::from("in");
 
-        let open = front.connection_admitted();
         let route = front.route(&name, &["json", "xml"]);
         route.accepted(&"id", 1, Duration::from_millis(1));
         route.repeated(&"id", Duration::from_millis(1));
         route.quarantined(&"id", &"why");
         front.request_refused(peer, &"peer", Some(&name), "secret", 401);
         front.request_refused(peer, &"peer", None, "path", 404);
-        front.head_refused(peer, "what");
+        front.head_refused(peer, HeadFault::Grammar("what"));
+        front.head_refused(peer, HeadFault::Size);
         front.probed(peer, "HEAD");
-        front.connection_refused(peer, peer, ConnectionRefusal::TooMany);
-        front.connection_broken(peer, BrokenConnection::Silent, None);
-        front.accept_failed(&io::ErrorKind::Other.into(), 1);
 
-        let text = encoded(&registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
-            "postgate_connections_open 1",
-            "postgate_connections_total 1",
             "postgate_events_accepted_total{route=\"in\",format=\"xml\"} 1",
             "postgate_events_accepted_total{route=\"in\",format=\"json\"} 0",
             "postgate_events_repeated_total{route=\"in\"} 1",
@@ -375,21 +247,11 @@ mod tests {
             "postgate_requests_refused_total{route=\"in\",reason=\"secret\"} 1",
             "postgate_requests_refused_total{route=\"\",reason=\"path\"} 1",
             "postgate_requests_refused_total{route=\"\",reason=\"grammar\"} 1",
+            "postgate_requests_refused_total{route=\"\",reason=\"head_size\"} 1",
             "postgate_probes_total{method=\"HEAD\"} 1",
-            "postgate_connections_refused_total{reason=\"too_many\"} 1",
-            "postgate_connections_broken_total{reason=\"silent\"} 1",
-            "postgate_accept_failures_total 1",
             "postgate_accept_seconds_count{route=\"in\"} 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
-        drop(open);
-        assert!(encoded(&registry).contains("postgate_connections_open 0"));
-    }
-
-    fn encoded(registry: &Registry) -> String {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
-        text
     }
 }

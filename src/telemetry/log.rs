@@ -14,6 +14,10 @@ use super::lines::Lines;
 /// How long the end of the process waits for what reads stderr.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// The library of HTTP/2 warns of every connection that it ends for a flood, as often as strangers like:
+/// connections that end so are told and counted by us. Whoever names it hears it.
+const UNASKED: &str = "h2=off";
+
 /// Lines that were lost, in this process: it has one log, however many gateways.
 static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 
@@ -52,13 +56,17 @@ pub enum LogError {
 pub struct Log(Arc<Lines>);
 
 impl LogSettings {
-    /// The filter that `level` stands for.
+    /// The filter that `level` stands for. `debug` and `trace` alone are everything.
     ///
     /// # Errors
     /// When `level` is neither a level (`error`, `warn`, `info`, `debug`, `trace`) nor a list of
     /// `target=level`.
     pub fn filter(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-        EnvFilter::builder().parse(&self.level)
+        let filter = EnvFilter::builder();
+        match &*self.level {
+            all @ ("debug" | "trace") => filter.parse(all),
+            level => filter.parse(format!("{UNASKED},{level}")),
+        }
     }
 }
 
@@ -117,7 +125,33 @@ impl Drop for Log {
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
+
+    #[test]
+    fn strangers_cannot_make_the_library_of_http2_talk() {
+        let is_heard = |level: &str| {
+            let settings = LogSettings { format: LogFormat::Text, level: level.to_owned() };
+            let subscriber = tracing_subscriber::registry().with(settings.filter().unwrap());
+            tracing::subscriber::with_default(subscriber, || {
+                let library = tracing::enabled!(target: "h2::proto", tracing::Level::WARN);
+                (library, tracing::enabled!(target: "postgate", tracing::Level::WARN))
+            })
+        };
+        for (level, expected) in [
+            ("off", (false, false)),
+            ("error", (false, false)),
+            ("warn", (false, true)),
+            ("info", (false, true)),
+            ("info,hyper=debug", (false, true)),
+            ("info,h2=warn", (true, true)),
+            ("debug", (true, true)),
+            ("trace", (true, true)),
+        ] {
+            assert_eq!(is_heard(level), expected, "{level}");
+        }
+    }
 
     #[test]
     fn a_second_start_leaves_nothing_behind() {

@@ -4,6 +4,7 @@
 //! A log line and its counter come from one function, so that they cannot disagree. Each stage has
 //! its own file here.
 
+mod connections;
 mod delivery;
 mod flood;
 mod front;
@@ -13,8 +14,11 @@ mod operator;
 mod reload;
 mod spooling;
 
+pub use connections::{
+    BrokenConnection, ConnectionMetrics, ConnectionRefusal, HandshakeFailure, OpenConnection,
+};
 pub use delivery::{Attempted, Away, DeliveryMetrics, InFlight, RouteDelivery};
-pub use front::{BrokenConnection, ConnectionRefusal, FrontMetrics, OpenConnection, RouteMetrics};
+pub use front::{FrontMetrics, HeadFault, RouteMetrics};
 pub use log::{Log, LogError, LogFormat, LogSettings, causes, start_log};
 pub use operator::{AdminMetrics, AdminRefusal};
 pub use reload::ReloadMetrics;
@@ -25,7 +29,9 @@ use prometheus_client::registry::Registry;
 /// Every metric of the process, and the registry that `/metrics` prints.
 #[derive(Debug)]
 pub struct Telemetry {
-    /// Connections, requests, refusals, acceptances.
+    /// Connections, from the socket to their first request.
+    pub connections: ConnectionMetrics,
+    /// Requests, refusals, acceptances.
     pub front: FrontMetrics,
     /// Commits, sizes, backlog.
     pub spool: SpoolMetrics,
@@ -45,6 +51,7 @@ impl Telemetry {
         let mut registry = Registry::with_prefix("postgate");
         log::register(&mut registry);
         Self {
+            connections: ConnectionMetrics::new(&mut registry),
             front: FrontMetrics::new(&mut registry),
             spool: SpoolMetrics::new(&mut registry),
             delivery: DeliveryMetrics::new(&mut registry),
@@ -52,6 +59,14 @@ impl Telemetry {
             reload: ReloadMetrics::new(&mut registry),
             registry,
         }
+    }
+
+    /// Tells of what strangers have brought about in the last second and had no line of its own. To be
+    /// called each second: they decide how much there is.
+    pub fn tell_untold(&self) {
+        self.connections.tell_untold();
+        self.front.tell_untold();
+        self.admin.tell_untold();
     }
 
     /// The `OpenMetrics` text of everything counted so far.

@@ -5,6 +5,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use super::flood::Flood;
+
+/// A failing accept is logged the first time, and then about every half minute: it is tried ten times a
+/// second.
+const ACCEPT_LOG_EVERY: u32 = 320;
+
 /// Why a request to the operator's listener was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AdminRefusal {
@@ -48,11 +54,16 @@ struct Reason {
 pub struct AdminMetrics {
     refusals: Family<Reason, Counter>,
     accept_failures: Counter,
+    refusals_told: Flood,
 }
 
 impl AdminMetrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self { refusals: Family::default(), accept_failures: Counter::default() };
+        let metrics = Self {
+            refusals: Family::default(),
+            accept_failures: Counter::default(),
+            refusals_told: Flood::default(),
+        };
         registry.register(
             "admin_refusals",
             "Requests to the admin listener that were refused",
@@ -69,12 +80,24 @@ impl AdminMetrics {
     /// A request was refused. Not a warning: a scanner that finds the port must not drown the log.
     pub fn refused(&self, reason: AdminRefusal) {
         self.refusals.get_or_create(&Reason { reason }).inc();
-        tracing::info!(reason = reason.word(), "admin request refused");
+        if self.refusals_told.has_line(reason.word()) {
+            tracing::info!(reason = reason.word(), "admin request refused");
+        }
     }
 
-    /// No connection could be accepted, most often for want of file descriptors.
-    pub fn accept_failed(&self, error: &std::io::Error) {
+    /// No connection could be accepted, most often for want of file descriptors, for the `streak`th time
+    /// in a row.
+    pub fn accept_failed(&self, error: &std::io::Error, streak: u32) {
         self.accept_failures.inc();
-        tracing::warn!(%error, "admin listener cannot accept");
+        if streak % ACCEPT_LOG_EVERY == 1 {
+            tracing::warn!(%error, streak, "admin listener cannot accept");
+        }
+    }
+
+    /// Tells of what had no line of its own in the last second.
+    pub(super) fn tell_untold(&self) {
+        for (reason, more) in self.refusals_told.next_second() {
+            tracing::info!(reason, more, "admin requests refused, not told one by one");
+        }
     }
 }

@@ -183,9 +183,10 @@ async fn past_its_limit_a_stream_is_refused_alone() {
 
 #[tokio::test]
 async fn requests_take_room_before_their_bodies_come() {
-    // One address gets half of it: room for two requests. None of them is refused for being slow.
+    // One address gets half of it: room for two requests, and not for a third, whose 8 KiB would fit
+    // without its head. None of them is refused for being slow.
     let patience = "body_grace = \"10m\"\nbody_time = \"10m\"";
-    let room = "body_bytes = \"8KiB\"\nbodies_bytes = \"32KiB\"";
+    let room = "body_bytes = \"8KiB\"\nbodies_bytes = \"48KiB\"";
     let gateway = gateway(&format!("{patience}\n{room}")).await;
     let mut stream = open(&gateway, b"").await;
     let block = request("POST", PATH, &[]);

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use postgate::clock;
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpSocket;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::client::{Client, ask, get, metric};
 use crate::support::config::Folder;
@@ -108,6 +108,15 @@ async fn strangers_are_all_counted_and_told_a_few_at_a_time() {
     for number in 0..LOST {
         assert_eq!(client.post_json(format!("{{\"{number}")).await.status(), 422);
     }
+    // And what is no TLS, and at the operator's listener.
+    for _ in 0..LOST {
+        let mut plain = TcpStream::connect(gateway.address).await.unwrap();
+        plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        drop(within("the end", plain.read_to_end(&mut Vec::new())).await);
+        assert_eq!(ask(gateway.admin, "/nowhere").await.0, 404);
+    }
+    let failed = r#"postgate_handshake_failures_total{reason="failed"}"#;
+    metric(gateway.admin, &format!("{failed} {LOST}\n")).await;
     gateway.signal("TERM");
     let said = gateway.said();
     let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -120,6 +129,8 @@ async fn strangers_are_all_counted_and_told_a_few_at_a_time() {
         ("connection refused", "connections refused", "reason", "address", STRANGERS),
         ("request refused", "requests refused", "reason", "path", LOST),
         (unknown, "requests kept in quarantine", "route", "actions", LOST),
+        ("no TLS", "no TLS", "reason", "failed", LOST),
+        ("admin request refused", "admin requests refused", "reason", "unknown_path", LOST),
     ] {
         // What is not understood is refused as well, under a reason of its own.
         let of = |what: &str| {

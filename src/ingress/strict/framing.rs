@@ -105,9 +105,10 @@ impl Framing {
         Ok(())
     }
 
-    /// Which of the bytes just looked at hyper must not see: they stand in a query, unescaped.
-    pub(super) fn unescaped_at(&self) -> &[usize] {
-        &self.unescaped_at
+    /// Which of the bytes just looked at hyper must not see: they stand in a query, unescaped. A
+    /// connection keeps nothing of it: in a long query that would be more than all else.
+    pub(super) fn take_unescaped_at(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.unescaped_at)
     }
 
     /// Looks at the next line, or at bytes of a body, which stand at `at`; what is left.
@@ -311,6 +312,16 @@ mod tests {
         framing.follow(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r").unwrap();
         let fault = framing.follow(b"b\n").unwrap_err();
         assert_eq!((fault.at, fault.place), (0, Place::Body));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_the_places_of_unescaped_bytes() {
+        let mut framing = follower();
+        framing.follow(b"GET /?\"<>").unwrap();
+        assert_eq!(framing.take_unescaped_at(), [6, 7, 8]);
+        assert_eq!(framing.unescaped_at.capacity(), 0);
+        framing.follow(b"a\"").unwrap();
+        assert_eq!(framing.take_unescaped_at(), [1]);
     }
 
     #[test]

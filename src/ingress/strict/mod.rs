@@ -83,7 +83,7 @@ impl<S, F: FnMut(&'static str)> Strict<S, F> {
     fn check(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         let new = buffer.filled_mut().get_mut(before..).unwrap_or_default();
         let followed = self.framing.follow(new);
-        for &at in self.framing.unescaped_at() {
+        for at in self.framing.take_unescaped_at() {
             if let Some(byte) = new.get_mut(at) {
                 *byte = STAND_IN;
             }

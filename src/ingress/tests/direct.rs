@@ -84,7 +84,7 @@ async fn a_forward_whose_sender_has_left_counts_among_the_bodies() {
     });
     plan.tls = TlsMode::SelfSigned;
     // Of which one address gets half: room for two requests.
-    plan.front.limits.bodies_bytes = 4 * LEAST;
+    plan.front.limits.bodies_bytes = 6 * LEAST;
     let house = House::build(plan);
     let request = || http::Request::post("https://localhost/in").body(Full::from(EVENT)).unwrap();
     for _ in 0..2 {

@@ -78,8 +78,8 @@ async fn of_a_refused_head_nothing_is_kept() {
 #[tokio::test]
 async fn whoever_is_refused_and_still_listened_to_takes_room() {
     let mut plan = plan();
-    // One address gets half.
-    plan.front.limits.bodies_bytes = 4 * LEAST;
+    // One address gets half: two requests, and not a third.
+    plan.front.limits.bodies_bytes = 6 * LEAST;
     plan.front.limits.headers = 200;
     let house = House::build(plan);
     let origin = Origin::direct([127, 0, 0, 1].into());

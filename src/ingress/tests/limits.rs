@@ -25,6 +25,9 @@ async fn a_head_ends_at_its_limits() {
         let text = request("POST /in", &more, EVENT);
         assert_eq!(status(&house.say(&text).await), expected, "{} bytes", text.len());
     }
+    let told = "postgate_requests_refused_total{route=\"\",reason=\"head_size\"}";
+    house.holds(|| house.metric(told).as_deref() == Some("3")).await;
+    assert_eq!(house.metric("postgate_connections_broken_total{reason=\"not_http\"}"), None);
     house.close().await;
 }
 
@@ -81,11 +84,17 @@ async fn the_same_limits_hold_in_http2() {
     let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());
     let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     TaskTracker::new().spawn(connection);
-    // The client adds a content-length of its own.
+    // The client adds a content-length of its own. A line counts 32 bytes beside its text (RFC 9113,
+    // 6.5.2), the five others 226 in all.
+    let filler = |bytes: usize| "x".repeat(bytes - 226 - "a".len() - 32);
     for (lines, value, body, expected) in [
+        (1, filler(1024), EVENT.to_owned(), 200),
+        (1, filler(1025), EVENT.to_owned(), 431),
+        (1, filler(2047), EVENT.to_owned(), 431),
+        // From twice the limit on it is the library's.
+        (1, filler(2048), EVENT.to_owned(), 431),
         (2, "x".to_owned(), EVENT.to_owned(), 200),
         (3, "x".to_owned(), EVENT.to_owned(), 431),
-        (1, "x".repeat(1024), EVENT.to_owned(), 431),
         (1, "x".to_owned(), format!("{EVENT} "), 413),
         (2, "x".to_owned(), EVENT.to_owned(), 200),
     ] {
@@ -98,5 +107,7 @@ async fn the_same_limits_hold_in_http2() {
         assert_eq!(reply.status(), expected, "{lines} lines of {} bytes", value.len());
         assert!(!reply.headers().contains_key("connection"));
     }
+    let told = "postgate_requests_refused_total{route=\"\",reason=\"head_size\"}";
+    assert_eq!(house.metric(told).as_deref(), Some("3"), "two by their bytes, one by its lines");
     house.close().await;
 }

@@ -5,6 +5,7 @@ mod connections;
 mod direct;
 mod heads;
 mod limits;
+mod pace;
 mod queries;
 mod random;
 mod requests;

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use self::handshakes::Handshakes;
 use super::{ClientSettings, Stream, TlsSettings};
 use crate::clock::Timestamp;
+use crate::telemetry::HandshakeFailure;
 
 pub use self::identity::Identity;
 pub use self::pair::Pair;
@@ -45,9 +46,24 @@ pub enum HandshakeError {
     /// `limits.handshake_time` has passed.
     #[error("the handshake took too long")]
     TooSlow,
-    /// The client spoke something else, or broke off.
+    /// The client left before it said a word.
+    #[error("the client left before the handshake")]
+    Left(#[source] io::Error),
+    /// It spoke something else, or broke off.
     #[error("the handshake failed")]
     Failed(#[source] io::Error),
+}
+
+impl HandshakeError {
+    /// As it is counted.
+    #[must_use]
+    pub fn failure(&self) -> HandshakeFailure {
+        match self {
+            Self::TooSlow => HandshakeFailure::TooSlow,
+            Self::Left(_) => HandshakeFailure::Left,
+            Self::Failed(_) => HandshakeFailure::Failed,
+        }
+    }
 }
 
 /// How connections become streams. All clones are one: what replaces the identity of one replaces
@@ -143,20 +159,22 @@ impl Tls {
         };
         let handshake = async {
             // Whoever says nothing gets no place, and no memory but its socket's.
-            io.peek(&mut [0]).await?;
+            match io.peek(&mut [0]).await {
+                Ok(0) => return Err(HandshakeError::Left(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) => return Err(HandshakeError::Left(error)),
+            }
             let handshake = async {
                 let identity = identity.load_full();
-                let stream = identity.acceptor.accept(io).await?;
+                let accepted = identity.acceptor.accept(io).await;
+                let stream = accepted.map_err(HandshakeError::Failed)?;
                 let shown = identity.shown(stream.get_ref().1.peer_certificates());
                 Ok((Stream::Tls(Box::new(stream)), shown))
             };
             self.handshakes.one_of(client, handshake).await
         };
-        match tokio::time::timeout_at(deadline, handshake).await {
-            Ok(Ok(shaken)) => Ok(shaken),
-            Ok(Err(error)) => Err(HandshakeError::Failed(error)),
-            Err(_) => Err(HandshakeError::TooSlow),
-        }
+        let shaken = tokio::time::timeout_at(deadline, handshake).await;
+        shaken.unwrap_or(Err(HandshakeError::TooSlow))
     }
 }
 

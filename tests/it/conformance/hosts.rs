@@ -22,6 +22,9 @@ pub(super) fn cases() -> Vec<Case> {
         hosts("a space", "Host: a b\r\n", Answered(400)),
         hosts("a port that is none", "Host: a:port\r\n", Answered(400)),
         hosts("a port out of range", "Host: a:65536\r\n", Answered(400)),
+        hosts("a port with a sign", "Host: a:+80\r\n", Answered(400)),
+        hosts("a port without digits", "Host: a:\r\n", Answered(200)),
+        hosts("brackets around no address", "Host: [zz]\r\n", Answered(400)),
         case("HTTP/1.0 may name none", "GET / HTTP/1.0\r\n\r\n", Last(200)),
         case(
             "HTTP/1.0 may not name two",

@@ -30,6 +30,8 @@ pub(super) fn cases() -> Vec<Case> {
         request("absolute form", b"http://a/", Answered(200)),
         request("absolute form without a path", b"http://a", Answered(200)),
         request("absolute form in other letters", b"HTTPS://A/", Answered(200)),
+        request("absolute form with its usual port", b"http://a:80/", Answered(200)),
+        request("absolute form with another port", b"http://a:8443/", Answered(400)),
         request("absolute form with another host", b"http://other.example/", Answered(400)),
         request("absolute form with a user", b"http://user@a/", Answered(400)),
         request("absolute form of another scheme", b"ftp://a/", Refused),

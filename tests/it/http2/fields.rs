@@ -8,9 +8,11 @@ use crate::support::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, frame, requ
 const METHOD_GET: &[u8] = &[0x82];
 const PATH: &[u8] = &[0x84];
 const SCHEME: &[u8] = &[0x87];
-/// `:authority: a`, `host: a`, `:scheme: ftp` and an empty `:path`.
+/// `:authority: a`, `host: a`, `host: b`, `host: a:443`, `:scheme: ftp` and an empty `:path`.
 const AUTHORITY: &[u8] = &[0x01, 1, b'a'];
 const HOST: &[u8] = &[0x0f, 23, 1, b'a'];
+const OTHER_HOST: &[u8] = &[0x0f, 23, 1, b'b'];
+const USUAL_PORT: &[u8] = &[0x0f, 23, 5, b'a', b':', b'4', b'4', b'3'];
 const FTP: &[u8] = &[0x06, 3, b'f', b't', b'p'];
 const EMPTY_PATH: &[u8] = &[0x04, 0];
 /// A new name, `x-test`, in Huffman code; a value follows.
@@ -53,6 +55,9 @@ fn pseudo() -> Vec<Case> {
     vec![
         head("all there are", &whole.concat(), Answered),
         head("no authority, and a host", &[&without(AUTHORITY), HOST].concat(), Answered),
+        head("an authority, and the same host", &again(HOST), Answered),
+        head("an authority, and the same with its usual port", &again(USUAL_PORT), Answered),
+        head("an authority, and another host", &again(OTHER_HOST), BadRequest),
         head("no authority and no host", &without(AUTHORITY), BadRequest),
         head("a scheme that is not HTTP's", &[&without(SCHEME), FTP].concat(), BadRequest),
         // The library drops the scheme where there is no authority, so nobody can see that it is foreign.

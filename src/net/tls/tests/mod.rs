@@ -312,6 +312,48 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
     assert!(matches!(tls.accept(far, NEAR, tls.deadline()).await, Err(HandshakeError::TooSlow)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_its_time_and_no_more() {
+    let time = Duration::from_secs(10);
+    let tls = tls(TlsMode::SelfSigned, time).unwrap();
+    let client = client(&tls, ALL_VERSIONS, &[], None);
+    for (takes, expected) in [(Duration::from_millis(9_999), true), (time, false)] {
+        let (near, far) = pair().await;
+        let shaking = async {
+            let name = ServerName::try_from("localhost").unwrap();
+            let accepting = tls.accept(far, NEAR, tls.deadline());
+            let connecting = async {
+                tokio::time::advance(takes).await;
+                client.connect(name, near).await
+            };
+            tokio::join!(accepting, connecting).0
+        };
+        // While there is something to do the clock stands still, whatever the kernel takes.
+        let shaken = tokio::select! {
+            shaken = shaking => shaken,
+            () = async { loop { tokio::task::yield_now().await } } => unreachable!("it never ends"),
+        };
+        match shaken {
+            Ok(_) => assert!(expected, "after {takes:?}"),
+            Err(error) => {
+                assert!(!expected && matches!(error, HandshakeError::TooSlow), "{error:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_leaves_without_a_word_is_told_from_what_is_no_tls() {
+    let tls = tls(TlsMode::SelfSigned, PATIENCE).unwrap();
+    let (near, far) = pair().await;
+    drop(near);
+    assert!(matches!(tls.accept(far, NEAR, tls.deadline()).await, Err(HandshakeError::Left(_))));
+    let (mut near, far) = pair().await;
+    near.write_all(b"\x16\x03\x01").await.unwrap();
+    drop(near);
+    assert!(matches!(tls.accept(far, NEAR, tls.deadline()).await, Err(HandshakeError::Failed(_))));
+}
+
 #[tokio::test]
 async fn past_the_limit_a_handshake_waits_and_whoever_is_silent_holds_no_place() {
     // Two at once, and one of an address.
