@@ -25,6 +25,9 @@ use crate::net::{ClientSettings, Tls};
 use crate::telemetry::{ReloadMetrics, Telemetry, causes};
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+/// A look is a matter of milliseconds. A file system that does not answer may hold it up for ever, and
+/// with it whatever would have to be taken over, such as an address that is taken off the list.
+const LOOK_TIME: Duration = Duration::from_secs(30);
 
 /// The parts that a new configuration reaches, and the one in force.
 #[derive(Debug)]
@@ -43,13 +46,18 @@ pub(super) struct Live {
 /// What a look at the files has found.
 struct Look {
     marks: Marks,
-    cause: String,
+    /// The files; `None`: none has.
+    changed: Option<String>,
     found: Result<Settings, Problems>,
 }
 
+/// What the last reload came to: what is wrong with files for which the last good ones were kept; or
+/// with all of it, so that nothing was taken.
+type Outcome = Result<Vec<String>, Vec<String>>;
+
 /// Takes over what stands at `path` whenever a watched file changes, and when `asked`; until
-/// `stop`. While it cannot be used it is tried again at every look: what is missing may lie in a
-/// file that is not watched yet.
+/// `stop`. While some of it cannot be used it is tried again at every look: what is missing may lie in
+/// a file that is not watched yet, or be a matter of time.
 pub(super) async fn watch(
     mut live: Live,
     path: PathBuf,
@@ -58,7 +66,7 @@ pub(super) async fn watch(
     stop: CancellationToken,
 ) {
     let mut days = live.note_certificate(None);
-    let mut refused: Vec<String> = Vec::new();
+    let mut last: Outcome = Ok(Vec::new());
     let mut notices = noticing(live.marks.clone()).await;
     loop {
         let is_asked = tokio::select! {
@@ -67,24 +75,44 @@ pub(super) async fn watch(
             () = occasion(&notices, every) => false,
         };
         days = live.note_certificate(days);
-        let must = is_asked || !refused.is_empty();
-        let Some(Look { marks, cause, found }) = live.look(&path, must).await else {
-            continue;
+        let must = is_asked || last != Ok(Vec::new());
+        let look = tokio::select! {
+            () = stop.cancelled() => return,
+            look = live.look(&path, must) => look,
         };
-        let cause = if is_asked { "SIGHUP" } else { cause.as_str() };
+        let Some(Look { marks, changed, found }) = look else { continue };
         live.marks = marks;
-        match found.map_err(|problems| listed(&problems)).and_then(|settings| live.take(settings)) {
+        let found = found.map_err(|problems| listed(&problems));
+        // Tried again, and nothing is better.
+        if let (false, None, Ok(settings), Ok(problems)) = (is_asked, &changed, &found, &last)
+            && listed(&settings.kept) == *problems
+        {
+            continue;
+        }
+        let cause = if is_asked { "SIGHUP" } else { changed.as_deref().unwrap_or("tried again") };
+        let outcome = found.and_then(|settings| live.take(settings));
+        match &outcome {
             Ok(problems) => {
                 notices = noticing(live.marks.clone()).await;
-                refused.clear();
-                live.telemetry.reload.done(cause, &problems);
+                live.telemetry.reload.done(cause, problems);
             }
-            Err(problems) => {
-                if is_asked || problems != refused {
-                    live.telemetry.reload.refused(cause, &problems);
-                }
-                refused = problems;
+            Err(problems) if is_asked || outcome != last => {
+                live.telemetry.reload.refused(cause, problems);
             }
+            Err(_) => {}
+        }
+        last = outcome;
+    }
+}
+
+/// Waits for a look; where it takes too long, that is told until it ends.
+async fn patiently<T>(look: impl Future<Output = T>, log: &ReloadMetrics) -> T {
+    let mut look = std::pin::pin!(look);
+    tokio::select! {
+        done = &mut look => done,
+        () = tokio::time::sleep(LOOK_TIME) => {
+            let _stuck = log.stuck(LOOK_TIME);
+            look.await
         }
     }
 }
@@ -127,13 +155,13 @@ impl Live {
             let marks = before.again();
             let changed = marks.differing(&before).map(|file| file.display().to_string());
             let changed = changed.collect::<Vec<_>>().join(", ");
-            if changed.is_empty() && !must {
+            let changed = (!changed.is_empty()).then_some(changed);
+            if changed.is_none() && !must {
                 return Err(marks);
             }
-            let cause = if changed.is_empty() { "tried again".to_owned() } else { changed };
-            Ok(Look { marks, cause, found: config::reload(&path, in_force) })
+            Ok(Look { marks, changed, found: config::reload(&path, in_force) })
         };
-        match beside(look).await {
+        match patiently(beside(look), &self.telemetry.reload).await {
             Ok(look) => Some(look),
             Err(marks) => {
                 self.marks = marks;
@@ -267,6 +295,26 @@ mod tests {
         let (every, began) = (Duration::from_secs(5), tokio::time::Instant::now());
         occasion(&notices, every).await;
         assert_eq!(began.elapsed(), every);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_takes_too_long_is_told_until_it_ends() {
+        let telemetry = Telemetry::new();
+        let failed = |value: u8| {
+            let text = telemetry.encode();
+            text.contains(&format!("postgate_reload_failed {value}\n"))
+        };
+        let look = async {
+            tokio::time::sleep(LOOK_TIME.mul_f32(0.9)).await;
+            assert!(failed(0));
+            tokio::time::sleep(LOOK_TIME.mul_f32(0.2)).await;
+            assert!(failed(1));
+        };
+        patiently(look, &telemetry.reload).await;
+        assert!(failed(0), "nothing else is wrong");
+        telemetry.reload.refused("", ["something"]);
+        patiently(tokio::time::sleep(LOOK_TIME * 2), &telemetry.reload).await;
+        assert!(failed(1));
     }
 
     #[test]

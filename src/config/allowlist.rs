@@ -1,13 +1,13 @@
 //! `[allowlist]`: who may come in.
 
 use std::fmt;
-use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
 
+use super::file;
 use super::key::Key;
 use super::raw::{RawAllowlist, RawRouteAllowlist};
 use super::report::Report;
@@ -166,27 +166,20 @@ fn files(names: &[String], key: &Key, report: &mut Report) -> Vec<ListedRange> {
     for (index, name) in names.iter().enumerate() {
         let path = report.path(name);
         report.watch(&path);
-        ranges.extend(file(&path, &key.at(index), report));
+        ranges.extend(ranges_in(&path, &key.at(index), report));
     }
     ranges
 }
 
-fn file(path: &Path, key: &Key, report: &mut Report) -> Vec<ListedRange> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(MOST_FILE_BYTES + 1).read_to_string(&mut text));
-    let refused = match read {
-        Err(error) => Some(format!("{} cannot be read: {error}", path.display())),
-        Ok(bytes) if u64::try_from(bytes).is_ok_and(|bytes| bytes > MOST_FILE_BYTES) => {
-            Some(format!("{} is larger than {MOST_FILE_BYTES} bytes", path.display()))
+fn ranges_in(path: &Path, key: &Key, report: &mut Report) -> Vec<ListedRange> {
+    let text = match file::text(path, MOST_FILE_BYTES) {
+        Ok(text) => text,
+        Err(error) => {
+            let mend = "name a readable text file with one range a line; # starts a comment";
+            report.problem(key, format!("{} {error}", path.display()), mend);
+            return Vec::new();
         }
-        Ok(_) => None,
     };
-    if let Some(what) = refused {
-        let mend = "name a readable text file with one range a line; # starts a comment";
-        report.problem(key, what, mend);
-        return Vec::new();
-    }
 
     let problems = report.problems.len();
     let mut ranges = Vec::new();

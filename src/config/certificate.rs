@@ -2,19 +2,19 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::chain::{self, Told};
+use super::file;
 use super::key::Key;
 use super::report::Report;
 use crate::clock::Timestamp;
-use crate::net::{Pair, pem};
+use crate::net::Pair;
+use crate::net::pem::{self, PemError};
 
-/// Let's Encrypt renews 30 days before the end; at 14 the renewal has failed for two weeks.
-const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
+/// All authorities that browsers know are a quarter of a mebibyte.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A certificate with its key, and what it says of itself.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Certificate {
     pub pair: Pair,
     /// The names it is for, as in a browser; its subject when it names none.
     pub names: Vec<String>,
-    /// The last moment at which it is valid.
+    /// The last moment at which it, and all of its chain, is valid.
     pub not_after: Timestamp,
 }
 
@@ -35,20 +35,19 @@ pub(super) fn identity(
     shown_to: &str,
     report: &mut Report,
 ) -> Option<Certificate> {
-    let chain = pem::certificates(chain_path).map_err(|error| {
+    let chain = read(chain_path, pem::certificates).map_err(|what| {
         let mend = "name a PEM file that starts with -----BEGIN CERTIFICATE-----";
-        report.problem(chain_key, error.to_string(), mend);
+        report.problem(chain_key, what, mend);
     });
-    let secret = pem::private_key(secret_path).map_err(|error| {
+    let secret = read(secret_path, pem::private_key).map_err(|what| {
         let mend = "name a PEM file with the private key in clear text";
-        report.problem(secret_key, error.to_string(), mend);
+        report.problem(secret_key, what, mend);
     });
     warn_if_open(secret_key, secret_path, report);
     let chain = chain.ok()?;
-    let certificate = chain.first()?;
-    let told = describe((chain_key, chain_path), certificate, shown_to, report);
+    let told = chain::look(chain_key, &chain, shown_to, report);
     match Pair::new(chain, secret.ok()?) {
-        Ok(pair) => told.map(|(names, not_after)| Certificate { pair, names, not_after }),
+        Ok(pair) => told.map(|Told { names, not_after }| Certificate { pair, names, not_after }),
         Err(rustls::Error::InconsistentKeys(_)) => {
             let what = format!("is not the key of the certificate in {}", chain_path.display());
             report.problem(secret_key, what, "name the key and the certificate of one pair");
@@ -65,8 +64,8 @@ pub(super) fn identity(
 /// Reads a file of certificates to trust.
 pub(super) fn authorities(key: &Key, path: &Path, report: &mut Report) -> Option<RootCertStore> {
     let mend = "name a PEM file of certificate authorities";
-    let read = pem::certificates(path);
-    let read = read.map_err(|error| report.problem(key, error.to_string(), mend)).ok()?;
+    let read = read(path, pem::certificates);
+    let read = read.map_err(|what| report.problem(key, what, mend)).ok()?;
     let mut roots = RootCertStore::empty();
     for authority in read {
         if let Err(error) = roots.add(authority) {
@@ -78,51 +77,11 @@ pub(super) fn authorities(key: &Key, path: &Path, report: &mut Report) -> Option
     Some(roots)
 }
 
-/// The names that a certificate is for, and its last moment.
-fn describe(
-    (key, path): (&Key, &Path),
-    certificate: &CertificateDer<'_>,
-    shown_to: &str,
-    report: &mut Report,
-) -> Option<(Vec<String>, Timestamp)> {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
-        let what = format!("the file {} has a certificate that is none", path.display());
-        report.problem(key, what, "ask for a new one from whoever issued it");
-        return None;
-    };
-    let validity = parsed.validity();
-    let seconds = |moment: i64| {
-        let seconds = u64::try_from(moment).unwrap_or_default();
-        Timestamp::from_millis(seconds.saturating_mul(1000))
-    };
-    let not_before = seconds(validity.not_before.timestamp());
-    let not_after = seconds(validity.not_after.timestamp());
-    if not_after < report.now {
-        let mend = format!("renew it; {shown_to} may refuse it");
-        report.problem(key, "the certificate has expired", mend);
-    } else if not_after < report.now.plus(WARN_BEFORE) {
-        let days = not_after.since(report.now).as_secs() / (24 * 3600);
-        let what = format!("the certificate expires in {days} days");
-        report.warn(key, what, "renew it now; postgate takes the new file without a restart");
-    }
-    if report.now < not_before {
-        let mend = "check the clock of this machine, or wait";
-        report.warn(key, "the certificate is not valid yet", mend);
-    }
-    Some((names(&parsed), not_after))
-}
-
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let alternative = certificate.subject_alternative_name().ok().flatten();
-    let names: Vec<String> = alternative
-        .iter()
-        .flat_map(|extension| &extension.value.general_names)
-        .filter_map(|name| match name {
-            x509_parser::extensions::GeneralName::DNSName(name) => Some((*name).to_owned()),
-            _ => None,
-        })
-        .collect();
-    if names.is_empty() { vec![certificate.subject().to_string()] } else { names }
+/// What `parse` finds in a file; else what is wrong with that.
+fn read<T>(path: &Path, parse: fn(&[u8]) -> Result<T, PemError>) -> Result<T, String> {
+    let text = file::bytes(path, MOST_BYTES).map_err(|error| error.to_string());
+    let found = text.and_then(|text| parse(&text).map_err(|error| error.to_string()));
+    found.map_err(|what| format!("the file {} {what}", path.display()))
 }
 
 fn warn_if_open(key: &Key, path: &Path, report: &mut Report) {
@@ -139,7 +98,7 @@ mod tests {
     use super::super::tests::report_in;
     use super::*;
 
-    const DAY: Duration = Duration::from_hours(24);
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
     struct Files {
         folder: tempfile::TempDir,
@@ -156,7 +115,7 @@ mod tests {
             std::fs::write(path("key"), made.signing_key.serialize_pem()).expect("written");
         }
         let mut files = Files { folder, not_after: Timestamp::default() };
-        let (certificate, _) = files.read("one.crt", "one.key", Timestamp::default());
+        let (certificate, _) = files.read("one.crt", "one.key", NOW);
         files.not_after = certificate.expect("a certificate").not_after;
         files
     }
@@ -182,31 +141,13 @@ mod tests {
         );
         assert_eq!(report.problems.len(), 0);
 
-        let (_, report) = files.read("one.crt", "two.key", Timestamp::default());
+        let (_, report) = files.read("one.crt", "two.key", NOW);
         let keys: Vec<_> = report.problems.iter().map(|problem| &problem.key).collect();
         assert_eq!(keys, ["key"]);
 
-        let (_, report) = files.read("one.key", "two.crt", Timestamp::default());
+        let (_, report) = files.read("one.key", "two.crt", NOW);
         assert_eq!(report.problems.len(), 2, "each file has no item of the other's kind");
         assert!(report.problems[0].what.ends_with("has no certificate"));
-    }
-
-    #[test]
-    fn the_end_is_told_fourteen_days_before() {
-        let files = files();
-        let found = |now: Timestamp| {
-            let (_, report) = files.read("one.crt", "one.key", now);
-            let expires = |warning: &&super::super::Problem| warning.what.contains("expires");
-            (report.problems.len(), report.warnings.iter().filter(expires).count())
-        };
-        let before = |by: Duration| {
-            let by = u64::try_from(by.as_millis()).expect("small");
-            Timestamp::from_millis(files.not_after.as_millis() - by)
-        };
-        assert_eq!(found(before(DAY * 14)), (0, 0));
-        assert_eq!(found(before(DAY * 13)), (0, 1));
-        assert_eq!(found(files.not_after), (0, 1));
-        assert_eq!(found(files.not_after.plus(Duration::from_secs(1))), (1, 0));
     }
 
     #[test]
@@ -216,7 +157,7 @@ mod tests {
             let path = files.folder.path().join("one.key");
             let permissions = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(path, permissions).expect("set");
-            let (_, report) = files.read("one.crt", "one.key", Timestamp::default());
+            let (_, report) = files.read("one.crt", "one.key", NOW);
             report.warnings.iter().any(|warning| warning.mend.starts_with("chmod"))
         };
         assert!(told(0o644));

@@ -4,11 +4,13 @@
 
 mod allowlist;
 mod certificate;
+mod chain;
 mod descriptors;
 mod document;
 mod environment;
 mod exchange;
 mod extract;
+mod file;
 mod headers;
 mod kept;
 mod key;
@@ -37,7 +39,6 @@ pub use marks::Marks;
 pub use part::{Admission, SpoolAccess, admin_address, admission, spool_access};
 pub use problem::{Problem, Problems};
 
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -138,7 +139,7 @@ pub fn load_from(
 pub fn reload(path: &Path, in_force: InForce) -> Result<Settings, Problems> {
     let mut report = open(path, environment_variables(), clock::now())?;
     report.descriptors = Some(net::descriptors());
-    report.spool_is_open = true;
+    report.spool_is_left_alone = true;
     report.in_force = in_force;
     finish(report)
 }
@@ -255,26 +256,18 @@ fn environment_variables() -> impl Iterator<Item = (String, String)> {
 }
 
 fn read(path: &Path) -> Result<String, Problems> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
-    let what = match read {
-        Ok(bytes) if u64::try_from(bytes).is_ok_and(|bytes| bytes <= MOST_BYTES) => {
-            return Ok(text);
-        }
-        Ok(_) => format!("is larger than {MOST_BYTES} bytes"),
-        Err(error) => format!("cannot be read: {error}"),
-    };
-    Err(Problems::new(vec![Problem {
-        file: path.display().to_string(),
-        line: None,
-        column: None,
-        key: String::new(),
-        what,
-        mend: "copy the commented config.toml of postgate there, or name another file with \
-               --config"
-            .to_owned(),
-    }]))
+    file::text(path, MOST_BYTES).map_err(|error| {
+        Problems::new(vec![Problem {
+            file: path.display().to_string(),
+            line: None,
+            column: None,
+            key: String::new(),
+            what: error.to_string(),
+            mend: "copy the commented config.toml of postgate there, or name another file with \
+                   --config"
+                .to_owned(),
+        }])
+    })
 }
 
 /// Values that figment merges; later ones win, key by key.

@@ -55,6 +55,8 @@ pub fn spool_access(path: &Path) -> Result<SpoolAccess, Problems> {
 }
 
 fn spool_access_in(mut report: Report) -> Result<SpoolAccess, Problems> {
+    // A gateway that has the file answers for it, even where it cannot be written any longer.
+    report.spool_is_left_alone = true;
     let Some(raw) = raw(&mut report) else {
         return Err(Problems::new(report.problems));
     };
@@ -174,6 +176,14 @@ mod tests {
             assert!(access.spool.path.ends_with("events.db"), "{wrong}");
             assert_eq!(access.admin.expect("an address").address.port(), 7, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_stands_in_nobodys_way() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Nothing can be written where a folder is: not even by root.
+        let text = format!("[spool]\npath = {:?}\n", folder.path());
+        assert!(spool_access_in(report(&text)).is_ok());
     }
 
     #[test]

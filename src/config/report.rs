@@ -26,8 +26,8 @@ pub(super) struct Report {
     pub(super) now: Timestamp,
     /// How many files this process may open, where that is known.
     pub(super) descriptors: Option<usize>,
-    /// The spool's file is open in this process, and must not be touched.
-    pub(super) spool_is_open: bool,
+    /// The spool's file is not touched: it is open in this process, or another may have it.
+    pub(super) spool_is_left_alone: bool,
     /// What stays where files cannot be used.
     pub(super) in_force: InForce,
     /// Why it stays.
@@ -60,7 +60,7 @@ impl Report {
             listed: Vec::new(),
             now,
             descriptors: None,
-            spool_is_open: false,
+            spool_is_left_alone: false,
             in_force: InForce::default(),
             kept: Vec::new(),
             tls_files: TlsFiles::default(),

@@ -1,11 +1,10 @@
 //! Secrets: as typed, from the environment (`env:NAME`), or from a file (`file:PATH`).
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::file;
 use super::key::Key;
 use super::report::Report;
 
@@ -21,7 +20,7 @@ pub(super) fn secret(report: &mut Report, key: &Key, text: &str) -> Option<Secre
     if let Some(path) = text.strip_prefix("file:") {
         let path = report.path(path);
         report.watch(&path);
-        return file(report, key, &path);
+        return line_of(report, key, &path);
     }
     Some(SecretString::from(text))
 }
@@ -46,17 +45,11 @@ fn variable(report: &mut Report, key: &Key, name: &str) -> Option<SecretString> 
     None
 }
 
-fn file(report: &mut Report, key: &Key, path: &Path) -> Option<SecretString> {
-    let mut text = String::new();
-    let read =
-        File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+fn line_of(report: &mut Report, key: &Key, path: &Path) -> Option<SecretString> {
     let shown = path.display();
-    let what = match read {
-        Err(error) => format!("the file {shown} cannot be read: {error}"),
-        Ok(bytes) if u64::try_from(bytes).is_ok_and(|bytes| bytes > MOST_BYTES) => {
-            format!("the file {shown} is larger than {MOST_BYTES} bytes")
-        }
-        Ok(_) => {
+    let what = match file::text(path, MOST_BYTES) {
+        Err(error) => format!("the file {shown} {error}"),
+        Ok(text) => {
             // Editors and `echo` end a file with a line break that nobody means.
             let line = text.strip_suffix('\n').unwrap_or(&text);
             let line = line.strip_suffix('\r').unwrap_or(line);

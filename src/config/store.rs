@@ -42,7 +42,7 @@ pub(super) fn spool(
     let path = report.path(&raw.path);
     if raw.path.is_empty() {
         report.problem(&key("path"), "is empty", "name a file, such as \"data/spool.db\"");
-    } else if !report.spool_is_open
+    } else if !report.spool_is_left_alone
         && let Err(what) = writable(&path)
     {
         let mend = "run this as the user of the gateway, or name a file in a folder in which that user \

@@ -1,9 +1,9 @@
 //! `template_file` of a route.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::file;
 use super::key::Key;
 use super::report::Report;
 use crate::event::{Finding, Rules, Template, TemplateError, Weight};
@@ -62,27 +62,13 @@ fn unusable<T>(path: &Path, error: TemplateError, key: &Key, report: &mut Report
 
 /// The text of a template; else what is wrong with the file.
 fn read(path: &Path) -> Result<String, String> {
-    // One byte more than is taken, so that a longer file is seen to be one.
-    let most = u64::try_from(Template::MOST_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut bytes))
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(text),
-        // A longer file may have been cut inside a character; it is refused for its length.
-        Err(error)
-            if error.utf8_error().error_len().is_none()
-                && error.as_bytes().len() > Template::MOST_BYTES =>
-        {
-            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
-        }
-        Err(error) => {
-            let before = error.as_bytes().get(..error.utf8_error().valid_up_to());
-            let line = before.unwrap_or_default().split(|&byte| byte == b'\n').count();
-            Err(format!("{}:{line} is not UTF-8", path.display()))
-        }
-    }
+    let most = u64::try_from(Template::MOST_BYTES).unwrap_or(u64::MAX);
+    let bytes = file::bytes(path, most).map_err(|error| format!("{} {error}", path.display()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().get(..error.utf8_error().valid_up_to());
+        let line = before.unwrap_or_default().split(|&byte| byte == b'\n').count();
+        format!("{}:{line} is not UTF-8", path.display())
+    })
 }
 
 #[cfg(test)]
@@ -151,9 +137,9 @@ mod tests {
         let long = |bytes: usize| [b"{Oid}".as_slice(), &vec![b' '; bytes - 5]].concat();
         let (rules, _) = load(&long(Template::MOST_BYTES), Rules::of(Kind::Action));
         assert!(rules.is_some());
-        assert!(problem(&long(Template::MOST_BYTES + 1)).contains("longer than"));
+        assert!(problem(&long(Template::MOST_BYTES + 1)).contains("larger than"));
         let cut = [long(Template::MOST_BYTES), "€".into()].concat();
-        assert!(problem(&cut).contains("longer than"));
+        assert!(problem(&cut).contains("larger than"));
         let secret = Rules { secret_parameter: Some("t".to_owned()), ..Rules::of(Kind::Action) };
         let (rules, report) = load(b"t={Oid}", secret);
         assert!(rules.is_none() && report.problems.len() == 1);

@@ -2,6 +2,7 @@
 //! certificate lasts.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -44,7 +45,7 @@ impl ReloadMetrics {
         let failed = metrics.failed.clone();
         registry.register(
             "reload_failed",
-            "1: the configuration on disk, or a certificate that it names, is not in force, because it has problems",
+            "1: the configuration on disk, or a certificate that it names, is not in force, because it has problems or cannot be looked at",
             failed,
         );
         let reloads = metrics.reloads.clone();
@@ -77,6 +78,16 @@ impl ReloadMetrics {
         for problem in problems {
             tracing::error!(cause, %problem, "configuration not reloaded; the last good one stays in force");
         }
+    }
+
+    /// The files are still being looked at, `after` that long. Lasts as long as what it answers with.
+    pub fn stuck(&self, after: Duration) -> Stuck<'_> {
+        let before = self.failed.set(1);
+        tracing::error!(
+            ?after,
+            "the files of the configuration do not answer; nothing is reloaded until they do: is a file system away?"
+        );
+        Stuck { failed: &self.failed, before }
     }
 
     /// Others may send, or speak for others, than before.
@@ -131,6 +142,21 @@ impl ReloadMetrics {
         } else if days < WARN_DAYS {
             tracing::warn!(days, "the certificate expires soon; renew it");
         }
+    }
+}
+
+/// See [`ReloadMetrics::stuck`].
+#[derive(Debug)]
+#[must_use]
+pub struct Stuck<'a> {
+    failed: &'a Gauge,
+    before: i64,
+}
+
+impl Drop for Stuck<'_> {
+    fn drop(&mut self) {
+        self.failed.set(self.before);
+        tracing::info!("the files of the configuration answer again");
     }
 }
 

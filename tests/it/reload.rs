@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::support::certs::Authority;
 use crate::support::client::{Client, ask, client_config, handshake, id_in, metric, post};
 use crate::support::config::{Folder, ROUTE};
 use crate::support::gateway::TestGateway;
@@ -80,13 +81,17 @@ async fn a_signal_brings_the_new_certificate_and_a_broken_pair_keeps_it() {
     assert!(gateway.wait().success());
 }
 
-/// Writes a certificate of this key that ended long ago.
-fn expired(key: &str) -> String {
+/// A certificate of this key, with a change to the usual.
+fn lasting(key: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> rcgen::Certificate {
     let key = rcgen::KeyPair::from_pem(key).unwrap();
-    let mut expired = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-    expired.not_before = rcgen::date_time_ymd(2019, 1, 1);
-    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
-    expired.self_signed(&key).unwrap().pem()
+    let mut params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    change(&mut params);
+    params.self_signed(&key).unwrap()
+}
+
+/// Whoever trusts one of the usual name trusts another of that name and key.
+fn rename(params: &mut rcgen::CertificateParams) {
+    params.distinguished_name.push(rcgen::DnType::CommonName, "postgate");
 }
 
 #[tokio::test]
@@ -97,7 +102,8 @@ async fn an_expired_certificate_does_not_take_the_place_of_a_good_one_and_the_re
     let (address, certificate) = (gateway.address, &folder.certificate);
     // Of the same key, so that one file changes and nothing but the date is wrong.
     let key = std::fs::read_to_string(folder.path("tls.key")).unwrap();
-    std::fs::write(folder.path("new.crt"), expired(&key)).unwrap();
+    let expired = lasting(&key, |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    std::fs::write(folder.path("new.crt"), expired.pem()).unwrap();
     std::fs::rename(folder.path("new.crt"), folder.path("tls.crt")).unwrap();
     gateway.signal("HUP");
     let kept = gateway.logged("TLS file not reloaded");
@@ -126,6 +132,66 @@ async fn an_expired_certificate_does_not_take_the_place_of_a_good_one_and_the_re
     let good = certs::write(folder.path("tls.crt").parent().unwrap());
     gateway.signal("HUP");
     until(address, &good, true).await;
+    metric(gateway.admin, "postgate_reload_failed 0").await;
+}
+
+#[tokio::test]
+async fn a_certificate_whose_time_comes_is_shown_from_then_on_and_not_before() {
+    const UNTIL_THEN: Duration = Duration::from_secs(5);
+    let upstream = Upstream::away().await;
+    let gateway = watching(Folder::with_route(upstream.address)).await;
+    let (address, folder) = (gateway.gateway.address(), &gateway.folder);
+    let key = std::fs::read_to_string(folder.path("tls.key")).unwrap();
+    let now = Duration::from_millis(postgate::clock::now().as_millis());
+    let begin = rcgen::date_time_ymd(1970, 1, 1) + now + UNTIL_THEN;
+    let new = lasting(&key, |params| {
+        params.not_before = begin;
+        rename(params);
+    });
+    std::fs::write(folder.path("new.crt"), new.pem()).unwrap();
+    std::fs::rename(folder.path("new.crt"), folder.path("tls.crt")).unwrap();
+    metric(gateway.admin(), "postgate_reload_failed 1").await;
+    assert_eq!(gateway.client().await.post_json(BODY).await.status(), 200);
+    // No file changes any more: time alone mends it.
+    until(address, new.der(), true).await;
+    metric(gateway.admin(), "postgate_reload_failed 0").await;
+    let told = ask(gateway.admin(), "/metrics").await.1;
+    let failures = told.lines().find_map(|line| {
+        line.strip_prefix("postgate_reloads_total{outcome=\"failed\"} ")?.parse::<u32>().ok()
+    });
+    // The kernel may show one rename as two changes.
+    assert!(failures.is_some_and(|failures| failures <= 2), "{failures:?}, at every look: {told}");
+    gateway.stop().await;
+}
+
+/// Clients turn away from what stands behind the first certificate, too.
+#[tokio::test]
+async fn a_chain_of_which_any_cannot_be_used_does_not_take_the_place_of_a_good_one() {
+    let upstream = Upstream::away().await;
+    let folder = Folder::with_route(upstream.address);
+    let gateway = Process::run(&folder.config());
+    // Of the same key, so that one file changes, at one stroke.
+    let key = std::fs::read_to_string(folder.path("tls.key")).unwrap();
+    let new = lasting(&key, rename);
+    let chain = |behind: &str| {
+        std::fs::write(folder.path("new.crt"), new.pem() + behind).unwrap();
+        std::fs::rename(folder.path("new.crt"), folder.path("tls.crt")).unwrap();
+        gateway.signal("HUP");
+    };
+    let expired = lasting(&key, |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1)).pem();
+    let good = Authority::new().pem();
+    // The length that it begins with.
+    let damaged = good.replacen("MII", "MIJ", 1);
+    assert_ne!(good, damaged);
+    for (behind, problem) in [(&expired, "has expired"), (&damaged, "is damaged")] {
+        chain(behind);
+        let told = std::iter::repeat_with(|| gateway.logged("TLS file not reloaded"));
+        let problem = format!("certificate 2 of the chain {problem}");
+        assert!(told.take(10).any(|line| line["problem"].as_str().unwrap().contains(&problem)));
+        assert!(handshake(gateway.address, &folder.certificate, b"http/1.1").await.is_ok());
+    }
+    chain(&good);
+    until(gateway.address, new.der(), true).await;
     metric(gateway.admin, "postgate_reload_failed 0").await;
 }
 
@@ -223,10 +289,7 @@ async fn sessions_go_on_being_resumed_until_the_certificate_changes() {
     assert!(resumed(gateway.address, &client).await, "nothing of TLS has changed");
 
     let key = std::fs::read_to_string(folder.path("tls.key")).unwrap();
-    let key = rcgen::KeyPair::from_pem(&key).unwrap();
-    let renewed = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-    let renewed = renewed.self_signed(&key).unwrap();
-    std::fs::write(folder.path("tls.crt"), renewed.pem()).unwrap();
+    std::fs::write(folder.path("tls.crt"), lasting(&key, |_| ()).pem()).unwrap();
     gateway.signal("HUP");
     gateway.logged("certificate replaced");
     assert!(!resumed(gateway.address, &client).await, "it would hide the new certificate");

@@ -271,38 +271,63 @@ fn named_files_are_watched() {
     assert_eq!(names, ["config.toml"]);
 }
 
-/// The writer of a pipe goes on once somebody reads: just then another file takes its place.
 #[test]
-fn a_file_that_changes_while_it_is_read_is_seen_at_the_next_look() {
+fn a_file_that_changes_once_it_is_read_is_seen_at_the_next_look() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (pipe, new) = (folder.path().join("named"), folder.path().join("new"));
     let certificate = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("made");
     let (secret, authority) = ("{ header = \"A\", value = \"file:named\" }", "\"named\"");
+    file::meanwhile::let_happen(|path| {
+        if path.ends_with("named") {
+            std::fs::write(path, "changed").expect("written");
+        }
+    });
     for (key, value, content) in [
         ("allowlist.files", "[\"named\"]", "192.0.2.0/24\n"),
         ("routes[0].secret", secret, "t0ken\n"),
+        ("routes[0].template_file", authority, "{\"action_id\": \"{ActionId}\"}"),
         ("upstream.ca", authority, &certificate.cert.pem()),
     ] {
         let text = changed(&[(key, value), ("upstream.url", "\"https://a.example/\"")]);
         std::fs::write(folder.path().join("config.toml"), text).expect("written");
-        std::fs::write(&new, "x").expect("written");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-        assert!(made.expect("mkfifo").success());
-        let settings = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut writer = std::fs::File::create(&pipe).expect("somebody reads");
-                std::fs::rename(&new, &pipe).expect("exchanged");
-                std::io::Write::write_all(&mut writer, content.as_bytes()).expect("read");
-            });
-            let variables = variables(&VARIABLES);
-            load_from(&folder.path().join("config.toml"), variables, Timestamp::default())
-        });
+        std::fs::write(folder.path().join("named"), content).expect("written");
+        let variables = variables(&VARIABLES);
+        let settings =
+            load_from(&folder.path().join("config.toml"), variables, Timestamp::default());
         let watched = settings.unwrap_or_else(|problems| panic!("{problems}")).watched;
         let again = watched.again();
         let differing: Vec<_> = again.differing(&watched).filter_map(Path::file_name).collect();
         assert_eq!(differing, ["named"], "{key}");
-        std::fs::remove_file(&pipe).expect("removed");
     }
+}
+
+/// To open a pipe is to wait for its writer.
+#[test]
+fn a_pipe_in_the_place_of_any_file_is_a_problem_and_holds_nothing_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let path = folder.path().join("config.toml");
+    let tls = ("tls.mode", "\"files\"");
+    for (changes, expected) in [
+        (&[("allowlist.files", "[\"pipe\"]")][..], &["allowlist.files[0]"][..]),
+        (&[("routes[0].allowlist", "{ files = [\"pipe\"] }")], &["routes[0].allowlist.files[0]"]),
+        (&[("admin.token", "\"file:pipe\"")], &["admin.token"]),
+        (&[("routes[0].template_file", "\"pipe\"")], &["routes[0].template_file"]),
+        (&[("upstream.ca", "\"pipe\"")], &["upstream.ca"]),
+        (
+            &[tls, ("tls.certificate", "\"pipe\""), ("tls.private_key", "\"pipe\"")],
+            &["tls.certificate", "tls.private_key"],
+        ),
+    ] {
+        std::fs::write(&path, changed(changes)).expect("written");
+        let problems = load_from(&path, variables(&VARIABLES), Timestamp::default());
+        let problems = problems.expect_err("a pipe");
+        let keys: Vec<_> = problems.iter().map(|problem| &problem.key).collect();
+        assert_eq!(keys, expected);
+        assert!(problems.iter().all(|problem| problem.what.ends_with("is no regular file")));
+    }
+    assert!(load_from(&pipe, [], Timestamp::default()).is_err());
 }
 
 #[test]

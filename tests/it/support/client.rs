@@ -206,5 +206,7 @@ pub(crate) async fn whole(body: Incoming) -> Option<Bytes> {
 
 /// Asks for the metrics until a line is there.
 pub(crate) async fn metric(admin: SocketAddr, line: &str) {
-    super::within(line, async { while !ask(admin, "/metrics").await.1.contains(line) {} }).await;
+    // At the begin of a line: what is said about a metric has its name, too.
+    let begun = format!("\n{line}");
+    super::within(line, async { while !ask(admin, "/metrics").await.1.contains(&begun) {} }).await;
 }

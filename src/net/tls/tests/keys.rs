@@ -26,13 +26,9 @@ fn unwrapped(key: &KeyPair) -> Vec<u8> {
     wrapper.as_sequence().unwrap()[2].as_slice().unwrap().to_vec()
 }
 
-/// What is in two files with these texts.
+/// What these two texts hold.
 fn read(chain: &str, key: &str, what: &str) -> TlsMode {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    std::fs::write(path("tls.crt"), chain).unwrap();
-    std::fs::write(path("tls.key"), key).unwrap();
-    let read = (pem::certificates(&path("tls.crt")), pem::private_key(&path("tls.key")));
+    let read = (pem::certificates(chain.as_bytes()), pem::private_key(key.as_bytes()));
     let pair = Pair::new(read.0.unwrap(), read.1.unwrap());
     let pair = pair.unwrap_or_else(|error| panic!("{what}: {error:?}"));
     TlsMode::Files { pair, clients: None }
