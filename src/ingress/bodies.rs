@@ -3,11 +3,9 @@
 //! head of HTTP/2 is a few bytes, and whoever sends thousands of them gets no memory for it. What is
 //! counted is at least half of what is held.
 
-use std::collections::HashMap;
-use std::mem;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,37 +13,28 @@ use http::Response;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::ledger::{Ledger, NoRoom, Share};
 use super::reply::Reply;
 
 /// What a request counts for beside its head and its body. `bench/memory` shows what one takes that
 /// waits for its body.
 pub(super) const LEAST: usize = 8 << 10;
 
-/// The ledger.
+/// The ledger of what is held of requests.
 #[derive(Debug)]
-pub(super) struct Bodies {
-    at_most: usize,
-    held: Mutex<Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
+pub(super) struct Bodies(Arc<Ledger>);
 
 /// What is held for one request, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Hold {
-    bodies: Arc<Bodies>,
-    address: IpAddr,
     /// What it takes without its body.
     without: usize,
     /// Bytes of its body.
     body: usize,
-    /// What stands in the ledger: both, but no more than one address gets, so that a lone request with the
-    /// largest body fits.
-    counted: usize,
+    /// Both in the ledger, but no more than one address gets, so that a lone request with the largest body
+    /// fits.
+    share: Share,
+    most: usize,
 }
 
 /// A reply for which room is held until it is on its way.
@@ -58,55 +47,16 @@ pub(super) struct HeldBody {
     _hold: Option<Hold>,
 }
 
-/// There is no room for more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoRoom;
-
 impl Bodies {
-    pub(super) fn new(at_most: usize) -> Arc<Self> {
-        Arc::new(Self { at_most, held: Mutex::default() })
+    pub(super) fn new(at_most: usize) -> Self {
+        Self(Ledger::new(at_most))
     }
 
     /// For a request of this address with so many bytes of a head, whose body is still to come.
-    pub(super) fn hold(self: &Arc<Self>, address: IpAddr, head: usize) -> Result<Hold, NoRoom> {
-        let without = LEAST.saturating_add(head);
-        let counted = self.counted(without, 0);
-        self.take(address, counted)?;
-        Ok(Hold { bodies: Arc::clone(self), address, without, body: 0, counted })
-    }
-
-    fn counted(&self, without: usize, body: usize) -> usize {
-        without.saturating_add(body).min(self.of_one()).max(body)
-    }
-
-    /// One address gets half of all room, so that there is always some for the others.
-    fn of_one(&self) -> usize {
-        self.at_most.div_ceil(2)
-    }
-
-    /// Notes that so many bytes more are held.
-    fn take(&self, address: IpAddr, bytes: usize) -> Result<(), NoRoom> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let total = held.total.saturating_add(bytes);
-        let own = held.by_address.get(&address).copied().unwrap_or_default();
-        let own = own.saturating_add(bytes);
-        if total > self.at_most || own > self.of_one() {
-            return Err(NoRoom);
-        }
-        held.total = total;
-        held.by_address.insert(address, own);
-        Ok(())
-    }
-
-    fn give_back(&self, address: IpAddr, bytes: usize) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.total -= bytes;
-        if let Some(own) = held.by_address.get_mut(&address) {
-            *own -= bytes;
-            if *own == 0 {
-                held.by_address.remove(&address);
-            }
-        }
+    pub(super) fn hold(&self, address: IpAddr, head: usize) -> Result<Hold, NoRoom> {
+        let (without, most) = (LEAST.saturating_add(head), self.0.of_one());
+        let share = self.0.share(address, without.min(most))?;
+        Ok(Hold { without, body: 0, share, most })
     }
 }
 
@@ -114,36 +64,21 @@ impl Hold {
     /// Notes that so many bytes more of the body are held.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
         let body = self.body.saturating_add(bytes);
-        let counted = self.bodies.counted(self.without, body);
-        self.bodies.take(self.address, counted - self.counted)?;
-        (self.body, self.counted) = (body, counted);
+        let all = self.without.saturating_add(body);
+        self.share.resize(all.min(self.most).max(body))?;
+        self.body = body;
         Ok(())
     }
 
     /// Notes that head and body are gone.
     pub(super) fn shrink(&mut self) {
-        let rest = self.counted.min(LEAST);
-        self.give_back(self.counted - rest);
-        (self.without, self.body, self.counted) = (rest, 0, rest);
+        self.share.shrink(LEAST);
+        (self.without, self.body) = (LEAST, 0);
     }
 
     /// All of it, for what may outlast the request. This one holds nothing then.
     pub(super) fn take(&mut self) -> Self {
-        let all = [&mut self.without, &mut self.body, &mut self.counted];
-        let [without, body, counted] = all.map(mem::take);
-        Self { bodies: Arc::clone(&self.bodies), address: self.address, without, body, counted }
-    }
-
-    fn give_back(&self, bytes: usize) {
-        if bytes > 0 {
-            self.bodies.give_back(self.address, bytes);
-        }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.give_back(self.counted);
+        Self { without: self.without, body: self.body, share: self.share.take(), most: self.most }
     }
 }
 
@@ -206,14 +141,17 @@ mod tests {
         drop(other);
         assert_eq!(one.grow(LEAST), Ok(()));
         drop(one);
-        let held = bodies.held.lock().unwrap();
-        assert_eq!((held.total, held.by_address.len()), (0, 0), "nothing is kept of who has left");
+        assert_eq!(
+            (bodies.0.total(), bodies.0.addresses()),
+            (0, 0),
+            "nothing is kept of who has left"
+        );
     }
 
     #[test]
     fn a_request_counts_with_its_head_and_its_body() {
         let bodies = Bodies::new(10 * LEAST);
-        let total = || bodies.held.lock().unwrap().total;
+        let total = || bodies.0.total();
         let mut request = bodies.hold(address(1), 2 * LEAST).unwrap();
         assert_eq!(total(), 3 * LEAST);
         assert_eq!(bodies.hold(address(1), LEAST + 1).unwrap_err(), NoRoom);
@@ -227,7 +165,7 @@ mod tests {
     #[test]
     fn a_lone_request_with_the_largest_body_fits() {
         let bodies = Bodies::new(8 * LEAST);
-        let total = || bodies.held.lock().unwrap().total;
+        let total = || bodies.0.total();
         let mut lone = bodies.hold(address(1), usize::MAX).unwrap();
         assert_eq!((lone.grow(4 * LEAST), total()), (Ok(()), 4 * LEAST));
         assert_eq!(lone.grow(1), Err(NoRoom));
@@ -238,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_taken_over_outlasts_the_request() {
         let bodies = Bodies::new(8 * LEAST);
-        let total = || bodies.held.lock().unwrap().total;
+        let total = || bodies.0.total();
         let mut request = bodies.hold(address(1), LEAST).unwrap();
         let kept = request.take();
         request.shrink();

@@ -8,7 +8,8 @@ use hyper::body::Body;
 use tokio::time::Instant;
 
 use super::RequestLimits;
-use super::bodies::{Hold, NoRoom};
+use super::bodies::Hold;
+use super::ledger::NoRoom;
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

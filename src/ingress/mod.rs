@@ -1,8 +1,9 @@
 //! The front door. In: connections. Out: receipts of the spool, and replies. Never: a byte of a
 //! body read before the address is admitted.
 //!
-//! `admit` decides who comes in, `serve` carries connections, and `Front::receive` is the way of
-//! one request: one straight function, because the order of its steps is what makes it safe.
+//! `admit` decides who comes in, `serve` carries connections, `visit` looks at a head and answers, and
+//! between the two `Front::receive` is the way of one request: one straight function, because the order
+//! of its steps is what makes it safe.
 
 mod admit;
 mod allowlist;
@@ -14,6 +15,7 @@ mod forwarded;
 pub mod fuzzing;
 mod head;
 mod kept;
+mod ledger;
 mod promise;
 mod reply;
 mod route;
@@ -21,6 +23,7 @@ mod secret;
 mod serve;
 mod settings;
 mod strict;
+mod visit;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
 pub use allowlist::Ranges;
@@ -41,22 +44,21 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Version};
-use http_body_util::Full;
+use http::{HeaderMap, Version};
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
-use self::admit::Stranger;
-use self::bodies::{Bodies, HeldReply, Hold, held};
+use self::bodies::{Bodies, Hold};
 use self::head::HeadRules;
 use self::kept::Arrived;
+use self::ledger::{Ledger, NoRoom, Share};
 use self::promise::Promise;
-use self::reply::{CLOSE, Refusal, Reply, refuse};
+use self::reply::{CLOSE, Refusal, Reply};
 use self::route::{Asked, Route, Routes};
 use crate::clock;
 use crate::event::{self, Event, Format, Rules};
-use crate::net::{Lapse, Origin};
-use crate::spool::{Accepted, EventId, Malformed, Receipt, RouteName, Spool, Told};
+use crate::net::Origin;
+use crate::spool::{Accepted, AppendError, EventId, Malformed, Receipt, RouteName, Spool, Told};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
 
 /// The front door: everything that a request meets.
@@ -66,7 +68,9 @@ pub struct Front {
     rules: ArcSwap<HouseRules>,
     heads: HeadRules,
     limits: RequestLimits,
-    bodies: Arc<Bodies>,
+    bodies: Bodies,
+    /// Places of the spool's queue, so that one address cannot take all of them.
+    arrivals: Arc<Ledger>,
     spool: Spool,
     telemetry: Arc<Telemetry>,
     /// Forwards under way: they go on when their sender leaves.
@@ -79,16 +83,6 @@ pub struct Front {
 struct HouseRules {
     gate: Gate,
     routes: Routes,
-}
-
-/// A request by its head.
-struct Visit {
-    client: Client,
-    version: Version,
-    /// It asks for the head of an answer alone.
-    is_head: bool,
-    /// Its head, and the room for it and for a body; or why not, and room to be told.
-    entered: Result<(Parts, Hold), (Refusal, Option<Hold>)>,
 }
 
 /// A refusal, and on which route.
@@ -112,6 +106,7 @@ impl Front {
             heads: HeadRules::new(settings),
             limits: settings.limits,
             bodies: Bodies::new(settings.limits.bodies_bytes),
+            arrivals: Ledger::new(Spool::places()),
             spool,
             telemetry,
             forwards: TaskTracker::new(),
@@ -143,100 +138,6 @@ impl Front {
             self.telemetry.connections.refused(peer, client, ConnectionRefusal::Address);
         }
         admitted
-    }
-
-    /// Answers one request, on a connection from there; `certificate` says whether what its client has
-    /// shown is still good.
-    ///
-    /// What may be kept of a head is decided at once, before the answer is waited for: over HTTP/2 a
-    /// connection hands over all the heads that have come, and then lets the answers begin.
-    fn answer<B>(
-        self: Arc<Self>,
-        origin: Origin,
-        certificate: Result<(), Lapse>,
-        request: Request<B>,
-    ) -> impl Future<Output = HeldReply> + use<B>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let (head, body) = request.into_parts();
-        let rules = self.rules.load_full();
-        let visit = self.enter(&rules.gate, &origin, certificate, head);
-        async move { self.attend(&rules.routes, visit, body).await }
-    }
-
-    /// Who asks, and room for it. Of a head that is refused nothing is left.
-    fn enter(
-        &self,
-        gate: &Gate,
-        origin: &Origin,
-        certificate: Result<(), Lapse>,
-        head: Parts,
-    ) -> Visit {
-        let (version, is_head) = (head.version, head.method == Method::HEAD);
-        let (client, admitted) = match gate.admit_head(origin, &head.headers) {
-            Ok(client) => {
-                self.telemetry.front.client_admitted(client.address, &client.rule);
-                let good = certificate.map_err(Refusal::Certificate);
-                (client, good.and_then(|()| self.heads.check(&head)))
-            }
-            Err(Stranger { client, refusal }) => (client, Err(Refusal::Address(refusal))),
-        };
-        let hold = |head| self.bodies.hold(client.address, head);
-        let entered = match admitted {
-            Ok(()) => match hold(head::weight(&head)) {
-                Ok(hold) => Ok((head, hold)),
-                Err(full) => Err((Refusal::Body(full.into()), None)),
-            },
-            Err(refusal) => Err((refusal, hold(0).ok())),
-        };
-        Visit { client, version, is_head, entered }
-    }
-
-    /// Answers whoever has entered. The room is kept until the answer is on its way: over HTTP/2 a
-    /// peer decides when it takes one.
-    async fn attend<B>(&self, routes: &Routes, visit: Visit, mut body: B) -> HeldReply
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let Visit { client, version, is_head, entered } = visit;
-        let (mut hold, answered) = match entered {
-            Ok((head, mut hold)) => {
-                let receiving = self.receive(routes, client.address, &head, &mut hold, &mut body);
-                let answered = receiving.await;
-                (Some(hold), answered)
-            }
-            Err((refusal, hold)) => (hold, Err(nowhere(refusal))),
-        };
-        if let Some(hold) = &mut hold {
-            hold.shrink();
-        }
-        let Refused { route, refusal } = match answered {
-            Ok(reply) => return held(reply, hold),
-            Err(refused) => refused,
-        };
-        let (status, reason) = refusal.status();
-        let name = route.map(|route| &route.name);
-        let (address, by) = (client.address, &client.rule);
-        self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
-        let mut reply = refuse(&refusal, route.map(|route| &route.replies));
-        let leaves_body = refusal.leaves_body();
-        if version != Version::HTTP_2 {
-            let reply = if leaves_body { without_reading(&body, version, reply) } else { reply };
-            return held(reply, hold);
-        }
-        // hyper leaves the body out in HTTP/1 alone (RFC 9110, 9.3.2). What nobody has room for is not
-        // to wait either.
-        if is_head || hold.is_none() {
-            *reply.body_mut() = Full::default();
-        }
-        // Neither a stranger nor too much is listened to.
-        let is_heard = leaves_body
-            && !matches!(refusal, Refusal::Address(_) | Refusal::Certificate(_) | Refusal::Body(_));
-        if is_heard && hold.is_some() {
-            body::discard(&mut body).await;
-        }
-        held(reply, hold)
     }
 
     /// The way of one admitted request, from its head to the promise.
@@ -294,6 +195,7 @@ impl Front {
         event: Converted,
         began: Instant,
     ) -> Result<Promise, Refusal> {
+        let client = arrived.client;
         let accepted = Accepted {
             id: arrived.id,
             route: RouteName::clone(&route.name),
@@ -302,6 +204,7 @@ impl Front {
             body: event.body,
             received: Some(arrived.into_received(Some(event.format), route.secret.as_ref())),
         };
+        let _waiting = self.waiting(client, accepted.places())?;
         let receipt = self.spool.append(accepted).await.map_err(Refusal::Spool)?;
         match receipt {
             Receipt::Stored(id) => {
@@ -310,6 +213,13 @@ impl Front {
             Receipt::Repeat(first) => route.metrics.repeated(&first, began.elapsed()),
         }
         Ok(Promise::of_receipt(receipt))
+    }
+
+    /// While something of this client waits for the disk, which so many places of the queue are for. What
+    /// takes more than its share passes alone.
+    fn waiting(&self, client: IpAddr, places: usize) -> Result<Share, Refusal> {
+        let share = self.arrivals.share(client, places.min(self.arrivals.of_one()));
+        share.map_err(|NoRoom| Refusal::Spool(AppendError::Busy))
     }
 
     /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream
@@ -352,6 +262,7 @@ impl Front {
             OnMalformed::Quarantine => Told::Refused,
             OnMalformed::Accept => Told::Kept,
         };
+        let client = arrived.client;
         let raw = Malformed {
             id: arrived.id,
             route: RouteName::clone(&route.name),
@@ -359,6 +270,7 @@ impl Front {
             reason: malformed.to_string(),
             received: arrived.into_received(malformed.format, route.secret.as_ref()),
         };
+        let _waiting = self.waiting(client, raw.places())?;
         let id = self.spool.quarantine(raw, told).await.map_err(Refusal::Spool)?;
         route.metrics.quarantined(&id, &malformed);
         match route.on_malformed {

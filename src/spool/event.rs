@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::store::with_overhead;
 use crate::clock::Timestamp;
 
 /// The identity of an event: a `UUIDv7` (RFC 9562) made at acceptance, the same on every attempt
@@ -67,6 +68,18 @@ pub struct Accepted {
     pub received: Option<Received>,
 }
 
+impl Accepted {
+    /// Places that it takes until it is on disk, at the most; see [`Spool::places`](super::Spool::places).
+    #[must_use]
+    pub fn places(&self) -> usize {
+        places(self.body.len() + self.received.as_ref().map_or(0, Received::bytes))
+    }
+}
+
+fn places(payload: usize) -> usize {
+    usize::try_from(super::places(with_overhead(payload))).unwrap_or(usize::MAX)
+}
+
 /// What [`Spool::append`](super::Spool::append) promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receipt {
@@ -112,6 +125,12 @@ pub struct Malformed {
 }
 
 impl Malformed {
+    /// Places that it takes until it is on disk; see [`Spool::places`](super::Spool::places).
+    #[must_use]
+    pub fn places(&self) -> usize {
+        places(self.bytes())
+    }
+
     /// What it takes in the file, about.
     pub(super) fn bytes(&self) -> usize {
         self.reason.len() + self.received.bytes()

@@ -103,6 +103,13 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Spool {
+    /// For how many places of arrivals ([`Accepted::places`], [`Malformed::places`]) there is room until
+    /// they are on disk. Past it an arrival is refused ([`AppendError::Busy`]).
+    #[must_use]
+    pub fn places() -> usize {
+        usize::try_from(PLACES).unwrap_or(usize::MAX)
+    }
+
     /// Opens or makes the file, loads what is undelivered, and starts the writer thread.
     /// Reads the backlog, so it blocks: about a second for a million events.
     ///
@@ -263,7 +270,7 @@ impl Spool {
                 bodies,
                 telemetry,
                 commands,
-                places: Arc::new(Semaphore::new(usize::try_from(PLACES).unwrap_or(usize::MAX))),
+                places: Arc::new(Semaphore::new(Self::places())),
                 ended,
                 keep_received: settings.keep_received,
                 dedup_window: settings.dedup_window,
@@ -292,7 +299,8 @@ impl Spool {
         &self,
         arrival: Arrival,
     ) -> Result<oneshot::Receiver<Result<Receipt, AppendError>>, AppendError> {
-        let places = Arc::clone(&self.shared.places).try_acquire_many_owned(places(&arrival));
+        let places =
+            Arc::clone(&self.shared.places).try_acquire_many_owned(places(arrival.bytes()));
         let place = places.map_err(|_| AppendError::Busy)?;
         let (answer, answered) = oneshot::channel();
         let ticket = Ticket { answer, place };
@@ -314,8 +322,8 @@ fn load(store: &mut dyn Store, board: &Board) -> Result<(), StoreError> {
     })
 }
 
-/// Places that an arrival takes: never more than there are, so that the largest can pass alone.
-fn places(arrival: &Arrival) -> u32 {
-    let bytes = usize::try_from(arrival.bytes()).unwrap_or(usize::MAX);
+/// Places that an arrival of so many bytes takes: never more than there are, so that the largest can pass alone.
+fn places(bytes: u64) -> u32 {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     u32::try_from(bytes.div_ceil(PLACE_BYTES)).map_or(PLACES, |places| places.min(PLACES))
 }

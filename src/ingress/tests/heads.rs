@@ -3,10 +3,10 @@
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use hyper::body::Frame;
 
-use super::super::bodies::LEAST;
+use super::super::bodies::{HeldReply, LEAST};
 use super::*;
 
 /// A body that does not come.

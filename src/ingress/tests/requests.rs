@@ -28,6 +28,29 @@ async fn an_event_is_on_disk_when_it_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn half_of_what_may_wait_for_the_disk_is_for_one_address() {
+    let house = House::build(plan());
+    let arrivals = &house.front.arrivals;
+    let waiting = |address, places| arrivals.share(IpAddr::from([127, 0, 0, address]), places);
+    let half = Spool::places() / 2;
+    let event = request("POST /in", "", EVENT);
+    let malformed = request("POST /in", "", "{");
+    // Taken by its own address, by another one, and all but one by its own.
+    for (address, more, expected) in [(1, 0, [503, 503]), (2, 0, [200, 422]), (1, 1, [200, 422])] {
+        let _others = waiting(address, half - more).unwrap();
+        for (text, expected) in [&event, &malformed].into_iter().zip(expected) {
+            assert_eq!(status(&house.say(text).await), expected, "{address}, {more} free");
+        }
+    }
+    let refused = "postgate_requests_refused_total{route=\"in\",reason=\"spool_busy\"}";
+    assert_eq!(house.metric(refused).as_deref(), Some("2"));
+    assert_eq!(arrivals.total(), 0);
+    // What takes more than its share passes alone.
+    assert!(house.front.waiting([127, 0, 0, 1].into(), usize::MAX).is_ok());
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_host_is_named_exactly_once() {
     let house = House::build(plan());
     for (version, hosts, expected) in [

@@ -120,7 +120,7 @@ pub(in crate::spool) fn weight(malformed: &Malformed) -> u64 {
 }
 
 /// The payload and a measured overhead.
-fn with_overhead(payload: usize) -> u64 {
+pub(in crate::spool) fn with_overhead(payload: usize) -> u64 {
     u64::try_from(payload).unwrap_or(u64::MAX).saturating_add(OVERHEAD_BYTES)
 }
 

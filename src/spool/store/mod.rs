@@ -8,7 +8,9 @@ mod fault;
 
 use bytes::Bytes;
 
-pub(super) use self::arrival::{Arrival, Latest, NewEvent, NewMalformed, Order, weight};
+pub(super) use self::arrival::{
+    Arrival, Latest, NewEvent, NewMalformed, Order, weight, with_overhead,
+};
 pub(super) use self::batch::{Applied, Batch, Expiry, History, Passed, Settlement, Share, Written};
 pub(super) use self::change::{Change, Changed};
 pub(super) use self::fault::Cause;

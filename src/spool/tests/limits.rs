@@ -69,7 +69,7 @@ async fn the_queue_to_the_disk_is_bounded_by_bytes() {
 
 #[test]
 fn places_are_counted_by_the_started_16_kib() {
-    let of = |bytes: u64| places(&arriving(weighing(bytes)));
+    let of = |bytes: u64| places(arriving(weighing(bytes)).bytes());
     let place = u64::try_from(PLACE_BYTES).unwrap();
     assert_eq!((of(cost(0)), of(place), of(place + 1)), (1, 1, 2));
 }
