@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::super::event::EventId;
 use super::super::record::{Filter, Inspection, Page, Place, State, Story};
 use super::super::store::{Bodies, Seq, StoreError, Stored};
-use super::{inspect, places, read, records, stories, timestamp};
+use super::places::Places;
+use super::{inspect, read, records, stories, timestamp};
 
 /// Two connections that cannot write; what they see is committed.
 #[derive(Debug)]
@@ -16,11 +17,13 @@ pub(crate) struct SqliteBodies {
     connection: Mutex<Connection>,
     /// For the operator.
     records: Mutex<Connection>,
+    places: Mutex<Places>,
 }
 
 impl SqliteBodies {
-    pub(super) const fn new(connection: Connection, records: Connection) -> Self {
-        Self { connection: Mutex::new(connection), records: Mutex::new(records) }
+    pub(super) fn new(connection: Connection, records: Connection) -> Self {
+        let (connection, records) = (Mutex::new(connection), Mutex::new(records));
+        Self { connection, records, places: Mutex::default() }
     }
 
     fn records(&self) -> MutexGuard<'_, Connection> {
@@ -45,7 +48,8 @@ impl Bodies for SqliteBodies {
     }
 
     fn places(&self, ids: &[EventId]) -> Result<Vec<(EventId, Place, State)>, StoreError> {
-        places::places(&self.records(), ids).map_err(read)
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.find(&self.records(), ids).map_err(read)
     }
 
     fn story(&self, place: Place) -> Result<Option<Story>, StoreError> {

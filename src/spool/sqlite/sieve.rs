@@ -105,6 +105,11 @@ impl Sieve {
     }
 }
 
+/// The first place of a group, and the first behind it.
+pub(super) const fn bounds(group: i64) -> (i64, i64) {
+    (group << GROUP_BITS, group.saturating_add(1).saturating_mul(1 << GROUP_BITS))
+}
+
 impl Shelf {
     fn empty() -> Self {
         let words = usize::try_from(WORDS).unwrap_or_default();
