@@ -10,7 +10,7 @@
 //! first group, so that four words answer for 64 groups.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -48,13 +48,36 @@ struct Shelf {
 
 impl Sieve {
     /// Takes in what of the file can be read behind this place; answers with the damaged places. A
-    /// second for some millions of events.
+    /// second for some millions of events. What cannot be read may have any key: where it is passed over,
+    /// an earlier event would be taken for the latest, and a return to that swallowed.
     pub(super) fn read(&mut self, connection: &Connection, after: i64) -> rusqlite::Result<u64> {
-        damage::walk(connection, "events", "seq, key, accepted", after, &mut |row| {
-            let key: i64 = row.get(1)?;
-            self.add(Seq(row.get(0)?), KeyHash(key.to_be_bytes()), timestamp(row.get(2)?));
+        let (mut last, mut gaps) = (None, Vec::new());
+        let damaged = damage::walk(connection, "events", "seq, key, accepted", after, &mut |row| {
+            let (seq, key): (i64, i64) = (row.get(0)?, row.get(1)?);
+            self.add(Seq(seq), KeyHash(key.to_be_bytes()), timestamp(row.get(2)?));
+            if let Some(before) = last.replace(seq).filter(|before| seq - before > 1) {
+                let gap = before >> GROUP_BITS..=seq >> GROUP_BITS;
+                if gaps.last() != Some(&gap) {
+                    gaps.push(gap);
+                }
+            }
             Ok(ControlFlow::Continue(()))
-        })
+        })?;
+        if damaged > 0 {
+            gaps.iter().for_each(|gap| self.suspect(gap));
+        }
+        Ok(damaged)
+    }
+
+    /// Any key may be in these groups.
+    fn suspect(&mut self, groups: &RangeInclusive<i64>) {
+        let shelves = groups.start() >> SHELF_BITS..=groups.end() >> SHELF_BITS;
+        for (number, shelf) in self.shelves.range_mut(shelves) {
+            let first = number << SHELF_BITS;
+            let bits = (0..1 << SHELF_BITS).filter(|bit| groups.contains(&(first + bit)));
+            let mask = bits.fold(0, |mask, bit| mask | 1 << bit);
+            shelf.words.iter_mut().for_each(|word| *word |= mask);
+        }
     }
 
     /// An event with this key is, or will be, at this place.
@@ -155,6 +178,17 @@ mod tests {
         let last = i64::MAX >> GROUP_BITS;
         assert_eq!(groups(&sieve, 77), [last, 3 << 27, 64, 63, 1, 0]);
         assert_eq!(groups(&sieve, 78), [0; 0]);
+    }
+
+    #[test]
+    fn any_key_may_be_in_a_suspect_group() {
+        let mut sieve = Sieve::default();
+        for group in [0, 1, 63, 64, 65] {
+            sieve.add(Seq(group << GROUP_BITS), key(group), NOON);
+        }
+        sieve.suspect(&(62..=64));
+        assert_eq!(groups(&sieve, 77), [64, 63, 62]);
+        assert_eq!(groups(&sieve, 1), [64, 63, 62, 1]);
     }
 
     #[test]

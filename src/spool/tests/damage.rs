@@ -118,6 +118,36 @@ async fn what_cannot_expire_stops_nothing_that_can() {
     }
 }
 
+/// The latest of a key is on the page, or what it followed, or neither.
+#[tokio::test]
+async fn whatever_page_of_events_is_damaged_a_return_is_no_repeat() {
+    let swallows_none = |page: i64| async move {
+        let rig = Rig::new();
+        let spool = rig.open();
+        spool.append(event("a", "PENDING")).await.unwrap();
+        spool.done(spool.next().await);
+        fill(&spool, 200).await;
+        spool.close().await;
+        // Another group of the index.
+        rig.tamper("UPDATE events SET seq = 9000 WHERE seq = 201; UPDATE bodies SET seq = 9000 WHERE seq = 201");
+        let spool = rig.open();
+        let latest = spool.append(event("a", "REVERSED")).await.unwrap();
+        assert_eq!(accepted(&spool, 200, "{}").await, 200);
+        spool.close().await;
+        let pages = leaves(&rig, "events");
+        let sql = "SELECT pageno FROM dbstat WHERE pagetype = 'leaf' AND name = 'events' ORDER BY path";
+        destroy(&rig, rig.ask(&format!("{sql} LIMIT 1 OFFSET {page}")));
+        let returned = rig.open().append(event("a", "PENDING")).await;
+        assert!(!matches!(returned, Ok(Receipt::Repeat(_))), "{page}: {returned:?}, {latest:?}");
+        pages
+    };
+    let pages = swallows_none(0).await;
+    assert!(pages > 3, "{pages}");
+    for page in 1..pages {
+        swallows_none(page).await;
+    }
+}
+
 /// Answered by an index that is whole.
 const LEFT: &str = "SELECT count(*) FROM events WHERE seq >> 13 = 0";
 
