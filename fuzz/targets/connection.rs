@@ -1,5 +1,5 @@
-//! A whole connection, from its first byte: nobody comes in whom the list forbids, nothing is acknowledged that was
-//! not kept, what is kept is what another reader finds in the same bytes, and it always ends.
+//! A whole connection, from its first byte: nobody comes in whom the list forbids, or the route's own, or who does not
+//! know its secret; nothing is acknowledged that was not kept, what is kept is what another reader finds in the same bytes, and it always ends.
 //!
 //! The first byte says who connects and how (see `Setting`), the rest is what comes from there.
 
@@ -15,7 +15,7 @@ use oracle::{forwarded, http1};
 use postgate::event::{Input, Kind, Rules, convert};
 use postgate::ingress::{
     AllowlistSettings, Delivery, Front, FrontSettings, OnMalformed, ReplySettings, RequestLimits,
-    RouteSettings, fuzzing as door,
+    RouteSecret, RouteSettings, SecretPlace, fuzzing as door,
 };
 use postgate::net::{Announced, Origin, Protocol};
 use postgate::spool::fuzzing::{Disk, Journal, Kept, spool};
@@ -25,6 +25,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 const STRANGER: &str = "203.0.113.9";
 const SENDER: &str = "192.0.2.7";
 const PROXY: &str = "10.0.0.1";
+/// The route that takes no more than a few of the senders.
+const NARROW: &str = "/own";
+/// The route with a secret, the header that carries it, and the secret.
+const SECRET: (&str, &str, &str) = ("/secret", "x-token", "s3cret");
 /// Everything has an end long before.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How long a commit takes, at least and at the most.
@@ -73,6 +77,12 @@ fuzz_target!(|data: &[u8]| {
     if !by_head && !is_decided {
         assert!(said.is_empty(), "a stranger is answered: {}", said.escape_ascii());
     }
+    for kept in &kept {
+        let client = kept.received().map(|received| received.client.parse::<IpAddr>());
+        let client = client.expect("requests are kept").expect("an address");
+        assert!(may_send_to(kept.route(), client), "a forbidden one is kept: {kept:?}");
+        assert!(by_head || client == origin.address(), "of somebody else: {kept:?}");
+    }
     if is_plain {
         let requests = http1::requests(bytes);
         let may_send = |request: &http1::Request<'_>| {
@@ -97,10 +107,16 @@ fn judge(
 ) {
     let replies = http1::replies(said, requests.iter().map(|request| request.method));
     for (at, reply) in replies.iter().enumerate() {
+        let request = || requests.get(at).expect("no request is smuggled in");
+        if reply.status == 422 {
+            let is_its = |kept: &Kept| matches!(kept, Kept::Malformed(_)) && is_of(kept, request());
+            assert!(may_send(request()), "a forbidden one is understood: {:?}", request());
+            assert!(kept.iter().any(is_its), "{:?} is said to be kept", request());
+        }
         if !(200..300).contains(&reply.status) {
             continue;
         }
-        let request = requests.get(at).expect("no request is smuggled in");
+        let request = request();
         assert!(may_send(request), "a forbidden one comes in: {request:?}");
         if !matches!(request.method, b"GET" | b"POST") {
             continue;
@@ -111,21 +127,33 @@ fn judge(
     }
     let allowed = requests.iter().filter(|request| may_send(request)).count();
     assert!(kept.len() <= allowed, "more is kept than was sent");
+    for kept in kept {
+        assert!(requests.iter().any(|request| is_of(kept, request)), "{kept:?} was never sent");
+    }
+}
+
+/// Whether the request has what its route asks for.
+fn knows(route: &str, request: &http1::Request<'_>) -> bool {
+    let (secretive, header, secret) = SECRET;
+    route != secretive
+        || request.values(header).any(|value| value.trim_ascii() == secret.as_bytes())
 }
 
 fn is_of(kept: &Kept, request: &http1::Request<'_>) -> bool {
+    knows(kept.route(), request) && carries(kept, request)
+}
+
+fn carries(kept: &Kept, request: &http1::Request<'_>) -> bool {
     match kept {
-        Kept::Event(_, body) => {
+        Kept::Event { body, .. } => {
             let content_type = request.values("content-type").next();
             let input = Input { content_type, query: request.query(), body: &request.body };
             convert(&input, &Rules::of(Kind::Action))
-                .is_ok_and(|event| event.to_canonical() == *body)
+                .is_ok_and(|found| found.to_canonical() == *body)
         }
         Kept::Malformed(malformed) => {
             let received = &malformed.received;
-            received.body == request.body
-                && received.query.as_deref() == request.query()
-                && received.client.parse().is_ok_and(is_sender)
+            received.body == request.body && received.query.as_deref() == request.query()
         }
     }
 }
@@ -157,7 +185,21 @@ impl House {
             },
             server_names: Vec::new(),
             limits: LIMITS,
-            routes: vec![route("/in", OnMalformed::Quarantine), route("/all", OnMalformed::Accept)],
+            routes: vec![
+                route("/in", OnMalformed::Quarantine),
+                route("/all", OnMalformed::Accept),
+                RouteSettings {
+                    allowlist: Some(vec!["192.0.2.0/29".parse().unwrap()]),
+                    ..route(NARROW, OnMalformed::Quarantine)
+                },
+                RouteSettings {
+                    secret: Some(RouteSecret {
+                        place: SecretPlace::Header(SECRET.1.parse().unwrap()),
+                        value: SECRET.2.into(),
+                    }),
+                    ..route(SECRET.0, OnMalformed::Quarantine)
+                },
+            ],
         };
         let front = Arc::new(Front::new(&settings, Default::default(), spool, telemetry));
         Self { front, journal: Mutex::new(journal) }
@@ -245,6 +287,11 @@ fn route(path: &str, on_malformed: OnMalformed) -> RouteSettings {
 
 fn is_sender(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(v4) if v4.octets()[..3] == [192, 0, 2])
+}
+
+fn may_send_to(route: &str, address: IpAddr) -> bool {
+    let is_of_few = matches!(address, IpAddr::V4(v4) if v4.octets()[3] < 8);
+    is_sender(address) && (route != NARROW || is_of_few)
 }
 
 fn is_proxy(address: IpAddr) -> bool {

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, watch};
 
 use super::board::Board;
-use super::store::{Arrival, Bodies, Seq, StoreError, Stored};
+use super::store::{Arrival, Bodies, NewEvent, Seq, StoreError, Stored};
 use super::writer::{Command, Ticket};
 use super::{
-    AppendError, EventId, Filter, Inspection, Malformed, PLACES, Page, Place, Receipt, Shared,
-    Spool, State, Story,
+    AppendError, EventId, Filter, Inspection, Malformed, PLACES, Page, Place, Receipt, Received,
+    RouteName, Shared, Spool, State, Story,
 };
 use crate::telemetry::Telemetry;
 
@@ -25,8 +25,17 @@ pub struct Journal {
 /// What a sender may be promised.
 #[derive(Debug)]
 pub enum Kept {
-    /// An event, with its canonical body.
-    Event(EventId, Bytes),
+    /// An event.
+    Event {
+        /// Made at acceptance.
+        id: EventId,
+        /// The route that took it.
+        route: RouteName,
+        /// Canonical.
+        body: Bytes,
+        /// The request that it was made of.
+        received: Option<Box<Received>>,
+    },
     /// A request that was not understood.
     Malformed(Malformed),
 }
@@ -36,10 +45,28 @@ impl Kept {
     #[must_use]
     pub fn id(&self) -> String {
         match self {
-            Self::Event(id, _) => id,
+            Self::Event { id, .. } => id,
             Self::Malformed(malformed) => &malformed.id,
         }
         .to_string()
+    }
+
+    /// The route that took it.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        match self {
+            Self::Event { route, .. } => route,
+            Self::Malformed(malformed) => &malformed.route,
+        }
+    }
+
+    /// The request that it was made of.
+    #[must_use]
+    pub fn received(&self) -> Option<&Received> {
+        match self {
+            Self::Event { received, .. } => received.as_deref(),
+            Self::Malformed(malformed) => Some(&malformed.received),
+        }
     }
 }
 
@@ -82,7 +109,9 @@ impl Journal {
             };
             if disk == Disk::Good {
                 kept.push(match arrival {
-                    Arrival::Event(event) => Kept::Event(event.id, event.body),
+                    Arrival::Event(NewEvent { id, route, body, received, .. }) => {
+                        Kept::Event { id, route, body, received }
+                    }
                     Arrival::Malformed(new) => Kept::Malformed(new.malformed),
                 });
             }

@@ -52,17 +52,18 @@ impl Sieve {
     /// an earlier event would be taken for the latest, and a return to that swallowed.
     pub(super) fn read(&mut self, connection: &Connection, after: i64) -> rusqlite::Result<u64> {
         let (mut last, mut gaps) = (None, Vec::new());
-        let damaged = damage::walk(connection, "events", "seq, key, accepted", after, &mut |row| {
-            let (seq, key): (i64, i64) = (row.get(0)?, row.get(1)?);
-            self.add(Seq(seq), KeyHash(key.to_be_bytes()), timestamp(row.get(2)?));
-            if let Some(before) = last.replace(seq).filter(|before| seq - before > 1) {
-                let gap = before >> GROUP_BITS..=seq >> GROUP_BITS;
-                if gaps.last() != Some(&gap) {
-                    gaps.push(gap);
+        let damaged =
+            damage::walk(connection, "events", "seq, key, accepted", after, &mut |row| {
+                let (seq, key): (i64, i64) = (row.get(0)?, row.get(1)?);
+                self.add(Seq(seq), KeyHash(key.to_be_bytes()), timestamp(row.get(2)?));
+                if let Some(before) = last.replace(seq).filter(|before| seq - before > 1) {
+                    let gap = before >> GROUP_BITS..=seq >> GROUP_BITS;
+                    if gaps.last() != Some(&gap) {
+                        gaps.push(gap);
+                    }
                 }
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
+                Ok(ControlFlow::Continue(()))
+            })?;
         if damaged > 0 {
             gaps.iter().for_each(|gap| self.suspect(gap));
         }

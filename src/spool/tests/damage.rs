@@ -135,7 +135,8 @@ async fn whatever_page_of_events_is_damaged_a_return_is_no_repeat() {
         assert_eq!(accepted(&spool, 200, "{}").await, 200);
         spool.close().await;
         let pages = leaves(&rig, "events");
-        let sql = "SELECT pageno FROM dbstat WHERE pagetype = 'leaf' AND name = 'events' ORDER BY path";
+        let sql =
+            "SELECT pageno FROM dbstat WHERE pagetype = 'leaf' AND name = 'events' ORDER BY path";
         destroy(&rig, rig.ask(&format!("{sql} LIMIT 1 OFFSET {page}")));
         let returned = rig.open().append(event("a", "PENDING")).await;
         assert!(!matches!(returned, Ok(Receipt::Repeat(_))), "{page}: {returned:?}, {latest:?}");
