@@ -1,73 +1,143 @@
 //! What one word stands for by itself. Pure.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use super::place::Found;
+use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
+
+use super::page::{BACK, GONE, TAG};
+use super::words::DASH;
 use crate::config::{RangeError, parse_range};
 
-/// `None`: it does not even look like a range. With `force`, `192.0.2.7/24` is the whole range.
-pub(super) fn lone(word: &str, force: bool) -> Option<Found> {
-    if word.strip_prefix('/').is_some_and(|length| length.parse::<u8>().is_ok()) {
-        return Some(Err("the length of a range, apart from its address".to_owned()));
+pub(super) enum Kind {
+    /// Without a length: it may be an end of a range, or have its length elsewhere.
+    Address(IpAddr),
+    /// With its length.
+    Range(IpNet),
+    Ends(Vec<IpNet>),
+    /// It holds an address, or pieces of one, and is none of the above.
+    Unclear(String),
+    /// It begins with a digit and is no date.
+    Number,
+    Other,
+}
+
+const SHAPES: &str = "is no range: write address, address/length or first-last, each in full";
+const MASK: &str = "may be the mask of a range, apart from its address: write address/length";
+pub(super) const ORDER: &str = "its ends do not make a range";
+
+/// With `force`, `192.0.2.7/24` is the whole range.
+pub(super) fn kind(word: &str, force: bool) -> Kind {
+    if let Some((first, last)) = word.split_once(DASH)
+        && let (Ok(first), Ok(last)) = (first.parse(), last.parse())
+    {
+        return between(first, last).map_or_else(|| Kind::Unclear(ORDER.to_owned()), Kind::Ends);
     }
-    if !looks_like_address(word.split(['/', '%']).next().unwrap_or_default()) {
-        return hides_address(word).then(|| Err("holds an address, and is no range".to_owned()));
+    if is_date(word) {
+        return Kind::Other;
     }
-    Some(match parse_range(word) {
-        Ok(range) => Ok(vec![range]),
-        Err(RangeError::HostBits { meant, .. }) if force => Ok(vec![meant]),
-        Err(error) => Err(error.to_string()),
-    })
+    if !holds_address(word) {
+        let is_number =
+            word.chars().find(|c| c.is_alphanumeric()).is_some_and(|c| c.is_ascii_digit());
+        return if is_number { Kind::Number } else { Kind::Other };
+    }
+    match (parse_range(word), word.parse()) {
+        (Ok(_), Ok(IpAddr::V4(v4))) if matches!(v4.octets(), [0 | 255, ..]) => {
+            Kind::Unclear(MASK.to_owned())
+        }
+        (Ok(_), Ok(address)) => Kind::Address(address),
+        (Ok(range), Err(_)) => Kind::Range(range),
+        (Err(RangeError::HostBits { meant, .. }), _) if force => Kind::Range(meant),
+        (Err(RangeError::Unreadable(_)), _) => Kind::Unclear(mend(word)),
+        (Err(error), _) => Kind::Unclear(error.to_string()),
+    }
 }
 
-/// An address with a length.
-pub(super) fn looks_like_range(word: &str) -> bool {
-    let parts = word.split_once('/');
-    parts.is_some_and(|(address, length)| {
-        looks_like_address(address) && length.parse::<u8>().is_ok()
-    })
+pub(super) fn is_address(word: &str) -> bool {
+    word.parse::<IpAddr>().is_ok()
 }
 
-fn looks_like_address(word: &str) -> bool {
-    looks_like_v4(word) || looks_like_v6(word)
+pub(super) fn between(first: IpAddr, last: IpAddr) -> Option<Vec<IpNet>> {
+    match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => {
+            Some(IpSubnets::from(Ipv4Subnets::new(first, last, 0)).collect())
+        }
+        (IpAddr::V6(first), IpAddr::V6(last))
+            if first <= last && first.to_ipv4_mapped().is_none() =>
+        {
+            Some(IpSubnets::from(Ipv6Subnets::new(first, last, 0)).collect())
+        }
+        _ => None,
+    }
 }
 
-fn looks_like_v4(address: &str) -> bool {
-    address.bytes().filter(|byte| *byte == b'.').count() >= 3
-        && address.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+/// What to do with a word that is more or less than a range.
+fn mend(word: &str) -> String {
+    let pieces = word.split(|c: char| !c.is_ascii_hexdigit() && !matches!(c, '.' | ':' | '/'));
+    let parts = pieces.flat_map(|piece| {
+        let behind = piece.split_once(':').map(|(_, behind)| behind);
+        let before = piece.rsplit_once(':').map(|(before, _)| before);
+        [Some(piece.trim_end_matches(['.', '/'])), behind, before]
+    });
+    match parts.flatten().find_map(|part| parse_range(part).ok().map(|_| part)) {
+        Some(part) => format!("something is written against {part}: write the range alone"),
+        None => SHAPES.to_owned(),
+    }
 }
 
-fn looks_like_v6(address: &str) -> bool {
-    (address.contains("::") || address.matches(':').count() >= 6)
-        && address.bytes().any(|byte| byte.is_ascii_hexdigit())
-        && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+/// Three numbers with dots between them, `/24` or `.45` alone, two colons with digits: an address, a
+/// piece of one, or several.
+fn holds_address(word: &str) -> bool {
+    let is_glue = |c| matches!(c, '(' | ')' | '[' | ']' | '{' | '}' | TAG | GONE | BACK);
+    let word: String = word.chars().filter(|c| !is_glue(*c)).collect();
+    let is_piece = word.strip_prefix(['/', '.', ':', '\\']).is_some_and(is_digits);
+    let is_dotted = |piece: &str| {
+        let dots = piece.matches('.').count();
+        piece.contains(|c: char| c.is_ascii_digit())
+            && (dots >= 2 || (dots == 1 && piece.ends_with(".*")))
+    };
+    let dotted =
+        word.split(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '*')).any(is_dotted);
+    is_piece || dotted || is_shortened(&word) || holds_colons(&word)
 }
 
-/// `192.0.2.7:443`, `ip4:192.0.2.0/24`, `192.0.2.*`, `192.0.2/24` and the like.
-fn hides_address(word: &str) -> bool {
-    let is_digits = |c: char| c.is_ascii_digit() || c == '.';
-    let hides_v4 = word.split(|c| !is_digits(c)).any(|part| part.parse::<Ipv4Addr>().is_ok());
-    let behind = word.split_once(':').map_or("", |(_, behind)| behind);
-    let behind = behind.split('/').next().unwrap_or_default();
-    hides_v4 || looks_like_v6(behind) || is_pattern(word) || is_shortened(word)
+fn holds_colons(word: &str) -> bool {
+    let address = word.split(['/', '%', '-']).next().unwrap_or_default();
+    let is_hex = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.');
+    let is_all_hex = address.chars().all(is_hex) && address.len() > 2;
+    word.matches(':').count() >= 2 && (is_all_hex || word.contains(|c: char| c.is_ascii_digit()))
 }
 
-fn is_octet(number: &str) -> bool {
-    number.parse::<u8>().is_ok()
-}
-
-fn is_pattern(word: &str) -> bool {
-    let numbers: Vec<&str> = word.split('.').collect();
-    let is_wild = |number: &str| matches!(number, "*" | "x" | "X");
-    numbers.first().is_some_and(|first| is_octet(first))
-        && numbers.iter().all(|number| is_octet(number) || is_wild(number))
-        && (numbers.len() == 4 || numbers.last() == Some(&"*"))
-        && numbers.iter().any(|number| is_wild(number))
-}
-
-/// A range without its last octets.
+/// A range without its last numbers: `192.0/16`.
 fn is_shortened(word: &str) -> bool {
-    let Some((octets, length)) = word.split_once('/') else { return false };
+    let Some((numbers, length)) = word.split_once('/') else { return false };
     let is_length = length.parse::<u8>().is_ok_and(|length| (8..=32).contains(&length));
-    is_length && octets.contains('.') && octets.split('.').all(is_octet)
+    is_length
+        && numbers.contains('.')
+        && numbers.split('.').all(|number| number.parse::<u8>().is_ok())
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+pub(super) fn is_year(text: &str) -> bool {
+    text.len() == 4 && is_digits(text) && (text.starts_with("19") || text.starts_with("20"))
+}
+
+/// `2026-09-10`, `10.9.2026`, `10:42:38`, `2026-09-10T10:42:38Z`.
+fn is_date(word: &str) -> bool {
+    let (day, time) = word.split_once('T').unwrap_or((word, "0:00"));
+    let is_short = |number: &&str| is_digits(number) && number.len() <= 2;
+    let is_day = |day: &str| {
+        let parts: Vec<&str> = day.split(['-', '.', '/']).collect();
+        let years = parts.iter().filter(|part| is_year(part)).count();
+        parts.len() == 3 && years == 1 && parts.iter().filter(|part| is_short(part)).count() == 2
+    };
+    let is_time = |time: &str| {
+        let time = time.trim_end_matches('Z').split(['.', '+']).next().unwrap_or_default();
+        let parts: Vec<&str> = time.split(':').collect();
+        let is_padded = parts.iter().skip(1).all(|part| part.len() == 2);
+        matches!(parts.len(), 2 | 3) && is_padded && parts.iter().all(is_short)
+    };
+    is_time(word) || (is_day(day) && is_time(time))
 }

@@ -7,7 +7,7 @@ mod import;
 mod lone;
 mod page;
 mod paste;
-mod place;
+mod row;
 mod words;
 
 use std::path::Path;

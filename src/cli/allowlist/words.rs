@@ -1,38 +1,30 @@
-//! The words of a pasted text that matter, each with what stands before it. Pure.
+//! The rows of a pasted text, and their words. Pure.
 
-use super::page;
+use super::lone;
+use super::page::{BACK, BLOCK, COLUMN, GONE, LINE, TAG};
 
 /// Every kind of dash is read as this one.
 pub(super) const DASH: &str = "-";
-const TILDE: &str = "~";
-/// What joins two addresses in speech.
-const SPOKEN: [&str; 6] = ["to", "through", "thru", "till", "until", "bis"];
+/// A row that ends or begins with one of these goes on in the next line.
+const JOINTS: [&str; 10] =
+    ["to", "upto", "up", "through", "thru", "till", "until", "bis", "hasta", "\u{e0}"];
 
-/// A word, and where it stands.
+/// What stands between blanks, commas, quotes and the like, without the marks around it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'a> {
     pub(super) text: &'a str,
+    /// Where it begins in the text, in bytes.
+    pub(super) at: usize,
     /// From 1.
     pub(super) line: usize,
-    pub(super) gap: Gap,
-}
-
-/// What parts a word from the one before.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Gap {
-    pub(super) edge: Edge,
-    pub(super) mark: Mark,
+    /// It stands in a comment, or nobody sees it on the page, or it is struck out.
+    pub(super) is_gone: bool,
 }
 
 /// How far apart two words stand on a page; of several edges the last one of these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Edge {
-    #[default]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Edge {
     Nothing,
-    /// A tag that does not end a line.
-    Tag,
-    /// Of a table in a text.
-    Tab,
     Line,
     /// Of a table in HTML, where a line may end anywhere.
     Column,
@@ -40,132 +32,94 @@ pub(super) enum Edge {
     Block,
 }
 
-/// What is written between two words; of several marks the last one of these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Mark {
-    #[default]
-    Blank,
-    /// Or quotes.
-    Bracket,
-    /// Between the items of a list.
-    Comma,
-    Other(char),
-}
-
-impl Gap {
-    /// Another line, for whoever reads the page.
-    pub(super) fn is_apart(self) -> bool {
-        matches!(self.edge, Edge::Line | Edge::Block)
-    }
-
-    /// Another column of the same row.
-    pub(super) fn is_column(self) -> bool {
-        matches!(self.edge, Edge::Tab | Edge::Column)
-    }
-
-    /// Nothing that could mean anything.
-    pub(super) fn is_plain(self) -> bool {
-        self.edge == Edge::Nothing && self.mark <= Mark::Bracket
-    }
-
-    fn pass(&mut self, c: char) {
-        let edge = match c {
-            page::LINE => Edge::Line,
-            page::BLOCK => Edge::Block,
-            page::COLUMN => Edge::Column,
-            page::TAG => Edge::Tag,
-            '\t' | '|' => Edge::Tab,
-            _ => return self.mark = self.mark.max(Mark::of(c)),
-        };
-        self.edge = self.edge.max(edge);
-    }
-}
-
-impl Mark {
-    fn of(c: char) -> Self {
-        match c {
-            ',' | ';' | '&' | '+' | '*' | '\u{b7}' | '\u{2022}' => Self::Comma,
-            _ if is_bracket(c) => Self::Bracket,
-            _ if c.is_whitespace() || c.is_control() => Self::Blank,
-            _ => Self::Other(c),
-        }
-    }
-}
-
 impl Word<'_> {
-    /// Whether it may join the first address of a range to the last.
-    pub(super) fn is_joint(&self) -> bool {
-        self.text == DASH || self.text == TILDE || self.is_spoken_joint()
+    pub(super) fn end(&self) -> usize {
+        self.at + self.text.len()
     }
 
-    pub(super) fn is_spoken_joint(&self) -> bool {
-        SPOKEN.iter().any(|joint| joint.eq_ignore_ascii_case(self.text))
+    /// A dash, an arrow, anything without a letter or a number.
+    pub(super) fn is_sign(&self) -> bool {
+        !self.text.contains(char::is_alphanumeric)
+    }
+
+    fn is_joint(&self) -> bool {
+        let is_one = self.text.chars().nth(1).is_none();
+        (self.is_sign() && is_one) || JOINTS.iter().any(|joint| *joint == self.text.to_lowercase())
     }
 }
 
-/// The words of a text that [`page::visible`] has left: those that may be a range, and every dash and
-/// tilde as a word of its own.
-pub(super) fn of(text: &str) -> Vec<Word<'_>> {
-    let mut words = Vec::new();
-    let mut line = 1;
-    let mut gap = Gap { edge: Edge::Block, mark: Mark::Blank };
-    for piece in text.split_inclusive(|c| !is_word(c)) {
-        let end = piece.chars().next_back().filter(|&c| !is_word(c));
-        let whole = piece.trim_end_matches(|c| !is_word(c));
-        let word = trimmed(whole);
-        // Two dots are more than a sentence's end.
-        let dots = |text: &str| if text.contains("..") { Mark::Other('.') } else { Mark::Blank };
-        let (before, behind) = whole.split_once(word).unwrap_or_default();
-        if word.is_empty() {
-            gap.mark = gap.mark.max(whole.chars().map(Mark::of).max().unwrap_or_default());
-        } else {
-            gap.mark = gap.mark.max(before.chars().map(Mark::of).max().unwrap_or_default());
-            words.push(Word { text: word, line, gap });
-            gap = Gap { edge: Edge::Nothing, mark: dots(behind) };
-        }
-        let joint = match end {
-            Some(c) if is_dash(c) => DASH,
-            Some(c) if is_tilde(c) => TILDE,
-            Some(c) => {
-                gap.pass(c);
-                line += usize::from(c == page::LINE);
-                continue;
+/// The rows of a text that [`super::page::visible`] has left: lines, items, rows of a table.
+pub(super) fn rows(text: &str) -> Vec<Vec<Word<'_>>> {
+    let mut rows: Vec<Vec<Word<'_>>> = Vec::new();
+    let (mut at, mut line, mut edge) = (0, 1, Edge::Block);
+    let (mut is_hidden, mut is_comment) = (false, false);
+    for piece in text.split_inclusive(parts) {
+        let whole = piece.trim_end_matches(parts);
+        is_comment |= whole.trim_start_matches(TAG).starts_with('#');
+        let is_gone = is_comment || is_hidden || whole.contains(GONE);
+        let turn = whole.chars().rev().find(|c| matches!(*c, GONE | BACK));
+        is_hidden = turn.map_or(is_hidden, |c| c == GONE);
+        let (skipped, trimmed) = core(whole);
+        if !trimmed.is_empty() {
+            let word = Word { text: trimmed, at: at + skipped, line, is_gone };
+            match rows.last_mut().filter(|row| goes_on(text, row, &word, edge)) {
+                Some(row) => row.push(word),
+                None => rows.push(vec![word]),
             }
-            None => continue,
+            edge = Edge::Nothing;
+        }
+        let passed = match piece.chars().next_back() {
+            Some(LINE) => Edge::Line,
+            Some(COLUMN) => Edge::Column,
+            Some(BLOCK) => Edge::Block,
+            _ => Edge::Nothing,
         };
-        words.push(Word { text: joint, line, gap });
-        gap = Gap::default();
+        line += usize::from(passed == Edge::Line);
+        is_comment &= !matches!(passed, Edge::Line | Edge::Block);
+        edge = edge.max(passed);
+        at += piece.len();
     }
-    words
+    rows
 }
 
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '.' | ':' | '/' | '%' | '_' | '*')
+/// Whether the word still belongs to the row before it.
+fn goes_on(text: &str, row: &[Word<'_>], word: &Word<'_>, edge: Edge) -> bool {
+    let ([first, ..], [.., last]) = (row, row) else { return false };
+    let is_bullet = word.text == DASH
+        && (edge == Edge::Block || first.text == DASH || !lone::is_address(last.text));
+    let is_ended = text.get(last.end()..word.at).is_some_and(|gap| gap.contains(':'));
+    let is_joined = (last.is_joint() && !is_ended) || (word.is_joint() && !is_bullet);
+    is_joined || matches!(edge, Edge::Nothing | Edge::Column)
 }
 
-/// Without the marks of the sentence that it stands in.
-fn trimmed(word: &str) -> &str {
-    let word = word.trim_start_matches(['.', '*']);
-    // Stars are those of a text in bold, but for the one that stands for a number.
-    let trimmed = if word.ends_with(".*") { word } else { word.trim_end_matches(['.', '*']) };
+/// Brackets part no words: `192.0.[2].7` is to be seen as what it is.
+fn parts(c: char) -> bool {
+    c.is_whitespace() || is_quote(c) || matches!(c, ',' | ';' | '|' | BLOCK | COLUMN)
+}
+
+pub(super) fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '\'' | '`' | '\u{ab}' | '\u{bb}' | '\u{2018}'..='\u{201f}')
+}
+
+/// The word without the marks of the list and the sentence that it stands in, and how many bytes of
+/// them it has in front.
+fn core(whole: &str) -> (usize, &str) {
+    let is_mark = |c| {
+        matches!(
+            c,
+            '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '*' | '_' | '\u{b7}' | '\u{2022}'
+        ) || matches!(c, TAG | GONE | BACK | '#')
+    };
+    // Alone they are no end of a sentence.
+    let is_spoken = whole.contains(char::is_alphanumeric);
+    let is_end = |c| is_mark(c) || (is_spoken && matches!(c, '!' | '?'));
+    let word = whole.trim_start_matches(|c| is_mark(c) || c == '+');
+    let skipped = whole.len() - word.len();
+    // The star that stands for a number is none of a text in bold.
+    let word = if word.ends_with(".*") { word } else { word.trim_end_matches(is_end) };
+    let word = word.strip_suffix('.').unwrap_or(word);
+    let word = if word.ends_with(".*") { word } else { word.trim_end_matches(is_end) };
     // A colon at the end is a sentence's, but `2001:db8::` ends with two.
-    let single_colon = trimmed.ends_with(':') && !trimmed.ends_with("::");
-    if single_colon { trimmed.trim_end_matches(':') } else { trimmed }
-}
-
-/// A quote as well.
-fn is_bracket(c: char) -> bool {
-    matches!(
-        c,
-        '(' | ')' | '[' | ']' | '{' | '}' | '"' | '\'' | '`' | '\u{ab}' | '\u{bb}' | '\u{2018}'
-            ..='\u{201f}'
-    )
-}
-
-fn is_dash(c: char) -> bool {
-    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}')
-}
-
-fn is_tilde(c: char) -> bool {
-    matches!(c, '~' | '\u{2dc}' | '\u{223c}' | '\u{301c}' | '\u{ff5e}')
+    let is_sentence = word.ends_with(':') && !word.ends_with("::");
+    (skipped, if is_sentence { word.trim_end_matches(':') } else { word })
 }
