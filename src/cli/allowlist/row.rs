@@ -26,63 +26,13 @@ const ENDS: &str =
 const MEND: &str = "write address/length or first-last, or the address on a line of its own";
 
 /// Words for the ends of a range and for its length; those of a header as well.
-const HINTS: [&str; 39] = [
-    "between",
-    "start",
-    "starts",
-    "first",
-    "begin",
-    "begins",
-    "beginning",
-    "end",
-    "ends",
-    "last",
-    "lower",
-    "upper",
-    "lowest",
-    "highest",
-    "min",
-    "max",
-    "to",
-    "upto",
-    "up",
-    "through",
-    "thru",
-    "till",
-    "until",
-    "inclusive",
-    "incl",
-    "including",
-    "onwards",
-    "bis",
-    "hasta",
-    "\u{e0}",
-    "prefix",
-    "length",
-    "prefixlen",
-    "bit",
-    "bits",
-    "mask",
-    "netmask",
-    "slash",
-    "class",
-];
+const HINTS: &str = "between start starts first begin begins beginning end ends last lower upper lowest \
+     highest min max to upto up through thru till until inclusive incl including onwards \
+     bis hasta \u{e0} prefix length prefixlen bit bits mask netmask slash class";
 /// What stands beside them where they name the row below.
-const NAMES: [&str; 9] = ["ip", "ipv", "v", "address", "addr", "range", "of", "network", "host"];
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
+const NAMES: &str = "ip ipv v address addr range of network host";
+const MONTHS: &str =
+    "january february march april may june july august september october november december";
 
 /// A row, and what those beside it say.
 pub(super) struct Row<'a> {
@@ -106,8 +56,7 @@ pub(super) struct Header<'a> {
 
 impl<'a> Header<'a> {
     pub(super) fn of(words: &[Word<'a>]) -> Self {
-        let is_known =
-            |piece: String| HINTS.contains(&piece.as_str()) || NAMES.contains(&piece.as_str());
+        let is_known = |piece: String| is_in(HINTS, &piece) || is_in(NAMES, &piece);
         let is_number = |word: &Word<'_>| matches!(lone::kind(word.text, false), Kind::Number);
         let is_name = |word: &Word<'_>| {
             matches!(lone::kind(word.text, false), Kind::Other) && pieces(word.text).all(is_known)
@@ -263,7 +212,7 @@ impl Row<'_> {
         let near = self.words.get(at.saturating_sub(2)..).unwrap_or_default().iter().take(5);
         let is_month = |word: &Word<'_>| {
             let name = word.text.to_lowercase();
-            name.len() > 2 && MONTHS.iter().any(|month| month.starts_with(&name))
+            name.len() > 2 && MONTHS.split(' ').any(|month| month.starts_with(&name))
         };
         let is_year = |word: &Word<'_>| lone::is_year(word.text);
         let is_month_at = |pair: &[Word<'_>]| matches!(pair, [one, next] if self.gap(one.end(), next.at) == " " && (is_month(one) || is_month(next)));
@@ -294,12 +243,14 @@ fn is_column(gap: &str) -> bool {
     gap.split(['\t', '|', '\n', COLUMN]).all(is_plain)
 }
 
+/// Whether it is one of these words.
+fn is_in(words: &str, word: &str) -> bool {
+    words.split(' ').any(|known| known == word)
+}
+
 /// The first word for an end or a length.
 fn hint<'a>(words: &[Word<'a>]) -> Option<&'a str> {
-    words
-        .iter()
-        .map(|word| word.text)
-        .find(|word| pieces(word).any(|piece| HINTS.contains(&piece.as_str())))
+    words.iter().map(|word| word.text).find(|word| pieces(word).any(|piece| is_in(HINTS, &piece)))
 }
 
 /// `startIp`, `ip_start` and `start-1` have these: `start`, `ip`.

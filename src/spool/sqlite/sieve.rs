@@ -65,7 +65,9 @@ impl Sieve {
                 Ok(ControlFlow::Continue(()))
             })?;
         if damaged > 0 {
-            gaps.iter().for_each(|gap| self.suspect(gap));
+            for gap in &gaps {
+                self.suspect(gap);
+            }
         }
         Ok(damaged)
     }
