@@ -72,7 +72,7 @@ fn nothing_is_narrowed(line: &str) {
     let Some(&first) = addresses.first() else { return };
     let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
     let is_dated = words.iter().any(|word| word.len() == 4 && word.parse::<u16>().is_ok());
-    let is_numbered = !is_dated && words[first..].iter().any(|word| is_number(word));
+    let is_numbered = !is_dated && words[first..].iter().any(is_number);
     let is_word = |word: &&str| {
         word.bytes().all(|byte| byte.is_ascii_alphabetic()) && !matches!(*word, "and" | "or")
     };
