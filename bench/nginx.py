@@ -1,9 +1,7 @@
 """nginx, as the upstream that takes everything and as what postgate is compared with."""
 
-import contextlib
 import os
 import re
-import socket
 
 import rig
 
@@ -31,14 +29,7 @@ class Nginx(rig.Process):
         )
         program = rig.need("nginx", "nginx-light")
         super().__init__([program, "-p", where, "-c", config], where / "log")
-        rig.until("start of nginx", rig.START_SECONDS, self.listens)
-
-    def listens(self):
-        self.alive()
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-            return True
-        return False
+        self.until_listening("nginx")
 
 
 class Upstream(Nginx):

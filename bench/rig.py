@@ -171,6 +171,18 @@ class Process:
             raise Failure(f"{self.child.args[0]} ended with {self.child.returncode}:\n{tail}")
         return True
 
+    def until_listening(self, name):
+        """Waits until something takes connections at its `port`."""
+
+        def listens():
+            self.alive()
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return True
+            return False
+
+        until(f"start of {name}", START_SECONDS, listens)
+
     def pids(self):
         """The process and its children: nginx works in those."""
         task = pathlib.Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children")

@@ -1,8 +1,5 @@
 """Whom the suites are run against: postgate, or a proxy with every default before an upstream that says OK."""
 
-import contextlib
-import socket
-
 import nginx
 import rig
 
@@ -30,14 +27,7 @@ class Haproxy(rig.Process):
             f"listen all\n bind 127.0.0.1:{self.port} {speaks}\n server upstream 127.0.0.1:{upstream}\n"
         )
         super().__init__([rig.need("haproxy", "haproxy"), "-f", config], where / "log")
-        rig.until("start of HAProxy", rig.START_SECONDS, self.listens)
-
-    def listens(self):
-        self.alive()
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-            return True
-        return False
+        self.until_listening("HAProxy")
 
 
 def start(who, program, where, tls):
