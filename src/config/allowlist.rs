@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
 
-use super::breadth::{self, Covered};
+use super::breadth;
 use super::file;
 use super::key::Key;
 use super::raw::{RawAllowlist, RawRouteAllowlist};
 use super::report::Report;
-use crate::ingress::AllowlistSettings;
+use crate::ingress::{AllowlistSettings, Ranges};
 
 /// Some 100,000 ranges; impact.com has a few dozen.
 const MOST_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -128,7 +128,7 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSet
         );
     }
     let ranges = sorted(ranges);
-    report.let_in = (!raw.allow_any).then(|| Covered::of(&ranges));
+    report.let_in = (!raw.allow_any).then(|| Ranges::new(&ranges));
     AllowlistSettings { ranges, trusted_proxies, allow_any: raw.allow_any }
 }
 

@@ -1,39 +1,16 @@
 //! Lists that let in more than was meant, or fewer. All of them work, so these are warnings.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use super::allowlist::{ListedRange, RangePlace};
 use super::key::Key;
 use super::report::Report;
+use crate::ingress::Ranges;
 
 /// No sender has more of the internet; a slip of the pen soon has.
 const WIDEST: (u8, u8) = (8, 16);
 /// Warnings of one kind about one list: the first tell what is wrong.
 const MOST: usize = 10;
-
-/// Ranges that overlap nowhere, in their order.
-#[derive(Debug, Default)]
-pub(super) struct Covered(Vec<(IpAddr, IpAddr)>);
-
-impl Covered {
-    pub(super) fn of<'a>(ranges: impl IntoIterator<Item = &'a IpNet>) -> Self {
-        let ranges: Vec<IpNet> = ranges.into_iter().copied().collect();
-        let mut ends: Vec<_> = IpNet::aggregate(&ranges)
-            .iter()
-            .map(|range| (range.network(), range.broadcast()))
-            .collect();
-        ends.sort_unstable();
-        Self(ends)
-    }
-
-    /// Whether any address of the range is covered.
-    fn touches(&self, range: &IpNet) -> bool {
-        let next = self.0.partition_point(|(_, last)| *last < range.network());
-        self.0.get(next).is_some_and(|(first, _)| *first <= range.broadcast())
-    }
-}
 
 /// Warns of what is odd about the list for all, and about the proxies who may speak for others.
 pub(super) fn look(key: &Key, proxies: &[IpNet], report: &mut Report) {
@@ -51,7 +28,7 @@ pub(super) fn look(key: &Key, proxies: &[IpNet], report: &mut Report) {
         );
         report.warn(&proxies_key.at(index), what, "list the addresses of the balancer alone");
     }
-    let spoken_for = Covered::of(proxies);
+    let spoken_for = Ranges::new(proxies);
     let mend =
         "take it out of the list, so that nobody but the clients that the proxy names comes in";
     for listed in listed.iter().filter(|listed| spoken_for.touches(&listed.range)).take(MOST) {
@@ -66,7 +43,7 @@ pub(super) fn look(key: &Key, proxies: &[IpNet], report: &mut Report) {
 }
 
 /// Warns of ranges of a route's own list, which `key` names, that the list for all keeps out.
-pub(super) fn narrowed(key: &Key, listed: &[ListedRange], all: &Covered, report: &mut Report) {
+pub(super) fn narrowed(key: &Key, listed: &[ListedRange], all: &Ranges, report: &mut Report) {
     let mend = "add it to [allowlist] as well, or take it out: a route's own list lets nobody in whom that \
                 keeps out";
     for listed in listed.iter().filter(|listed| !all.touches(&listed.range)).take(MOST) {

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use figment::value::Dict;
 
 use super::allowlist::ListedRange;
-use super::breadth::Covered;
 use super::document::{Document, Place};
 use super::kept::{InForce, TlsFiles};
 use super::key::Key;
 use super::marks::Marks;
 use super::problem::Problem;
 use crate::clock::Timestamp;
+use crate::ingress::Ranges;
 
 /// Everything a check may look at, and the list it writes to. While the list has a problem, no
 /// settings leave this stage; so what stands in for a refused value need only be harmless.
@@ -25,7 +25,7 @@ pub(super) struct Report {
     /// The ranges of the allowlist, and where they stand.
     pub(super) listed: Vec<ListedRange>,
     /// Whom the list for all lets in; `None`: everybody, or it was not read.
-    pub(super) let_in: Option<Covered>,
+    pub(super) let_in: Option<Ranges>,
     pub(super) now: Timestamp,
     /// How many files this process may open, where that is known.
     pub(super) descriptors: Option<usize>,

@@ -19,16 +19,9 @@ impl Ranges {
     pub fn new(ranges: &[IpNet]) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for range in ranges {
-            // Both ends of a range inside `::ffff:0:0/96` are IPv4; a wider one is a range of IPv6.
-            match range {
-                IpNet::V4(net) => v4.push((net.network(), net.broadcast())),
-                IpNet::V6(net) => {
-                    let (first, last) = (net.network(), net.broadcast());
-                    match (first.to_ipv4_mapped(), last.to_ipv4_mapped()) {
-                        (Some(first), Some(last)) => v4.push((first, last)),
-                        _ => v6.push((first, last)),
-                    }
-                }
+            match Ends::of(range) {
+                Ends::V4(first, last) => v4.push((first, last)),
+                Ends::V6(first, last) => v6.push((first, last)),
             }
         }
         Self { v4: joined(v4), v6: joined(v6) }
@@ -38,8 +31,39 @@ impl Ranges {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
-            IpAddr::V4(address) => contains(&self.v4, address),
-            IpAddr::V6(address) => contains(&self.v6, address),
+            IpAddr::V4(address) => touches(&self.v4, address, address),
+            IpAddr::V6(address) => touches(&self.v6, address, address),
+        }
+    }
+
+    /// Whether any address of the range is in one of the ranges.
+    #[must_use]
+    pub fn touches(&self, range: &IpNet) -> bool {
+        match Ends::of(range) {
+            Ends::V4(first, last) => touches(&self.v4, first, last),
+            Ends::V6(first, last) => touches(&self.v6, first, last),
+        }
+    }
+}
+
+/// The first and the last address of a range.
+enum Ends {
+    V4(Ipv4Addr, Ipv4Addr),
+    V6(Ipv6Addr, Ipv6Addr),
+}
+
+impl Ends {
+    /// Both ends of a range inside `::ffff:0:0/96` are IPv4; a wider one is a range of IPv6.
+    fn of(range: &IpNet) -> Self {
+        match range {
+            IpNet::V4(net) => Self::V4(net.network(), net.broadcast()),
+            IpNet::V6(net) => {
+                let (first, last) = (net.network(), net.broadcast());
+                match (first.to_ipv4_mapped(), last.to_ipv4_mapped()) {
+                    (Some(first), Some(last)) => Self::V4(first, last),
+                    _ => Self::V6(first, last),
+                }
+            }
         }
     }
 }
@@ -56,11 +80,12 @@ fn joined<A: Ord + Copy>(mut ranges: Vec<(A, A)>) -> Vec<(A, A)> {
     joined
 }
 
-/// The only range that can hold the address is the last one that begins at or before it.
-fn contains<A: Ord + Copy>(ranges: &[(A, A)], address: A) -> bool {
-    let after = ranges.partition_point(|&(first, _)| first <= address);
+/// The only range that can have any of these addresses is the last one that begins at or before their
+/// end: those before it end earlier.
+fn touches<A: Ord + Copy>(ranges: &[(A, A)], first: A, last: A) -> bool {
+    let after = ranges.partition_point(|&(begin, _)| begin <= last);
     let before = after.checked_sub(1).and_then(|index| ranges.get(index));
-    before.is_some_and(|&(_, last)| address <= last)
+    before.is_some_and(|&(_, end)| first <= end)
 }
 
 #[cfg(test)]
