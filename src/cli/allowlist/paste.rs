@@ -6,6 +6,7 @@
 
 use ipnet::IpNet;
 
+use super::page::Page;
 use super::row::{Found, Header, Row};
 use super::words::Word;
 use super::{page, words};
@@ -34,6 +35,9 @@ const SPECIAL: [(&str, &str); 15] = [
     ("::/8", "reserved"),
 ];
 
+const UNENDED: &str = "begins a tag, a comment or a script without an end, and all that follows is in it: \
+     end it, or write &lt;";
+
 /// What the whole text comes to: the ranges that are taken, and what somebody has to look at.
 #[derive(Debug, Default)]
 pub(super) struct Pasted {
@@ -55,7 +59,7 @@ pub(super) struct Refusal {
 /// `192.0.2.7/24` for the whole range.
 pub(super) fn read(text: &str, force: bool) -> Pasted {
     let mut pasted = Pasted::default();
-    let text = page::visible(text);
+    let Page { text, cut } = page::visible(text);
     let rows = words::rows(&text);
     let mut heading = Header::default();
     let mut before: &[Word<'_>] = &[];
@@ -68,6 +72,11 @@ pub(super) fn read(text: &str, force: bool) -> Pasted {
         }
         before = words;
     }
+    pasted.refused.extend(cut.map(|line| Refusal {
+        line,
+        text: "<".to_owned(),
+        why: UNENDED.to_owned(),
+    }));
     pasted
 }
 
