@@ -171,6 +171,11 @@ impl Live {
     /// Puts `settings` in force. Everything that can fail is done before anything is changed. Answers
     /// with what is wrong with files for which the last good ones were kept.
     fn take(&mut self, settings: Settings) -> Result<Vec<String>, Vec<String>> {
+        let fixed = fixed::differing(&self.started, &settings);
+        let guarded = fixed::guarded(&fixed);
+        if !guarded.is_empty() {
+            return Err(guarded);
+        }
         let identity = self.tls.prepare(&settings.tls).map_err(StartError::from);
         let identity = identity.map_err(|error| vec![causes(&error)])?;
         let upstreams = delivery::upstreams(&settings, self.deliveries.upstreams());
@@ -194,7 +199,6 @@ impl Live {
             changes::tell_clients(log, self.tls.clients());
         }
         changes::tell(log, &self.current, &settings);
-        let fixed = fixed::differing(&self.started, &settings);
         if !fixed.is_empty() {
             log.restart_needed(&fixed);
         }

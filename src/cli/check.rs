@@ -148,7 +148,7 @@ impl Summary {
             allow_any: settings.allowlist.allow_any,
             ranges: texts(&settings.allowlist.ranges),
             trusted_proxies: texts(&settings.allowlist.trusted_proxies),
-            told_by: if settings.listen.proxy_protocol {
+            told_by: if settings.allowlist.proxy_protocol {
                 "the PROXY header"
             } else {
                 "X-Forwarded-For or Forwarded"

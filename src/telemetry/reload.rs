@@ -129,6 +129,14 @@ impl ReloadMetrics {
         tracing::info!("allow_any was switched off: the ranges decide again who may send");
     }
 
+    /// Trusted proxies have to speak otherwise from now on.
+    pub fn proxy_protocol(&self, now: &'static str) {
+        tracing::info!(
+            now,
+            "listen.proxy_protocol was switched; open connections of trusted proxies are let in no longer"
+        );
+    }
+
     /// Routes came or went.
     pub fn routes(&self, added: &[impl Display], removed: &[impl Display]) {
         tracing::info!(added = named(added), removed = named(removed), "routes changed");
