@@ -230,8 +230,9 @@ fn several(ranges: &[String]) -> String {
 
 impl CertificateSummary {
     fn new(certificate: &Certificate, now: Timestamp) -> Self {
-        let millis = i64::try_from(certificate.not_after.as_millis()).unwrap_or(i64::MAX);
-        let expires = jiff::Timestamp::from_millisecond(millis);
+        // The second that the certificate names.
+        let second = i64::try_from(certificate.not_after.as_millis() / 1000).unwrap_or(i64::MAX);
+        let expires = jiff::Timestamp::from_second(second);
         Self {
             names: certificate.names.clone(),
             expires: expires.map_or_else(|_| "never".to_owned(), |moment| moment.to_string()),

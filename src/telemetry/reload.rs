@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 /// Ranges named in one log line; the counts tell the rest.
 const MOST_NAMED: usize = 50;
 /// Let's Encrypt renews 30 days before the end; at 14 the renewal has failed for two weeks.
-const WARN_DAYS: i64 = 14;
+pub const WARN_DAYS: u16 = 14;
 
 /// Reloads, and the certificate.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl ReloadMetrics {
         }
         if days < 0 {
             tracing::error!(days, "the certificate has expired; senders may refuse it");
-        } else if days < WARN_DAYS {
+        } else if days < i64::from(WARN_DAYS) {
             tracing::warn!(days, "the certificate expires soon; renew it");
         }
     }
