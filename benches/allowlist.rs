@@ -27,6 +27,7 @@ fn main() {
             ranges: starts.iter().map(range).collect(),
             trusted_proxies: Vec::new(),
             allow_any: false,
+            proxy_protocol: false,
         });
         let mut seed = fastrand::Rng::with_seed(1);
         let mut asked = |offset: u32| -> Vec<Origin> {

@@ -41,10 +41,12 @@ struct House {
     journal: Mutex<Journal>,
 }
 
-/// Senders may come in.
-static HOUSE: LazyLock<House> = LazyLock::new(|| House::new(&["192.0.2.0/24"]));
+/// Senders may come in: without the PROXY protocol, and with it.
+static HOUSES: LazyLock<[House; 2]> =
+    LazyLock::new(|| [false, true].map(|announced| House::new(&["192.0.2.0/24"], announced)));
 /// Nobody may.
-static LOCKED: LazyLock<House> = LazyLock::new(|| House::new(&[]));
+static LOCKED: LazyLock<[House; 2]> =
+    LazyLock::new(|| [false, true].map(|announced| House::new(&[], announced)));
 
 /// How a connection comes about.
 struct Setting {
@@ -60,18 +62,14 @@ struct Setting {
 fuzz_target!(|data: &[u8]| {
     let [choice, bytes @ ..] = data else { return };
     let setting = Setting::new(*choice);
-    let whose = if setting.announces {
-        door::announced(&HOUSE.front, setting.peer, bytes)
-    } else {
-        Some((Origin::direct(setting.peer), bytes))
-    };
-    let Some((origin, bytes)) = whose else { return };
+    let [open, locked] = [&HOUSES, &LOCKED].map(|houses| &houses[usize::from(setting.announces)]);
+    let Some((origin, bytes)) = door::announced(&open.front, setting.peer, bytes) else { return };
 
     let by_head = origin.announced != Some(Announced::Itself) && is_proxy(origin.address());
     let is_decided = !by_head && is_sender(origin.address());
     // In compressed headers another reader would be as long as ours: there no proxy's client may come in at all.
     let is_plain = setting.protocol == Protocol::Http1;
-    let house = if by_head && !is_plain { &*LOCKED } else { &*HOUSE };
+    let house = if by_head && !is_plain { locked } else { open };
     let (said, kept) = house.hear(&setting, origin, bytes);
 
     if !by_head && !is_decided {
@@ -174,7 +172,7 @@ impl Setting {
 }
 
 impl House {
-    fn new(ranges: &[&str]) -> Self {
+    fn new(ranges: &[&str], proxy_protocol: bool) -> Self {
         let telemetry = Arc::new(Telemetry::new());
         let (spool, journal) = spool(Arc::clone(&telemetry));
         let settings = FrontSettings {
@@ -182,6 +180,7 @@ impl House {
                 ranges: ranges.iter().map(|range| range.parse().unwrap()).collect(),
                 trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
                 allow_any: false,
+                proxy_protocol,
             },
             server_names: Vec::new(),
             limits: LIMITS,

@@ -19,6 +19,7 @@ fuzz_target!(|data: &[u8]| {
         ranges: vec!["192.0.2.0/24".parse().unwrap()],
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
         allow_any: false,
+        proxy_protocol: false,
     });
     let proxy = Origin::direct("10.0.0.1".parse().unwrap());
     let lines = data.split(|byte| *byte == b'\n').map(header);

@@ -23,6 +23,9 @@ pub(super) fn tell(log: &ReloadMetrics, before: &Settings, now: &Settings) {
         (true, false) => log.closed(),
         _ => {}
     }
+    if old.proxy_protocol != new.proxy_protocol {
+        log.proxy_protocol(if new.proxy_protocol { "on" } else { "off" });
+    }
     tell_ranges(log, "ranges", &old.ranges, &new.ranges);
     tell_ranges(log, "trusted_proxies", &old.trusted_proxies, &new.trusted_proxies);
     let (old, new) = (lists(before), lists(now));

@@ -6,13 +6,32 @@ use secrecy::ExposeSecret;
 
 use crate::config::Settings;
 
+/// Those that decide who gets as far as the allowlist, and how. A list that was written for the new value
+/// says nothing beside the old one: `allow_any` may be meant for loopback, or for whoever shows a
+/// certificate.
+const GUARDS: [(&str, &str); 2] = [
+    ("listen.address", "from where anybody can connect"),
+    ("tls.mode", "whether clients can be asked for a certificate"),
+];
+
+/// Why a configuration in which these keys are `differing` cannot be taken at all without a restart.
+pub(super) fn guarded(differing: &[&'static str]) -> Vec<String> {
+    let guards = GUARDS.into_iter().filter(|(key, _)| differing.contains(key));
+    let told = |(key, decides)| {
+        format!(
+            "{key} has changed, which takes a restart, and it decides {decides}: until then nothing of \
+             the configuration on disk counts; restart postgate, or set {key} back"
+        )
+    };
+    guards.map(told).collect()
+}
+
 /// The keys whose values in `wanted` are others than those that the gateway was started with.
 pub(super) fn differing(started: &Settings, wanted: &Settings) -> Vec<&'static str> {
     let (a, b) = (started, wanted);
     let differs = [
         ("listen.address", a.listen.address != b.listen.address),
         ("listen.server_name", a.server_names != b.server_names),
-        ("listen.proxy_protocol", a.listen.proxy_protocol != b.listen.proxy_protocol),
         ("tls.mode", discriminant(&a.tls.mode) != discriminant(&b.tls.mode)),
         ("spool.path", a.spool.path != b.spool.path),
         ("spool.max_bytes", a.spool.max_bytes != b.spool.max_bytes),
@@ -79,7 +98,6 @@ mod tests {
         for (key, section) in [
             ("listen.address", "[listen]\naddress = \"127.0.0.1:1\""),
             ("listen.server_name", "[listen]\nserver_name = [\"a\"]"),
-            ("listen.proxy_protocol", "[listen]\nproxy_protocol = true"),
             ("spool.path", "[spool]\npath = \"other.db\""),
             ("spool.max_bytes", "[spool]\nmax_bytes = \"2GiB\""),
             ("spool.quarantine_share", "[spool]\nquarantine_share = 0.5"),
@@ -113,5 +131,15 @@ mod tests {
         }
         let tls = "[tls]\nmode = \"self-signed\"\nself_signed_anywhere = true\n";
         assert_eq!(differing(&started, &settings(tls)), ["tls.mode"]);
+    }
+
+    #[test]
+    fn what_guards_the_lists_is_told_with_its_mend_and_nothing_else_is() {
+        assert_eq!(guarded(&["listen.server_name", "limits.headers", "admin.token"]), [""; 0]);
+        for (key, _) in GUARDS {
+            let [told] = &guarded(&["limits.headers", key])[..] else { panic!("one line") };
+            assert!(told.starts_with(key) && told.contains("restart postgate"), "{told}");
+        }
+        assert_eq!(guarded(&["tls.mode", "listen.address"]).len(), 2);
     }
 }

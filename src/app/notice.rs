@@ -9,6 +9,7 @@ use std::time::Duration;
 use notify::event::{EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::config::Marks;
 
@@ -26,6 +27,22 @@ pub(super) struct Notices {
     _watcher: Option<RecommendedWatcher>,
 }
 
+/// Notices that are made beside everything else: it touches the disk, and a file system that does not
+/// answer must hold up nothing. Until they are there, files are found by looking.
+#[derive(Debug)]
+pub(super) struct Noticing {
+    state: State,
+    /// Made next: of all that were asked for meanwhile, the last.
+    next: Option<Marks>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// One at a time, so that no more threads than one wait for a disk.
+    Making(JoinHandle<Notices>),
+    Made(Notices),
+}
+
 /// Where files are. Folders are watched and not the files themselves: a file that is put in the
 /// place of another is a new one, and a link that is turned is none of the two.
 #[derive(Debug, Default)]
@@ -34,9 +51,46 @@ struct Places {
     folders: BTreeSet<PathBuf>,
 }
 
+impl Noticing {
+    /// Notices of these files, soon.
+    pub(super) fn of(files: Marks) -> Self {
+        Self { state: State::of(files), next: None }
+    }
+
+    /// Notices of these instead.
+    pub(super) fn renew(&mut self, files: Marks) {
+        match self.state {
+            State::Making(_) => self.next = Some(files),
+            State::Made(_) => self.state = State::of(files),
+        }
+    }
+
+    /// See [`Notices::changed`]. Cancelling it loses no more than the moment of rest.
+    pub(super) async fn changed(&mut self) {
+        loop {
+            self.state = match &mut self.state {
+                State::Made(notices) => return notices.changed().await,
+                State::Making(making) => {
+                    let made = making.await;
+                    let made = made.unwrap_or_else(|panicked| {
+                        std::panic::resume_unwind(panicked.into_panic())
+                    });
+                    self.next.take().map_or(State::Made(made), State::of)
+                }
+            };
+        }
+    }
+}
+
+impl State {
+    fn of(files: Marks) -> Self {
+        Self::Making(tokio::task::spawn_blocking(move || Notices::of(&files)))
+    }
+}
+
 impl Notices {
     /// Notices of these files. Touches the disk.
-    pub(super) fn of(files: &Marks) -> Self {
+    fn of(files: &Marks) -> Self {
         Self::at(Places::of(files.files()))
     }
 
@@ -64,7 +118,7 @@ impl Notices {
     }
 
     /// Resolves when something has changed, and nothing more for a moment; the first time in any case.
-    pub(super) async fn changed(&self) {
+    async fn changed(&self) {
         self.told.notified().await;
         while tokio::time::timeout(REST, self.told.notified()).await.is_ok() {}
     }
@@ -164,6 +218,39 @@ mod tests {
         symlink("..2", path("..new")).unwrap();
         std::fs::rename(path("..new"), path("..data")).unwrap();
         notices(&noticing).await;
+    }
+
+    /// As where a file system does not answer.
+    #[tokio::test(start_paused = true)]
+    async fn notices_that_are_never_made_hold_up_nothing() {
+        let tasks = tokio_util::task::TaskTracker::new();
+        let making = State::Making(tasks.spawn(std::future::pending()));
+        let mut noticing = Noticing { state: making, next: None };
+        for _ in 0..2 {
+            noticing.renew(Marks::default());
+            assert!(tokio::time::timeout(LONG, noticing.changed()).await.is_err());
+        }
+        assert_eq!(tasks.len(), 1);
+        assert!(matches!(noticing.state, State::Making(_)), "no second thread waits for the disk");
+    }
+
+    #[tokio::test]
+    async fn notices_are_of_the_files_that_were_asked_for_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let text = "[tls]\nmode = \"off\"\n[allowlist]\nranges = [\"192.0.2.0/24\"]\n\
+                    [[routes]]\nname = \"a\"\npath = \"/a\"\nkind = \"action\"\n";
+        std::fs::write(&path, text).unwrap();
+        let marks = crate::config::load_from(&path, [], crate::clock::now()).unwrap().watched;
+        let (made, of_none) = tokio::sync::oneshot::channel();
+        let tasks = tokio_util::task::TaskTracker::new();
+        let making = tasks.spawn(async { of_none.await.unwrap() });
+        let mut noticing = Noticing { state: State::Making(making), next: None };
+        noticing.renew(marks);
+        assert!(made.send(Notices::of(&Marks::default())).is_ok());
+        noticing.changed().await;
+        std::fs::write(&path, text).unwrap();
+        tokio::time::timeout(LONG, noticing.changed()).await.expect("the kernel tells");
     }
 
     #[test]

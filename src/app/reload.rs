@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes;
 use super::delivery::{self, Deliveries};
-use super::notice::Notices;
+use super::notice::Noticing;
 use super::{StartError, fixed};
 use crate::clock::{self, Timestamp};
 use crate::config::{self, Certificate, InForce, Marks, Problem, Problems, Settings};
@@ -65,12 +65,12 @@ pub(super) async fn watch(
 ) {
     let mut days = live.note_certificate(None);
     let mut last: Outcome = Ok(Vec::new());
-    let mut notices = noticing(live.marks.clone()).await;
+    let mut notices = Noticing::of(live.marks.clone());
     loop {
         let is_asked = tokio::select! {
             () = stop.cancelled() => return,
             () = asked.notified() => true,
-            () = occasion(&notices, every) => false,
+            () = occasion(&mut notices, every) => false,
         };
         days = live.note_certificate(days);
         let must = is_asked || last != Ok(Vec::new());
@@ -91,8 +91,8 @@ pub(super) async fn watch(
         let outcome = found.and_then(|settings| live.take(settings));
         match &outcome {
             Ok(problems) => {
-                notices = noticing(live.marks.clone()).await;
                 live.telemetry.reload.done(cause, problems);
+                notices.renew(live.marks.clone());
             }
             Err(problems) if is_asked || outcome != last => {
                 live.telemetry.reload.refused(cause, problems);
@@ -116,16 +116,11 @@ async fn patiently<T>(look: impl Future<Output = T>, log: &ReloadMetrics) -> T {
 }
 
 /// Resolves when it is time to look at the files.
-async fn occasion(notices: &Notices, every: Duration) {
+async fn occasion(notices: &mut Noticing, every: Duration) {
     tokio::select! {
         () = notices.changed() => (),
         () = tokio::time::sleep(every) => (),
     }
-}
-
-/// Notices of changes of these files.
-async fn noticing(files: Marks) -> Notices {
-    beside(move || Notices::of(&files)).await
 }
 
 /// What touches the disk is done beside the runtime's own work.
@@ -171,6 +166,11 @@ impl Live {
     /// Puts `settings` in force. Everything that can fail is done before anything is changed. Answers
     /// with what is wrong with files for which the last good ones were kept.
     fn take(&mut self, settings: Settings) -> Result<Vec<String>, Vec<String>> {
+        let fixed = fixed::differing(&self.started, &settings);
+        let guarded = fixed::guarded(&fixed);
+        if !guarded.is_empty() {
+            return Err(guarded);
+        }
         let identity = self.tls.prepare(&settings.tls).map_err(StartError::from);
         let identity = identity.map_err(|error| vec![causes(&error)])?;
         let upstreams = delivery::upstreams(&settings, self.deliveries.upstreams());
@@ -194,7 +194,6 @@ impl Live {
             changes::tell_clients(log, self.tls.clients());
         }
         changes::tell(log, &self.current, &settings);
-        let fixed = fixed::differing(&self.started, &settings);
         if !fixed.is_empty() {
             log.restart_needed(&fixed);
         }
@@ -232,10 +231,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn files_are_looked_at_where_nobody_tells_of_a_change() {
-        let notices = Notices::of(&Marks::default());
+        let mut notices = Noticing::of(Marks::default());
         notices.changed().await;
         let (every, began) = (Duration::from_secs(5), tokio::time::Instant::now());
-        occasion(&notices, every).await;
+        occasion(&mut notices, every).await;
         assert_eq!(began.elapsed(), every);
     }
 

@@ -148,7 +148,7 @@ impl Summary {
             allow_any: settings.allowlist.allow_any,
             ranges: texts(&settings.allowlist.ranges),
             trusted_proxies: texts(&settings.allowlist.trusted_proxies),
-            told_by: if settings.listen.proxy_protocol {
+            told_by: if settings.allowlist.proxy_protocol {
                 "the PROXY header"
             } else {
                 "X-Forwarded-For or Forwarded"
@@ -230,8 +230,9 @@ fn several(ranges: &[String]) -> String {
 
 impl CertificateSummary {
     fn new(certificate: &Certificate, now: Timestamp) -> Self {
-        let millis = i64::try_from(certificate.not_after.as_millis()).unwrap_or(i64::MAX);
-        let expires = jiff::Timestamp::from_millisecond(millis);
+        // The second that the certificate names.
+        let second = i64::try_from(certificate.not_after.as_millis() / 1000).unwrap_or(i64::MAX);
+        let expires = jiff::Timestamp::from_second(second);
         Self {
             names: certificate.names.clone(),
             expires: expires.map_or_else(|_| "never".to_owned(), |moment| moment.to_string()),

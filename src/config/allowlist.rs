@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv6Net};
 use super::breadth;
 use super::file;
 use super::key::Key;
-use super::raw::{RawAllowlist, RawRouteAllowlist};
+use super::raw::{RawAllowlist, RawListen, RawRouteAllowlist};
 use super::report::Report;
 use crate::ingress::{AllowlistSettings, Ranges};
 
@@ -102,7 +102,11 @@ fn read(text: &str) -> Option<IpNet> {
     IpNet::new(address.parse().ok()?, prefix.parse().ok()?).ok()
 }
 
-pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSettings {
+pub(super) fn allowlist(
+    raw: &RawAllowlist,
+    listen: &RawListen,
+    report: &mut Report,
+) -> AllowlistSettings {
     let key = Key::top("allowlist");
     let problems = report.problems.len();
     let mut ranges = list(&raw.ranges, &key.child("ranges"), report);
@@ -129,7 +133,8 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSet
     }
     let ranges = sorted(ranges);
     report.let_in = (!raw.allow_any).then(|| Ranges::new(&ranges));
-    AllowlistSettings { ranges, trusted_proxies, allow_any: raw.allow_any }
+    let (allow_any, proxy_protocol) = (raw.allow_any, listen.proxy_protocol);
+    AllowlistSettings { ranges, trusted_proxies, allow_any, proxy_protocol }
 }
 
 /// `[routes.allowlist]`: of those who may come in, who may send to the route. `None`: all of them. The
@@ -244,6 +249,11 @@ fn mend(error: &RangeError) -> String {
 mod tests {
     use super::super::tests::{report, report_in};
     use super::*;
+
+    fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSettings {
+        let (address, server_name) = (String::new(), Vec::new());
+        super::allowlist(raw, &RawListen { address, server_name, proxy_protocol: false }, report)
+    }
 
     fn raw(ranges: &[&str], files: &[&str]) -> RawAllowlist {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();

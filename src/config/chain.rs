@@ -1,8 +1,6 @@
 //! What a chain of certificates says of itself. Each is looked at: a client that meets one that it cannot
 //! use on the way to its authority turns away, however good the first is.
 
-use std::time::Duration;
-
 use rustls::pki_types::CertificateDer;
 use x509_parser::error::X509Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -10,9 +8,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::key::Key;
 use super::report::Report;
 use crate::clock::Timestamp;
-
-/// Let's Encrypt renews 30 days before the end; at 14 the renewal has failed for two weeks.
-const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
+use crate::net::validity;
+use crate::telemetry::WARN_DAYS;
 
 /// What a chain says of itself.
 #[derive(Debug)]
@@ -75,11 +72,11 @@ fn check_time(
         1 => "renew it",
         _ => "put the one that its issuer hands out now in its place",
     };
+    let days = not_after.since(report.now).as_secs() / (24 * 3600);
     if not_after < report.now {
         let mend = format!("{renew}; {shown_to} may refuse it");
         report.problem(key, format!("{called} has expired"), mend);
-    } else if not_after < report.now.plus(WARN_BEFORE) {
-        let days = not_after.since(report.now).as_secs() / (24 * 3600);
+    } else if days < u64::from(WARN_DAYS) {
         let mend = format!("{renew} now; postgate takes the new file without a restart");
         report.warn(key, format!("{called} expires in {days} days"), mend);
     }
@@ -126,15 +123,6 @@ fn is_of_one_mind(certificate: &X509Certificate<'_>) -> bool {
     certificate.signature_algorithm == certificate.tbs_certificate.signature
 }
 
-fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
-    let moment = |seconds: i64| {
-        let seconds = u64::try_from(seconds).unwrap_or_default();
-        Timestamp::from_millis(seconds.saturating_mul(1000))
-    };
-    let validity = certificate.validity();
-    (moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp()))
-}
-
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let alternative = certificate.subject_alternative_name().ok().flatten();
     let names: Vec<String> = alternative
@@ -150,6 +138,8 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
     use super::super::tests::report;
@@ -157,6 +147,8 @@ mod tests {
 
     const DAY_MILLIS: u64 = 24 * 3600 * 1000;
     const YEAR: i32 = 2026;
+    /// What is left of the last second when it begins.
+    const LAST: Duration = Duration::from_millis(999);
 
     /// In January of [`YEAR`].
     fn january(day: u8) -> Timestamp {
@@ -203,13 +195,17 @@ mod tests {
         let at = |day| looked(&chain, january(day));
         let (told, problems, _) = at(5);
         let told = told.unwrap();
-        assert_eq!((told.names, told.not_after), (vec!["shop.example".to_owned()], january(20)));
+        assert_eq!(
+            (told.names, told.not_after),
+            (vec!["shop.example".to_owned()], january(20).plus(LAST))
+        );
         assert_eq!(problems, [""; 0]);
         assert_eq!(at(4).1, ["certificate 2 of the chain is not valid yet"]);
-        assert_eq!(at(20).1, [""; 0]);
-        assert_eq!(at(21).1, ["certificate 2 of the chain has expired"]);
+        assert_eq!(looked(&chain, january(20).plus(LAST)).1, [""; 0]);
+        let over = january(20).plus(Duration::from_secs(1));
+        assert_eq!(looked(&chain, over).1, ["certificate 2 of the chain has expired"]);
         let (told, problems, report) = looked(&chain, january(31).plus(Duration::from_secs(1)));
-        assert_eq!(told.unwrap().not_after, january(20));
+        assert_eq!(told.unwrap().not_after, january(20).plus(LAST));
         assert_eq!(
             problems,
             ["the certificate has expired", "certificate 2 of the chain has expired"]

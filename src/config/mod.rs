@@ -211,7 +211,7 @@ fn settings(raw: raw::Raw, report: &mut Report) -> Option<Settings> {
     let address = listen.as_ref().map(|listen| listen.address);
     let server_names = server::names(&raw.listen.server_name, report);
     let (tls, certificate) = tls::tls(&raw.tls, address, &limits, report);
-    let allowlist = allowlist::allowlist(&raw.allowlist, report);
+    let allowlist = allowlist::allowlist(&raw.allowlist, &raw.listen, report);
     server::proxy_protocol(&raw.listen, &raw.allowlist, report);
     server::crowd(&raw.listen, &raw.allowlist, &raw.limits, report);
     let body_bytes = limits.requests.map(|limits| limits.body_bytes);

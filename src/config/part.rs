@@ -25,12 +25,10 @@ pub struct SpoolAccess {
 /// Who may come in, as far as the list for all routes says so.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// `[allowlist]`, with the ranges of its files.
+    /// `[allowlist]`, with the ranges of its files, and `listen.proxy_protocol`.
     pub allowlist: AllowlistSettings,
     /// The ranges again, each with the place that names it.
     pub listed: Vec<ListedRange>,
-    /// `listen.proxy_protocol`.
-    pub proxy_protocol: bool,
 }
 
 /// Where the admin listener is: a file that somebody is editing must not make a running gateway
@@ -90,10 +88,10 @@ pub fn admission(path: &Path) -> Result<Admission, Problems> {
 
 fn admission_in(mut report: Report) -> Result<Admission, Problems> {
     let admission = raw(&mut report).map(|raw| {
-        let allowlist = allowlist::allowlist(&raw.allowlist, &mut report);
+        let allowlist = allowlist::allowlist(&raw.allowlist, &raw.listen, &mut report);
         server::proxy_protocol(&raw.listen, &raw.allowlist, &mut report);
         let listed = std::mem::take(&mut report.listed);
-        Admission { allowlist, listed, proxy_protocol: raw.listen.proxy_protocol }
+        Admission { allowlist, listed }
     });
     only(&["allowlist", "listen"], Others::Understood, admission, report)
 }

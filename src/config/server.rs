@@ -34,7 +34,6 @@ pub(super) fn listen(
         address: address?,
         connections: connections?,
         connections_per_address: connections_per_address?,
-        proxy_protocol: raw.proxy_protocol,
     })
 }
 
@@ -193,7 +192,7 @@ mod tests {
         let on = ("listen.proxy_protocol", "true");
         assert_eq!(problems(&[on]), ["listen.proxy_protocol"]);
         let settings = settings(&[on, ("allowlist.trusted_proxies", "[\"10.0.0.0/8\"]")]);
-        assert!(settings.listen.proxy_protocol);
+        assert!(settings.allowlist.proxy_protocol);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub struct Gate {
     allowed: Ranges,
     trusted: Ranges,
     allow_any: bool,
+    proxy_protocol: bool,
 }
 
 /// Something whose peer may come in. Only [`Gate::admit`] makes one.
@@ -79,6 +80,8 @@ pub(super) struct Stranger {
 /// Why a request is refused although its connection was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeadRefusal {
+    /// The connection would not be let in now: the rules have changed since it began.
+    Outdated,
     /// The client's address is not in the allowlist.
     NotAllowed,
     /// Who the client is cannot be told.
@@ -93,13 +96,14 @@ impl Gate {
             allowed: Ranges::new(&settings.ranges),
             trusted: Ranges::new(&settings.trusted_proxies),
             allow_any: settings.allow_any,
+            proxy_protocol: settings.proxy_protocol,
         }
     }
 
-    /// Whether connections of this peer begin with a PROXY header, where that protocol is on.
+    /// Whether connections of this peer have to begin with a PROXY header.
     #[must_use]
-    pub fn trusts(&self, peer: IpAddr) -> bool {
-        self.trusted.contains(peer)
+    pub fn awaits_header(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol && self.trusted.contains(peer)
     }
 
     /// Admits what came from there, or drops it. A trusted proxy is admitted for the sake of its
@@ -115,8 +119,10 @@ impl Gate {
         origin: &Origin,
         headers: &HeaderMap,
     ) -> Result<Client, Stranger> {
-        let not_allowed = |client| Stranger { client, refusal: HeadRefusal::NotAllowed };
-        let claim = self.claim(origin).ok_or_else(|| not_allowed(Client::of(origin)))?;
+        let claim = self.claim(origin).ok_or_else(|| Stranger {
+            client: Client::of(origin),
+            refusal: HeadRefusal::Outdated,
+        })?;
         let proxy = match claim {
             Claim::Decided(client) => return Ok(client),
             Claim::ByHead(proxy) => proxy,
@@ -126,7 +132,11 @@ impl Gate {
             client: Client { rule: unreadable.rule(), ..proxy },
             refusal: HeadRefusal::Unreadable(unreadable),
         })?;
-        if self.allows(client.address) { Ok(client) } else { Err(not_allowed(client)) }
+        if self.allows(client.address) {
+            Ok(client)
+        } else {
+            Err(Stranger { client, refusal: HeadRefusal::NotAllowed })
+        }
     }
 
     /// What would become of a request from there with these headers: the same answer that a sender
@@ -142,15 +152,16 @@ impl Gate {
     }
 
     fn claim(&self, origin: &Origin) -> Option<Claim> {
-        // The list may have changed since the header was read.
-        if origin.announced.is_some() && !self.trusts(origin.peer) {
+        // The rules may have changed since the connection began. What began by others says nothing by
+        // these: a PROXY header of anybody, or an `X-Forwarded-For` that came past a balancer.
+        if origin.announced.is_some() != self.awaits_header(origin.peer) {
             return None;
         }
         let client = Client::of(origin);
         // A proxy that announces itself wants to know whether we are there. It speaks for nobody, so
         // its requests cannot say who sent them.
         let may_forward = origin.announced != Some(Announced::Itself);
-        if may_forward && self.trusts(client.address) {
+        if may_forward && self.trusted.contains(client.address) {
             Some(Claim::ByHead(client))
         } else {
             self.allows(client.address).then_some(Claim::Decided(client))
@@ -192,12 +203,22 @@ impl<T> Admitted<T> {
 mod tests {
     use super::*;
 
-    fn gate(allow_any: bool) -> Gate {
-        Gate::new(&AllowlistSettings {
+    fn settings() -> AllowlistSettings {
+        AllowlistSettings {
             ranges: vec!["192.0.2.0/24".parse().unwrap()],
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-            allow_any,
-        })
+            allow_any: false,
+            proxy_protocol: false,
+        }
+    }
+
+    fn gate(allow_any: bool) -> Gate {
+        Gate::new(&AllowlistSettings { allow_any, ..settings() })
+    }
+
+    /// With the PROXY protocol.
+    fn announcing(allow_any: bool) -> Gate {
+        Gate::new(&AllowlistSettings { allow_any, proxy_protocol: true, ..settings() })
     }
 
     fn address(text: &str) -> IpAddr {
@@ -258,22 +279,19 @@ mod tests {
 
     #[test]
     fn a_proxy_header_puts_its_client_in_the_place_of_the_peer() {
-        let gate = gate(false);
+        let gate = announcing(false);
         let client = |peer: &str, of: &str| announced(peer, Announced::Client(address(of)));
-        let refused = Err(HeadRefusal::NotAllowed);
+        let (closed, refused) = (Err(HeadRefusal::Outdated), Err(HeadRefusal::NotAllowed));
         for (origin, header, expected) in [
             (client("10.0.0.1", "192.0.2.7"), None, Ok("192.0.2.7 by PROXY header")),
             // The client is no proxy: what it says of others is ignored.
             (client("10.0.0.1", "192.0.2.7"), Some("203.0.113.9"), Ok("192.0.2.7 by PROXY header")),
-            (client("10.0.0.1", "203.0.113.9"), Some("192.0.2.7"), refused),
+            (client("10.0.0.1", "203.0.113.9"), Some("192.0.2.7"), closed),
             // A proxy behind a balancer.
             (client("10.0.0.1", "10.0.0.2"), Some("192.0.2.7"), Ok("192.0.2.7 by X-Forwarded-For")),
             (client("10.0.0.1", "10.0.0.2"), None, refused),
-            // Not from a trusted proxy, or no longer.
-            (client("192.0.2.1", "192.0.2.7"), None, refused),
-            (client("203.0.113.9", "192.0.2.7"), None, refused),
-            (announced("10.0.0.1", Announced::Itself), None, refused),
-            (announced("10.0.0.1", Announced::Itself), Some("192.0.2.7"), refused),
+            (announced("10.0.0.1", Announced::Itself), None, closed),
+            (announced("10.0.0.1", Announced::Itself), Some("192.0.2.7"), closed),
         ] {
             let found = head(&gate, &origin, header);
             assert_eq!(found.as_deref(), expected.as_ref().map(|text| *text), "{origin:?}");
@@ -284,18 +302,32 @@ mod tests {
     fn a_balancer_that_is_in_the_list_itself_comes_in_as_itself() {
         let gate = Gate::new(&AllowlistSettings {
             ranges: vec!["10.0.0.1/32".parse().unwrap()],
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-            allow_any: false,
+            proxy_protocol: true,
+            ..settings()
         });
         let itself = announced("10.0.0.1", Announced::Itself);
         let expected = Ok("10.0.0.1 by PROXY header");
         assert_eq!(head(&gate, &itself, Some("203.0.113.9")).as_deref(), expected);
     }
 
+    /// Whoever is allowed, and whatever a header says.
     #[test]
-    fn a_connection_older_than_the_list_is_asked_again() {
-        let refused = Err(HeadRefusal::NotAllowed);
-        assert_eq!(head(&gate(false), &direct("203.0.113.9"), Some("192.0.2.8")), refused);
+    fn a_connection_that_began_by_other_rules_is_no_way_in() {
+        let announced = |peer: &str| announced(peer, Announced::Client(address("192.0.2.7")));
+        for (what, rules, origin) in [
+            ("taken off the list", gate(false), direct("203.0.113.9")),
+            ("has become a balancer since", announcing(false), direct("10.0.0.1")),
+            ("has become one, and anybody comes in", announcing(true), direct("10.0.0.1")),
+            ("is a balancer no longer", announcing(false), announced("192.0.2.1")),
+            ("is one no longer, and anybody comes in", announcing(true), announced("192.0.2.1")),
+            ("the PROXY protocol was switched off", gate(false), announced("10.0.0.1")),
+            ("it was, and anybody comes in", gate(true), announced("10.0.0.1")),
+        ] {
+            assert_eq!(claim(&rules, &origin), None, "{what}");
+            for lines in [None, Some("192.0.2.8")] {
+                assert_eq!(head(&rules, &origin, lines), Err(HeadRefusal::Outdated), "{what}");
+            }
+        }
     }
 
     #[test]

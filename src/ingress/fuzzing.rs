@@ -13,11 +13,11 @@ use super::Front;
 use super::serve::{Door, Http};
 use crate::net::{Origin, Protocol, Tls, TlsMode, TlsSettings, parse_proxy_header};
 
-/// Whose a connection of `peer` is that begins with these bytes, and what is left of them, where
-/// trusted proxies speak the PROXY protocol. `None`: it is closed.
+/// Whose a connection of `peer` is that begins with these bytes, and what is left of them. `None`: it is
+/// closed.
 #[must_use]
 pub fn announced<'a>(front: &Front, peer: IpAddr, bytes: &'a [u8]) -> Option<(Origin, &'a [u8])> {
-    if !front.trusts(peer) {
+    if !front.awaits_header(peer) {
         return Some((Origin::direct(peer), bytes));
     }
     let header = parse_proxy_header(bytes).ok().flatten()?;

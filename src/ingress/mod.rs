@@ -126,9 +126,9 @@ impl Front {
         self.rules.load().routes.named(route).map(|route| route.rules.clone())
     }
 
-    /// Whether connections of this peer begin with a PROXY header, where that protocol is on.
-    fn trusts(&self, peer: IpAddr) -> bool {
-        self.rules.load().gate.trusts(peer)
+    /// Whether connections of this peer have to begin with a PROXY header.
+    fn awaits_header(&self, peer: IpAddr) -> bool {
+        self.rules.load().gate.awaits_header(peer)
     }
 
     /// Admits what came from there, or drops it.

@@ -62,7 +62,9 @@ impl Refusal {
     /// The status, and the word for it in metrics, logs and the reply.
     pub(super) fn status(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Address(HeadRefusal::NotAllowed) => (StatusCode::FORBIDDEN, "address"),
+            Self::Address(HeadRefusal::Outdated | HeadRefusal::NotAllowed) => {
+                (StatusCode::FORBIDDEN, "address")
+            }
             Self::Address(HeadRefusal::Unreadable(_)) => (StatusCode::FORBIDDEN, "forwarded"),
             Self::Certificate(Lapse::Expired) => {
                 (StatusCode::FORBIDDEN, "client_certificate_expired")
@@ -99,6 +101,9 @@ impl Refusal {
     /// What the sender can do about it.
     fn detail(&self) -> String {
         let text = match self {
+            Self::Address(HeadRefusal::Outdated) => {
+                "Who may send here has changed, and this connection is not let in any longer."
+            }
             Self::Address(HeadRefusal::NotAllowed) => "This address may not send here.",
             Self::Address(HeadRefusal::Unreadable(_)) => {
                 "X-Forwarded-For or Forwarded does not tell who the client is."
@@ -246,7 +251,9 @@ pub(super) fn refuse(refusal: &Refusal, replies: Option<&Replies>) -> Reply {
         Refusal::Secret => headers.insert(WWW_AUTHENTICATE, CHALLENGE),
         Refusal::Encoded => headers.insert(ACCEPT_ENCODING, IDENTITY),
         // No request of this connection will be taken.
-        Refusal::Certificate(_) => headers.insert(CONNECTION, CLOSE),
+        Refusal::Certificate(_) | Refusal::Address(HeadRefusal::Outdated) => {
+            headers.insert(CONNECTION, CLOSE)
+        }
         _ => None,
     };
     reply
@@ -317,6 +324,7 @@ mod tests {
         use Refusal::{Address, Body, Spool};
         let allow = HeaderValue::from_static("GET, POST");
         for (refusal, status, again) in [
+            (Address(HeadRefusal::Outdated), 403, false),
             (Address(HeadRefusal::NotAllowed), 403, false),
             (Address(HeadRefusal::Unreadable(Unreadable::Forwarded)), 403, false),
             (Refusal::Certificate(Lapse::Expired), 403, false),
@@ -352,7 +360,8 @@ mod tests {
             assert_eq!(reply.headers().contains_key(ALLOW), status == 405, "{what}");
             assert_eq!(reply.headers().contains_key(WWW_AUTHENTICATE), status == 401, "{what}");
             assert_eq!(reply.headers().contains_key(ACCEPT_ENCODING), status == 415, "{what}");
-            let closes = matches!(refusal, Refusal::Certificate(_));
+            let closes =
+                matches!(refusal, Refusal::Certificate(_) | Address(HeadRefusal::Outdated));
             assert_eq!(reply.headers().contains_key(CONNECTION), closes, "{what}");
             assert_eq!(reply.headers()[CACHE_CONTROL], "no-store", "{what}");
             assert_eq!(reply.headers()[CONTENT_TYPE], "application/problem+json", "{what}");

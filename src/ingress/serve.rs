@@ -56,7 +56,7 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     let front = &door.front;
     tasks.spawn(tell_untold(Arc::clone(front), door.stop.clone()));
     while let Some(arrival) = door.stop.run_until_cancelled(listener.accept()).await {
-        if listener.speaks_proxy_protocol() && front.trusts(arrival.peer()) {
+        if front.awaits_header(arrival.peer()) {
             tasks.spawn(Arc::clone(&door).announced(arrival));
         } else if let Some(admitted) = arrival.direct().and_then(|conn| admit(front, conn)) {
             // Decided without a task: a stranger costs next to nothing.

@@ -22,7 +22,7 @@ pub struct FrontSettings {
     pub routes: Vec<RouteSettings>,
 }
 
-/// `[allowlist]`, after its files are read.
+/// `[allowlist]`, after its files are read, and how trusted proxies speak.
 #[derive(Clone, Debug, Default)]
 pub struct AllowlistSettings {
     /// Who may come in.
@@ -31,6 +31,9 @@ pub struct AllowlistSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Everybody may come in.
     pub allow_any: bool,
+    /// `listen.proxy_protocol`: connections of trusted proxies begin with a PROXY header. It says what
+    /// their headers are worth, so it is exchanged together with the lists.
+    pub proxy_protocol: bool,
 }
 
 /// The part of `[limits]` that concerns requests.

@@ -38,7 +38,6 @@ pub struct Listener {
     /// How many there are.
     at_most: usize,
     visitors: Arc<Visitors>,
-    proxy_protocol: bool,
     telemetry: Arc<Telemetry>,
 }
 
@@ -63,7 +62,6 @@ impl Listener {
                 settings.connections_per_address,
                 Arc::clone(&telemetry),
             )),
-            proxy_protocol: settings.proxy_protocol,
             telemetry,
         })
     }
@@ -72,12 +70,6 @@ impl Listener {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
-    }
-
-    /// `listen.proxy_protocol`: a trusted peer's connection begins with a PROXY header.
-    #[must_use]
-    pub fn speaks_proxy_protocol(&self) -> bool {
-        self.proxy_protocol
     }
 
     /// The next connection. Waits for a free place before it accepts, so that what is too much
@@ -158,7 +150,6 @@ mod tests {
             address: "127.0.0.1:0".parse().unwrap(),
             connections,
             connections_per_address: per_address,
-            proxy_protocol: false,
         };
         Listener::bind(&settings, telemetry).unwrap()
     }
@@ -212,7 +203,6 @@ mod tests {
             address: first.local_addr(),
             connections: 1,
             connections_per_address: 1,
-            proxy_protocol: false,
         };
         let error = Listener::bind(&settings, Arc::new(Telemetry::new())).unwrap_err();
         assert!(error.to_string().contains(&first.local_addr().to_string()), "{error}");

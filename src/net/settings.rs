@@ -19,8 +19,6 @@ pub struct ListenSettings {
     /// Open connections of one address: the peer's, or the one that its PROXY header names. Past
     /// the limit a connection is closed at once.
     pub connections_per_address: usize,
-    /// Trusted proxies begin every connection with a PROXY header.
-    pub proxy_protocol: bool,
 }
 
 /// `[tls]`.

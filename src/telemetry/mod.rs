@@ -21,7 +21,7 @@ pub use delivery::{Attempted, Away, DeliveryMetrics, InFlight, RouteDelivery};
 pub use front::{FrontMetrics, HeadFault, RouteMetrics};
 pub use log::{Log, LogError, LogFormat, LogSettings, causes, start_log};
 pub use operator::{AdminMetrics, AdminRefusal};
-pub use reload::ReloadMetrics;
+pub use reload::{ReloadMetrics, WARN_DAYS};
 pub use spooling::{SpoolMetrics, SpoolNumbers, SpoolRefusal, Tell};
 
 use prometheus_client::registry::Registry;

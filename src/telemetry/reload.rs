@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 /// Ranges named in one log line; the counts tell the rest.
 const MOST_NAMED: usize = 50;
 /// Let's Encrypt renews 30 days before the end; at 14 the renewal has failed for two weeks.
-const WARN_DAYS: i64 = 14;
+pub const WARN_DAYS: u16 = 14;
 
 /// Reloads, and the certificate.
 #[derive(Debug)]
@@ -129,6 +129,14 @@ impl ReloadMetrics {
         tracing::info!("allow_any was switched off: the ranges decide again who may send");
     }
 
+    /// Trusted proxies have to speak otherwise from now on.
+    pub fn proxy_protocol(&self, now: &'static str) {
+        tracing::info!(
+            now,
+            "listen.proxy_protocol was switched; open connections of trusted proxies are let in no longer"
+        );
+    }
+
     /// Routes came or went.
     pub fn routes(&self, added: &[impl Display], removed: &[impl Display]) {
         tracing::info!(added = named(added), removed = named(removed), "routes changed");
@@ -166,7 +174,7 @@ impl ReloadMetrics {
         }
         if days < 0 {
             tracing::error!(days, "the certificate has expired; senders may refuse it");
-        } else if days < WARN_DAYS {
+        } else if days < i64::from(WARN_DAYS) {
             tracing::warn!(days, "the certificate expires soon; renew it");
         }
     }

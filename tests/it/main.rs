@@ -68,6 +68,8 @@ mod spool_transfer;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod together;
+#[cfg(test)]
 mod upstream_certificates;
 #[cfg(test)]
 mod upstream_request;

@@ -185,14 +185,16 @@ fn own<'a>(
 /// Why the connection would not get as far as the list.
 fn no_connection(admission: &Admission, arguments: &Arguments) -> Option<String> {
     let peer = arguments.address;
-    let is_trusted = Gate::new(&admission.allowlist).trusts(peer);
-    match (admission.proxy_protocol, is_trusted, arguments.proxied) {
-        (true, true, None) => Some(format!(
+    let has_to = Gate::new(&admission.allowlist).awaits_header(peer);
+    match (has_to, arguments.proxied) {
+        (true, None) => Some(format!(
             "connections of {peer}, a trusted proxy, must begin with a PROXY header; say with \
              --proxied whom it names"
         )),
-        (false, _, Some(_)) => Some("listen.proxy_protocol is off: no PROXY header counts".into()),
-        (true, false, Some(_)) => {
+        (false, Some(_)) if !admission.allowlist.proxy_protocol => {
+            Some("listen.proxy_protocol is off: no PROXY header counts".into())
+        }
+        (false, Some(_)) => {
             Some(format!("{peer} is no trusted proxy: its PROXY header is refused"))
         }
         _ => None,
@@ -214,11 +216,8 @@ mod tests {
     use crate::config::Settings;
 
     fn asked(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Answer> {
-        let admission = Admission {
-            allowlist: settings.allowlist.clone(),
-            listed: settings.listed.clone(),
-            proxy_protocol: settings.listen.proxy_protocol,
-        };
+        let admission =
+            Admission { allowlist: settings.allowlist.clone(), listed: settings.listed.clone() };
         answer(&admission, &settings.routes, arguments)
     }
 

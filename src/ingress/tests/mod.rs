@@ -53,7 +53,6 @@ struct Plan {
     tls: TlsMode,
     front: FrontSettings,
     forward: Option<Forward>,
-    proxy_protocol: bool,
 }
 
 /// Everything allowed, everything large; a test makes small what it is about.
@@ -82,7 +81,7 @@ fn plan() -> Plan {
         limits: RequestLimits::GENEROUS,
         routes: vec![route],
     };
-    Plan { tls: TlsMode::Off, front, forward: None, proxy_protocol: false }
+    Plan { tls: TlsMode::Off, front, forward: None }
 }
 
 /// The same, with a route that forwards at once.
@@ -110,7 +109,6 @@ impl House {
             address: "127.0.0.1:0".parse().unwrap(),
             connections: 100,
             connections_per_address: 100,
-            proxy_protocol: plan.proxy_protocol,
         };
         let listener = Listener::bind(&listen, Arc::clone(&telemetry)).unwrap();
         let tls = TlsSettings { mode: plan.tls, handshake_time: PATIENCE, handshakes: 100 };

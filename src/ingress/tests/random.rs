@@ -44,6 +44,7 @@ async fn no_bytes_get_past_the_allowlist() {
         ranges: vec!["192.0.2.1/32".parse().unwrap()],
         trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
         allow_any: false,
+        proxy_protocol: false,
     };
     let house = House::build(plan);
     let bytes = prop_oneof![

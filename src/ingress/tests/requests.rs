@@ -95,6 +95,7 @@ async fn the_address_is_decided_before_anything_else_of_a_head() {
         ranges: vec!["192.0.2.0/24".parse().unwrap()],
         trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
         allow_any: false,
+        proxy_protocol: false,
     };
     let house = House::build(plan);
     let get = |head: &str| format!("GET /nowhere HTTP/1.1\r\nConnection: close\r\n{head}\r\n");

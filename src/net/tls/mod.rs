@@ -5,6 +5,7 @@ mod handshakes;
 mod identity;
 mod pair;
 mod shown;
+mod validity;
 
 use std::io;
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ use crate::telemetry::HandshakeFailure;
 pub use self::identity::Identity;
 pub use self::pair::Pair;
 pub use self::shown::{Lapse, Shown};
+pub use self::validity::validity;
 
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{CertificateError, Error};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::validity;
 use crate::clock::Timestamp;
 
 /// A certificate and those that lead to its authority.
@@ -71,10 +72,8 @@ impl Lapse {
     }
 }
 
-/// The last moment at which a certificate is good: it names a second (RFC 5280, 4.1.2.5), and that
-/// belongs to it.
+/// The last moment at which it is good.
 fn end(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let second = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
-    Some(Timestamp::from_millis(second.saturating_mul(1000).saturating_add(999)))
+    Some(validity(&certificate).1)
 }
