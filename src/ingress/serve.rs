@@ -65,8 +65,8 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     drop(listener);
     tasks.close();
     tasks.wait().await;
-    front.forwards.close();
-    front.forwards.wait().await;
+    front.left.close();
+    front.left.wait().await;
     front.telemetry.tell_untold();
 }
 
