@@ -172,7 +172,7 @@ impl Front {
             return Err(refused(Refusal::Encoded));
         }
 
-        let body = body::read(body, &self.limits, hold).await;
+        let body = body::read(body, head.version, &self.limits, hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
         let at = clock::now();
