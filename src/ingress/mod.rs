@@ -5,6 +5,7 @@
 //! between the two `Front::receive` is the way of one request: one straight function, because the order
 //! of its steps is what makes it safe.
 
+mod activity;
 mod admit;
 mod allowlist;
 mod bodies;
