@@ -25,6 +25,8 @@ pub(super) struct Activity {
     pub(super) told: AtomicBool,
     /// The connection has had all its requests, or is not to have another.
     pub(super) spent: Notify,
+    /// More frames than a client has reason to send.
+    pub(super) flooded: Notify,
 }
 
 /// A request under way, until dropped: answered, or left by its sender.
@@ -38,8 +40,9 @@ impl Activity {
     pub(super) fn new() -> Self {
         let zero = AtomicU64::default;
         let (begun, ended, ended_at) = (zero(), zero(), zero());
-        let (head, told, spent) = (UnderWay::default(), AtomicBool::new(false), Notify::new());
-        Self { opened: Instant::now(), begun, ended, ended_at, head, told, spent }
+        let (head, told) = (UnderWay::default(), AtomicBool::new(false));
+        let (spent, flooded) = (Notify::new(), Notify::new());
+        Self { opened: Instant::now(), begun, ended, ended_at, head, told, spent, flooded }
     }
 
     pub(super) fn begin(self: &Arc<Self>) -> Active {

@@ -12,6 +12,7 @@ mod bodies;
 mod body;
 mod forward;
 mod forwarded;
+mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod head;

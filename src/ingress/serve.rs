@@ -15,12 +15,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
 use super::admit::Admitted;
 use super::bodies::HeldReply;
+use super::frames::Frames;
 use super::reply::CLOSE;
 use super::strict::{HeadLimits, Strict, Unescaped};
 use super::{Front, RequestLimits};
@@ -154,6 +156,7 @@ impl Door {
                 broken(BrokenConnection::NotHttp, Some(&error));
             }
             End::Cut(error) => broken(BrokenConnection::Cut, Some(&error)),
+            End::Flood => broken(BrokenConnection::Flood, None),
         }
     }
 }
@@ -246,7 +249,13 @@ impl Http {
                 self.drive(self.one.serve_connection(io, service), &activity, stop).await
             }
             Protocol::Http2 => {
-                let io = TokioIo::new(stream);
+                let mut frames = Frames::new(Instant::now());
+                let reader = Arc::clone(&activity);
+                let io = TokioIo::new(InspectReader::new(stream, move |bytes: &[u8]| {
+                    if !frames.follow(bytes, Instant::now()) {
+                        reader.flooded.notify_one();
+                    }
+                }));
                 self.drive(self.two.serve_connection(io, service), &activity, stop).await
             }
         }
@@ -269,6 +278,7 @@ impl Http {
                 }
                 () = stopped.as_mut(), if !closing => {}
                 () = activity.spent.notified(), if !closing => {}
+                () = activity.flooded.notified() => return End::Flood,
                 () = wake.as_mut() => {
                     let limit = if closing {
                         CLOSE_TIME
@@ -317,6 +327,8 @@ pub(super) enum End {
     Unread(hyper::Error),
     /// Before its first request was whole.
     Cut(hyper::Error),
+    /// By frames that ask for nothing.
+    Flood,
 }
 
 impl End {
