@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use tokio::time::Instant;
@@ -32,8 +33,12 @@ impl From<NoRoom> for BodyError {
 
 /// Reads the body within its limits, and notes in `hold` what is held of it. A body that announces
 /// too much is not read at all.
+///
+/// Over HTTP/2 a sender may give a stream up and call that no error; hyper ends the body there, as if it
+/// were whole.
 pub(super) async fn read<B>(
     body: &mut B,
+    version: Version,
     limits: &RequestLimits,
     hold: &mut Hold,
 ) -> Result<Bytes, BodyError>
@@ -48,8 +53,9 @@ where
         return Err(BodyError::TooLarge);
     }
     let mut meter = Meter { limits, hold, began: Instant::now(), read: 0 };
+    let is_whole = |body: &B| version != Version::HTTP_2 || body.is_end_stream();
     let Some(first) = meter.next(body).await? else {
-        return Ok(Bytes::new());
+        return if is_whole(body) { Ok(Bytes::new()) } else { Err(BodyError::Broken) };
     };
     // Most bodies are one frame, which is taken as it is. One that others follow may be a byte in a
     // buffer of many, which would wait with it.
@@ -61,7 +67,7 @@ where
     while let Some(bytes) = meter.next(body).await? {
         whole.extend_from_slice(&bytes);
     }
-    Ok(whole.freeze())
+    if is_whole(body) { Ok(whole.freeze()) } else { Err(BodyError::Broken) }
 }
 
 /// How long a body that nobody wants is listened to: some round trips.
@@ -161,7 +167,8 @@ mod tests {
 
     async fn read(body: &mut Frames, limits: &RequestLimits) -> Result<Bytes, BodyError> {
         let bodies = Bodies::new(1 << 20);
-        super::read(body, limits, &mut bodies.hold([127, 0, 0, 1].into(), 0).unwrap()).await
+        let mut hold = bodies.hold([127, 0, 0, 1].into(), 0).unwrap();
+        super::read(body, Version::HTTP_11, limits, &mut hold).await
     }
 
     /// Frames one by one, then an end of its own kind.
@@ -295,7 +302,7 @@ mod tests {
             let bodies = Bodies::new(4 * LEAST);
             let mut hold = bodies.hold([127, 0, 0, 1].into(), 0).unwrap();
             let mut body = frames(&[&[0; LEAST], last], End::Whole);
-            let read = super::read(&mut body, &limits, &mut hold).await;
+            let read = super::read(&mut body, Version::HTTP_11, &limits, &mut hold).await;
             assert_eq!(read.map(drop), expected, "{}", last.len());
         }
     }

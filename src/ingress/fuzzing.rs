@@ -38,6 +38,8 @@ where
     door.converse(origin, None, admitted.into_inner(), protocol).await;
     tasks.close();
     tasks.wait().await;
+    front.left.close();
+    front.left.wait().await;
 }
 
 /// The stream is what comes out of a handshake.

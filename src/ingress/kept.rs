@@ -25,20 +25,20 @@ const KEPT: [HeaderName; 4] = [USER_AGENT, VIA, X_REQUEST_ID, TRACEPARENT];
 const MOST_VALUE_BYTES: usize = 256;
 
 /// A request that came in, before anybody has understood it.
-pub(super) struct Arrived<'a> {
+pub(super) struct Arrived {
     pub(super) id: EventId,
     pub(super) at: Timestamp,
     pub(super) client: IpAddr,
-    pub(super) head: &'a Parts,
+    pub(super) head: Parts,
     pub(super) body: Bytes,
 }
 
-impl Arrived<'_> {
+impl Arrived {
     /// It as conversion looks at it.
     pub(super) fn input(&self) -> Input<'_> {
         Input {
             content_type: self.head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
-            query: strict::received(self.head),
+            query: strict::received(&self.head),
             body: &self.body,
         }
     }
@@ -47,7 +47,7 @@ impl Arrived<'_> {
     pub(super) fn into_received(self, format: Option<Format>, secret: Option<&Secret>) -> Received {
         let Self { client, head, body, .. } = self;
         let content_type = head.headers.get(CONTENT_TYPE);
-        let query = strict::received(head);
+        let query = strict::received(&head);
         let (query, body) = match secret {
             Some(secret) => {
                 (query.and_then(|query| secret.out_of_query(query)), secret.out_of_body(body))

@@ -5,6 +5,7 @@
 //! between the two `Front::receive` is the way of one request: one straight function, because the order
 //! of its steps is what makes it safe.
 
+mod activity;
 mod admit;
 mod allowlist;
 mod bodies;
@@ -17,6 +18,7 @@ pub mod fuzzing;
 mod head;
 mod kept;
 mod ledger;
+mod outlast;
 mod promise;
 mod reply;
 mod route;
@@ -53,6 +55,7 @@ use self::bodies::{Bodies, Hold};
 use self::head::HeadRules;
 use self::kept::Arrived;
 use self::ledger::{Ledger, NoRoom, Share};
+use self::outlast::to_its_end;
 use self::promise::Promise;
 use self::reply::{CLOSE, Refusal, Reply};
 use self::route::{Asked, Route, Routes};
@@ -74,8 +77,8 @@ pub struct Front {
     arrivals: Arc<Ledger>,
     spool: Spool,
     telemetry: Arc<Telemetry>,
-    /// Forwards under way: they go on when their sender leaves.
-    forwards: TaskTracker,
+    /// Requests that were whole when their sender left: they go on.
+    left: TaskTracker,
 }
 
 /// Who comes in and what is received where: the part of the front door that can be exchanged while
@@ -89,7 +92,7 @@ struct HouseRules {
 /// A refusal, and on which route.
 #[derive(Debug)]
 struct Refused<'a> {
-    route: Option<&'a Route>,
+    route: Option<&'a Arc<Route>>,
     refusal: Refusal,
 }
 
@@ -110,7 +113,7 @@ impl Front {
             arrivals: Ledger::new(Spool::places()),
             spool,
             telemetry,
-            forwards: TaskTracker::new(),
+            left: TaskTracker::new(),
         }
     }
 
@@ -143,10 +146,10 @@ impl Front {
 
     /// The way of one admitted request, from its head to the promise.
     async fn receive<'a, B>(
-        &self,
+        self: &Arc<Self>,
         routes: &'a Routes,
         client: IpAddr,
-        head: &Parts,
+        head: Parts,
         hold: &mut Hold,
         body: &mut B,
     ) -> Result<Reply, Refused<'a>>
@@ -160,7 +163,7 @@ impl Front {
             return Ok(without_reading(body, head.version, reply::options(asked)));
         };
         let refused = |refusal| Refused { route: Some(route), refusal };
-        if route.secret.as_ref().is_some_and(|secret| !secret.is_in(head)) {
+        if route.secret.as_ref().is_some_and(|secret| !secret.is_in(&head)) {
             return Err(refused(Refusal::Secret));
         }
         if matches!(asked, Asked::Head(_)) {
@@ -171,28 +174,43 @@ impl Front {
             return Err(refused(Refusal::Encoded));
         }
 
-        let body = body::read(body, &self.limits, hold).await;
+        let body = body::read(body, head.version, &self.limits, hold).await;
         let body = body.map_err(|error| refused(Refusal::Body(error)))?;
 
         let at = clock::now();
         let arrived = Arrived { id: EventId::new(at), at, client, head, body };
+        // From here on a sender that leaves stops nothing, so it goes on counting.
+        let (front, route, lent) = (Arc::clone(self), Arc::clone(route), hold.take());
+        let taking = async move { (front.take(&route, arrived, began).await, lent) };
+        let (answered, lent) = to_its_end(taking, &self.left).await;
+        *hold = lent;
+        answered.map_err(refused)
+    }
+
+    /// Takes what has come in whole: converts it, and makes what becomes of it sure.
+    async fn take(
+        &self,
+        route: &Route,
+        arrived: Arrived,
+        began: Instant,
+    ) -> Result<Reply, Refusal> {
         let converted = event::convert(&arrived.input(), &route.rules);
         let event = match converted.map(|event| Converted::new(&event)) {
             Ok(event) => event,
-            Err(malformed) => return self.keep(route, arrived, malformed).await.map_err(refused),
+            Err(malformed) => return self.keep(route, arrived, malformed).await,
         };
         let promised = match &route.forward {
             None => self.store(route, arrived, event, began).await,
-            Some(forward) => self.forward(route, forward, &arrived, event, hold, began).await,
+            Some(forward) => Self::forward(route, forward, &arrived, event, began).await,
         };
-        promised.map(|promise| route.replies.success(promise)).map_err(refused)
+        promised.map(|promise| route.replies.success(promise))
     }
 
     /// Makes an event durable.
     async fn store(
         &self,
         route: &Route,
-        arrived: Arrived<'_>,
+        arrived: Arrived,
         event: Converted,
         began: Instant,
     ) -> Result<Promise, Refusal> {
@@ -223,31 +241,17 @@ impl Front {
         share.map_err(|NoRoom| Refusal::Spool(AppendError::Busy))
     }
 
-    /// Forwards an event at once. The attempt goes on when the sender leaves, so that an upstream
-    /// never sees half of one; and it goes on counting, or senders that leave early would fill the
-    /// memory.
+    /// Forwards an event at once.
     async fn forward(
-        &self,
         route: &Route,
         forward: &Forward,
-        arrived: &Arrived<'_>,
+        arrived: &Arrived,
         event: Converted,
-        hold: &mut Hold,
         began: Instant,
     ) -> Result<Promise, Refusal> {
         let Arrived { id, at: accepted, client, .. } = *arrived;
         let body = event.body;
-        let forwarding = forward.start(ForwardedEvent { id, accepted, client, body });
-        let lent = hold.take();
-        let forwarding = async move { (forwarding.await, lent) };
-        let outcome = match self.forwards.spawn(forwarding).await {
-            Ok((outcome, lent)) => {
-                *hold = lent;
-                outcome
-            }
-            // It ends without an outcome only by a panic of ours: the sender has to try again.
-            Err(_) => Forwarded::Unavailable,
-        };
+        let outcome = forward.start(ForwardedEvent { id, accepted, client, body }).await;
         let promise = Promise::of_upstream(outcome, id)?;
         route.metrics.forwarded(&id, began.elapsed());
         Ok(promise)
@@ -257,7 +261,7 @@ impl Front {
     async fn keep(
         &self,
         route: &Route,
-        arrived: Arrived<'_>,
+        arrived: Arrived,
         malformed: event::Malformed,
     ) -> Result<Reply, Refusal> {
         let told = match route.on_malformed {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 
@@ -35,9 +36,9 @@ pub(super) struct Route {
 #[derive(Debug)]
 pub(super) enum Asked<'a> {
     /// That its event be received here.
-    Event(&'a Route),
+    Event(&'a Arc<Route>),
     /// What a GET here would be answered, without doing it (RFC 9110, 9.3.2).
-    Head(&'a Route),
+    Head(&'a Arc<Route>),
     /// What can be asked at a path: the value of `Allow` (RFC 9110, 9.3.7).
     Options(HeaderValue),
     /// What the server as a whole can do: nothing that could be said here.
@@ -47,7 +48,7 @@ pub(super) enum Asked<'a> {
 /// Every route.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    by_path: HashMap<Box<str>, Vec<Route>>,
+    by_path: HashMap<Box<str>, Vec<Arc<Route>>>,
 }
 
 impl Route {
@@ -77,6 +78,7 @@ impl Route {
 
 impl Routes {
     pub(super) fn add(&mut self, path: &str, route: Route) {
+        let route = Arc::new(route);
         match self.by_path.entry(path.into()) {
             Entry::Vacant(entry) => {
                 entry.insert(vec![route]);
@@ -86,7 +88,7 @@ impl Routes {
     }
 
     /// The route of this name. For the operator: it looks at all of them.
-    pub(super) fn named(&self, name: &RouteName) -> Option<&Route> {
+    pub(super) fn named(&self, name: &RouteName) -> Option<&Arc<Route>> {
         self.by_path.values().flatten().find(|route| route.name == *name)
     }
 
@@ -129,7 +131,7 @@ impl Routes {
 }
 
 /// The value of `Allow` (RFC 9110, 10.2.1).
-fn allow(routes: &[&Route]) -> HeaderValue {
+fn allow(routes: &[&Arc<Route>]) -> HeaderValue {
     let own = routes.iter().flat_map(|route| &route.methods);
     let mut methods: Vec<&str> = own.map(Method::as_str).collect();
     if methods.contains(&"GET") {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::Request;
@@ -14,17 +14,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::activity::Activity;
 use super::admit::Admitted;
 use super::bodies::HeldReply;
 use super::frames::Frames;
 use super::reply::CLOSE;
-use super::strict::{HeadLimits, Strict, UnderWay, Unescaped};
+use super::strict::{HeadLimits, Strict, Unescaped};
 use super::{Front, RequestLimits};
 use crate::clock;
 use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Shown, Tls};
@@ -45,7 +45,7 @@ const HTTP2_HEADS: u32 = 2;
 /// hyper's least buffer for an HTTP/1 head.
 const LEAST_BUFFER: usize = 8 << 10;
 /// How long a connection that was asked to end, and has no request under way, may take for it.
-const CLOSE_TIME: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_TIME: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` is cancelled, then accepts nothing more and returns when every request under
 /// way is answered. How long to wait for that is the caller's decision: a body may take
@@ -67,8 +67,8 @@ pub async fn serve(mut listener: Listener, tls: Tls, front: Arc<Front>, stop: Ca
     drop(listener);
     tasks.close();
     tasks.wait().await;
-    front.forwards.close();
-    front.forwards.wait().await;
+    front.left.close();
+    front.left.wait().await;
     front.telemetry.tell_untold();
 }
 
@@ -151,6 +151,10 @@ impl Door {
             End::HeadSize => telemetry.front.head_refused(client, HeadFault::Size),
             End::Silent => broken(BrokenConnection::Silent, None),
             End::NotHttp(error) => broken(BrokenConnection::NotHttp, Some(&error)),
+            End::Unread(error) => {
+                telemetry.front.head_refused(client, HeadFault::Grammar("hyper cannot read it"));
+                broken(BrokenConnection::NotHttp, Some(&error));
+            }
             End::Cut(error) => broken(BrokenConnection::Cut, Some(&error)),
             End::Flood => broken(BrokenConnection::Flood, None),
         }
@@ -201,7 +205,7 @@ impl Http {
         stream: S,
         protocol: Protocol,
         handle: F,
-        refused: impl FnMut(&'static str) + Unpin + 'static,
+        mut refused: impl FnMut(&'static str) + Unpin + 'static,
         stop: &CancellationToken,
     ) -> End
     where
@@ -235,6 +239,11 @@ impl Http {
         match protocol {
             Protocol::Http1 => {
                 let heads = activity.head.clone();
+                let of_head = Arc::clone(&activity);
+                let refused = move |rule| {
+                    of_head.told.store(true, Ordering::Relaxed);
+                    refused(rule);
+                };
                 let strict = Strict::new(stream, self.head, heads, unescaped.clone(), refused);
                 let io = TokioIo::new(strict);
                 self.drive(self.one.serve_connection(io, service), &activity, stop).await
@@ -305,15 +314,17 @@ impl Http {
 
 /// How a connection ended.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// As connections do.
     Closed,
     /// Without a whole head in the time for one.
     Silent,
     /// By a head of HTTP/1.1 that is too large.
     HeadSize,
-    /// By a head that cannot be read.
+    /// By a head that breaks a rule, which was told.
     NotHttp(hyper::Error),
+    /// By a head that keeps our rules, and hyper could not read: 400 as well.
+    Unread(hyper::Error),
     /// Before its first request was whole.
     Cut(hyper::Error),
     /// By frames that ask for nothing.
@@ -321,11 +332,13 @@ enum End {
 }
 
 impl End {
-    fn of(error: hyper::Error, activity: &Activity) -> Self {
+    pub(super) fn of(error: hyper::Error, activity: &Activity) -> Self {
         if error.is_parse_too_large() {
             Self::HeadSize
-        } else if error.is_parse() {
+        } else if error.is_parse() && activity.told.load(Ordering::Relaxed) {
             Self::NotHttp(error)
+        } else if error.is_parse() {
+            Self::Unread(error)
         } else if is_late(&error) {
             Self::Silent
         } else if !activity.is_unused() {
@@ -341,65 +354,6 @@ impl End {
 fn is_late(error: &hyper::Error) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|source| source.kind() == io::ErrorKind::TimedOut)
-}
-
-/// What goes on on a connection.
-#[derive(Debug)]
-struct Activity {
-    opened: Instant,
-    /// Requests so far.
-    begun: AtomicU64,
-    /// Those of them that have ended.
-    ended: AtomicU64,
-    /// When the last of them did, in milliseconds from `opened`.
-    ended_at: AtomicU64,
-    /// In HTTP/1, the head of another one.
-    head: UnderWay,
-    /// The connection has had all its requests, or is not to have another.
-    spent: Notify,
-    /// More frames than a client has reason to send.
-    flooded: Notify,
-}
-
-/// A request under way, until dropped: answered, or left by its sender.
-struct Active {
-    activity: Arc<Activity>,
-    /// Which one on its connection, from 1.
-    number: u64,
-}
-
-impl Activity {
-    fn new() -> Self {
-        let zero = AtomicU64::default;
-        let (begun, ended, ended_at) = (zero(), zero(), zero());
-        let (head, spent, flooded) = (UnderWay::default(), Notify::new(), Notify::new());
-        Self { opened: Instant::now(), begun, ended, ended_at, head, spent, flooded }
-    }
-
-    fn begin(self: &Arc<Self>) -> Active {
-        let before = self.begun.fetch_add(1, Ordering::Relaxed);
-        Active { activity: Arc::clone(self), number: before.saturating_add(1) }
-    }
-
-    fn is_unused(&self) -> bool {
-        self.begun.load(Ordering::Relaxed) == 0
-    }
-
-    /// `None`: a request is under way.
-    fn idle_since(&self) -> Option<Instant> {
-        let ended = self.ended.load(Ordering::Acquire);
-        let ended_at = Duration::from_millis(self.ended_at.load(Ordering::Relaxed));
-        (ended == self.begun.load(Ordering::Relaxed)).then(|| self.opened + ended_at)
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        let Activity { opened, ended, ended_at, .. } = &*self.activity;
-        let now = u64::try_from(opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        ended_at.fetch_max(now, Ordering::Relaxed);
-        ended.fetch_add(1, Ordering::Release);
-    }
 }
 
 /// Where hyper runs the requests of HTTP/2: among our own tasks, so that stopping waits for them.

@@ -77,14 +77,14 @@ impl Front {
 
     /// Answers whoever has entered. The room is kept until the answer is on its way: over HTTP/2 a
     /// peer decides when it takes one.
-    async fn attend<B>(&self, routes: &Routes, visit: Visit, mut body: B) -> HeldReply
+    async fn attend<B>(self: &Arc<Self>, routes: &Routes, visit: Visit, mut body: B) -> HeldReply
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let Visit { client, version, is_head, entered } = visit;
         let (mut hold, answered) = match entered {
             Ok((head, mut hold)) => {
-                let receiving = self.receive(routes, client.address, &head, &mut hold, &mut body);
+                let receiving = self.receive(routes, client.address, head, &mut hold, &mut body);
                 let answered = receiving.await;
                 (Some(hold), answered)
             }

@@ -23,7 +23,7 @@ mod sqlite;
 mod status;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 pub use self::digest::KeyHash;

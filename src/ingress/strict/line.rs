@@ -1,6 +1,8 @@
 //! The grammar of single lines in a head: RFC 9112, with RFC 9110 for fields and RFC 3986 for
 //! targets.
 
+use http::uri::Authority;
+
 /// The version of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
@@ -65,11 +67,16 @@ fn check_target(target: &[u8], method: &[u8]) -> Checked<()> {
     if target == b"*" {
         return if method == b"OPTIONS" { Ok(()) } else { Err("the target * is for OPTIONS") };
     }
+    if target.iter().any(u8::is_ascii_control) {
+        return Err("the target has a control character");
+    }
     let path = match after_scheme(target) {
-        // Whose host it is, is seen where all hosts are.
         Some(rest) => {
-            let slash = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));
-            rest.get(slash.unwrap_or(rest.len())..).unwrap_or_default()
+            let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+            let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
+            // Whose host it is, is seen where all hosts are.
+            Authority::try_from(authority).map_err(|_| "the target has no good host")?;
+            path
         }
         None if target.starts_with(b"/") => target,
         None => return Err("the target has no known form"),
@@ -197,6 +204,8 @@ const fn is_path(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -239,6 +248,17 @@ mod tests {
             "GET /#a HTTP/1.1",
             "GET /?a#b HTTP/1.1",
             "GET http://a#b HTTP/1.1",
+            "GET http:// HTTP/1.1",
+            "GET http:///a HTTP/1.1",
+            "GET http://?a HTTP/1.1",
+            "GET http://a@/ HTTP/1.1",
+            "GET http://[zz/ HTTP/1.1",
+            "GET http://a:b:c/ HTTP/1.1",
+            "GET http://\u{e9}/ HTTP/1.1",
+            "GET http://a\x01/ HTTP/1.1",
+            "GET /?a=\tb HTTP/1.1",
+            "GET /?a=\x01b HTTP/1.1",
+            "GET /?a=\x7fb HTTP/1.1",
             "GET /a\\b HTTP/1.1",
             "GET /{a} HTTP/1.1",
             "GET /é HTTP/1.1",
@@ -250,6 +270,23 @@ mod tests {
             "GET /%ag HTTP/1.1",
         ] {
             assert!(request(line.as_bytes()).is_err(), "{line:?}");
+        }
+    }
+
+    proptest! {
+        /// What hyper's type of a target does not take, it answers without saying why.
+        #[test]
+        fn what_is_good_fits_into_a_target(
+            begin in prop::sample::select(vec!["/", "http://", "HTTPS://", "http://a"]),
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "a", "1", ":", "@", "[", "]", "::1", "/", "?", "%41", "%", "#", ".", "|", "\\", "{",
+                "\t", "\x01", "\x7f",
+            ]), 0..6),
+        ) {
+            let target = format!("{begin}{}", pieces.concat());
+            if check_target(target.as_bytes(), b"GET").is_ok() {
+                prop_assert!(http::Uri::try_from(&*target).is_ok(), "{target:?}");
+            }
         }
     }
 

@@ -2,22 +2,10 @@
 
 use std::sync::Mutex;
 
-use http_body_util::Full;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::super::bodies::LEAST;
 use super::*;
-
-type Sender = http2::SendRequest<Full<Bytes>>;
-type Connection = http2::Connection<TokioIo<TlsStream<TcpStream>>, Full<Bytes>, TokioExecutor>;
-
-/// A connection over HTTP/2, to be driven by the test.
-async fn h2(house: &House) -> (Sender, Connection) {
-    let stream = TokioIo::new(house.connect_tls(b"h2").await.unwrap());
-    http2::handshake(TokioExecutor::new(), stream).await.unwrap()
-}
 
 #[tokio::test]
 async fn a_direct_route_answers_with_the_outcome_of_its_upstream() {
@@ -51,11 +39,9 @@ async fn a_forward_goes_on_when_its_sender_leaves() {
     // In HTTP/2 a sender that leaves takes its request with it at once.
     plan.tls = TlsMode::SelfSigned;
     let house = House::build(plan);
-    let (mut client, connection) = h2(&house).await;
-    let request = http::Request::post("https://localhost/in");
-    let request = request.body(Full::new(Bytes::from(EVENT))).unwrap();
+    let (mut client, connection) = house.h2().await;
     tokio::select! {
-        _ = client.send_request(request) => panic!("answered too early"),
+        _ = client.send_request(posted(EVENT)) => panic!("answered too early"),
         _ = connection => panic!("ended too early"),
         begun = begins => begun.unwrap(),
     }
@@ -86,24 +72,23 @@ async fn a_forward_whose_sender_has_left_counts_among_the_bodies() {
     // Of which one address gets half: room for two requests.
     plan.front.limits.bodies_bytes = 6 * LEAST;
     let house = House::build(plan);
-    let request = || http::Request::post("https://localhost/in").body(Full::from(EVENT)).unwrap();
     for _ in 0..2 {
-        let (mut client, connection) = h2(&house).await;
+        let (mut client, connection) = house.h2().await;
         tokio::select! {
-            _ = client.send_request(request()) => panic!("answered too early"),
+            _ = client.send_request(posted(EVENT)) => panic!("answered too early"),
             _ = connection => panic!("ended too early"),
             begun = begins.recv() => begun.unwrap(),
         }
     }
     house.holds(|| house.metric("postgate_connections_open").as_deref() == Some("0")).await;
 
-    let (mut client, connection) = h2(&house).await;
+    let (mut client, connection) = house.h2().await;
     house.served.spawn(async { connection.await.unwrap_or_default() });
-    let refused = within("a refusal", client.send_request(request())).await;
+    let refused = within("a refusal", client.send_request(posted(EVENT))).await;
     assert_eq!(refused.unwrap().status(), 503);
     release.add_permits(100);
     within("room for a third", async {
-        while client.send_request(request()).await.unwrap().status() == 503 {}
+        while client.send_request(posted(EVENT)).await.unwrap().status() == 503 {}
     })
     .await;
     drop(client);

@@ -32,6 +32,35 @@ async fn a_head_ends_at_its_limits() {
 }
 
 #[tokio::test]
+async fn every_head_that_cannot_be_read_is_told_as_what_it_was_answered() {
+    let mut plan = plan();
+    plan.front.limits.header_bytes = 64 << 10;
+    let house = House::build(plan);
+    let told = |reason| {
+        let name = format!("postgate_requests_refused_total{{route=\"\",reason=\"{reason}\"}}");
+        house.metric(&name).map_or(0, |count| count.parse::<u32>().unwrap())
+    };
+    let (mut grammar, mut size) = (0, 0);
+    let long = format!("/in?a={}", "a".repeat(70_000));
+    for (target, expected) in [
+        ("/in?note=a\tb", 400),
+        ("/in?note=a\u{1}b", 400),
+        ("/in?note=a\u{7f}b", 400),
+        ("http://[zz/in", 400),
+        ("http://a:b:c/in", 400),
+        (&long, 431),
+    ] {
+        let said = house.say(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        assert_eq!(status(&said), expected, "{target:.20}");
+        let count = if expected == 400 { &mut grammar } else { &mut size };
+        *count += 1;
+        let counted = || (told("grammar"), told("head_size")) == (grammar, size);
+        house.holds(counted).await;
+    }
+    house.close().await;
+}
+
+#[tokio::test]
 async fn what_should_have_been_escaped_counts_as_it_came() {
     let mut plan = plan();
     (plan.front.limits.header_bytes, plan.front.limits.target_bytes) = (1024, 600);

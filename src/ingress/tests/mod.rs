@@ -4,6 +4,7 @@ mod bodies;
 mod connections;
 mod direct;
 mod heads;
+mod left;
 mod limits;
 mod pace;
 mod queries;
@@ -16,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use http_body_util::Full;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
@@ -30,6 +34,7 @@ use super::*;
 use crate::event::{Kind, Rules};
 use crate::net::{ListenSettings, Listener, Tls, TlsMode, TlsSettings};
 use crate::spool::SpoolSettings;
+use crate::spool::tests::{Faults, open_faulty};
 
 const EVENT: &str = r#"{"action_id":"1.2.3"}"#;
 
@@ -42,11 +47,16 @@ struct House {
     certificate: Option<CertificateDer<'static>>,
     front: Arc<Front>,
     spool: Spool,
+    /// What is wrong with the spool's disk.
+    disk: Arc<Faults>,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
     served: TaskTracker,
     folder: TempDir,
 }
+
+type Sender = http2::SendRequest<Full<Bytes>>;
+type Connection = http2::Connection<TokioIo<TlsStream<TcpStream>>, Full<Bytes>, TokioExecutor>;
 
 /// How a [`House`] is built.
 struct Plan {
@@ -104,7 +114,7 @@ impl House {
             keep_delivered: Duration::ZERO,
             dedup_window: Duration::ZERO,
         };
-        let spool = Spool::open(&settings, Arc::clone(&telemetry)).unwrap();
+        let (spool, disk) = open_faulty(&settings, Arc::clone(&telemetry));
         let listen = ListenSettings {
             address: "127.0.0.1:0".parse().unwrap(),
             connections: 100,
@@ -122,6 +132,7 @@ impl House {
             certificate: tls.certificate(),
             front: Arc::clone(&front),
             spool,
+            disk,
             telemetry,
             stop: CancellationToken::new(),
             served: TaskTracker::new(),
@@ -149,6 +160,12 @@ impl House {
         config.alpn_protocols = vec![alpn.to_vec()];
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, self.connect().await).await
+    }
+
+    /// A connection over HTTP/2, to be driven by the test.
+    async fn h2(&self) -> (Sender, Connection) {
+        let stream = TokioIo::new(self.connect_tls(b"h2").await.unwrap());
+        http2::handshake(TokioExecutor::new(), stream).await.unwrap()
     }
 
     /// Sends these bytes on a connection of their own, and reads to its end.
@@ -189,6 +206,11 @@ fn request(line: &str, more: &str, body: &str) -> String {
     let length = body.len();
     let head = "Host: localhost\r\nConnection: close\r\nContent-Type: application/json";
     format!("{line} HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n{more}\r\n{body}")
+}
+
+/// A request over HTTP/2.
+fn posted(body: &'static str) -> http::Request<Full<Bytes>> {
+    http::Request::post("https://localhost/in").body(Full::from(body)).unwrap()
 }
 
 /// A request with a body of two chunks.

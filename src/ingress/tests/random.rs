@@ -34,18 +34,48 @@ const PIECES: [&str; 24] = [
     "a=b",
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_bytes_get_past_the_allowlist() {
+/// Only what a proxy forwards for 192.0.2.1 may come in, and no piece says that well.
+fn guarded() -> Plan {
     let mut plan = plan();
-    plan.front.limits.header_time = Duration::from_millis(50);
-    plan.front.limits.body_time = Duration::from_millis(50);
     plan.front.allowlist = AllowlistSettings {
-        // Only what a proxy forwards for 192.0.2.1 may come in, and no piece says that well.
         ranges: vec!["192.0.2.1/32".parse().unwrap()],
         trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
         allow_any: false,
         proxy_protocol: false,
     };
+    plan
+}
+
+/// Or all that follows would say nothing.
+#[tokio::test]
+async fn a_request_of_these_pieces_gets_in_when_its_address_may() {
+    let house = House::build(guarded());
+    let request = |address: &str| {
+        let forwarded = format!("X-Forwarded-For: {address}\r\n");
+        let pieces = [
+            "POST /in HTTP/1.1\r\n",
+            "Host: a\r\n",
+            "Content-Length: 17\r\n",
+            "Connection: close\r\n",
+            "\r\n",
+            "{\"action_id\":\"4\"}",
+        ];
+        assert!(pieces.iter().all(|piece| PIECES.contains(piece)));
+        let [line, rest @ ..] = pieces;
+        format!("{line}{forwarded}{}", rest.concat())
+    };
+    for (address, expected) in [("192.0.2.1", 200), ("203.0.113.9", 403)] {
+        assert_eq!(status(&house.say(request(address)).await), expected, "{address}");
+    }
+    assert_eq!(house.spool.status().pending, 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_bytes_get_past_the_allowlist() {
+    let mut plan = guarded();
+    plan.front.limits.header_time = Duration::from_millis(50);
+    plan.front.limits.body_time = Duration::from_millis(50);
     let house = House::build(plan);
     let bytes = prop_oneof![
         prop::collection::vec(prop::sample::select(&PIECES[..]), 0..12)

@@ -140,7 +140,7 @@ async fn of_a_batch_that_part_is_taken_that_fits() {
     let first = spool.append(event("first", "body"));
     let mut first = Box::pin(first);
     assert!(poll_once(first.as_mut()).is_none());
-    until(|| faults.batches.load(Ordering::SeqCst) > 0).await;
+    until(|| faults.batches() > 0).await;
     let mut one = Box::pin(spool.append(event("one", "body")));
     let mut two = Box::pin(spool.append(event("two", "body")));
     assert!(poll_once(one.as_mut()).is_none() && poll_once(two.as_mut()).is_none());
@@ -224,7 +224,7 @@ async fn delivered_events_stay_for_the_longer_window() {
     spool.close().await;
     assert_eq!(rig.ask("SELECT count(*) FROM events WHERE state = 1"), 1);
     let (spool, faults) = rig.open_faulty();
-    until(|| faults.batches.load(Ordering::SeqCst) > 0).await;
+    until(|| faults.batches() > 0).await;
     spool.close().await;
     assert_eq!(rig.ask("SELECT count(*) FROM events"), 1);
 }

@@ -61,13 +61,7 @@ impl Rig {
 
     /// Opens with an engine that fails on demand.
     fn open_faulty(&self) -> (Spool, Arc<Faults>) {
-        let faults = Arc::new(Faults::default());
-        let (store, bodies, _) = sqlite::open(&self.settings.path).unwrap();
-        let store = Faulty { inner: Box::new(store), faults: Arc::clone(&faults) };
-        let bodies = FaultyBodies { inner: Box::new(bodies), faults: Arc::clone(&faults) };
-        let started =
-            Spool::start(Box::new(store), Arc::new(bodies), &self.settings, Arc::default());
-        (started.unwrap(), faults)
+        open_faulty(&self.settings, Arc::default())
     }
 
     /// Asks the file one question, from outside.
@@ -183,9 +177,22 @@ async fn until(so: impl Fn() -> bool) {
     }
 }
 
+/// Opens a spool with an engine that fails, or is slow, on demand; for the stages that use one, too.
+pub(crate) fn open_faulty(
+    settings: &SpoolSettings,
+    telemetry: Arc<Telemetry>,
+) -> (Spool, Arc<Faults>) {
+    let faults = Arc::new(Faults::default());
+    let (store, bodies, _) = sqlite::open(&settings.path).unwrap();
+    let store = Faulty { inner: Box::new(store), faults: Arc::clone(&faults) };
+    let bodies = FaultyBodies { inner: Box::new(bodies), faults: Arc::clone(&faults) };
+    let started = Spool::start(Box::new(store), Arc::new(bodies), settings, telemetry);
+    (started.unwrap(), faults)
+}
+
 /// What is wrong with the engine just now.
 #[derive(Default)]
-struct Faults {
+pub(crate) struct Faults {
     writes_fail: AtomicBool,
     reads_fail: AtomicBool,
     /// Commits succeed, and the log is never copied into the file.
@@ -209,11 +216,16 @@ impl Faults {
     }
 
     /// Keeps the writer thread inside of its next batch, and readers inside of their next read.
-    fn hold(&self) {
+    pub(crate) fn hold(&self) {
         *self.held.lock().unwrap() = true;
     }
 
-    fn let_go(&self) {
+    /// Batches tried so far.
+    pub(crate) fn batches(&self) -> u64 {
+        self.batches.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn let_go(&self) {
         *self.held.lock().unwrap() = false;
         self.let_go.notify_all();
     }

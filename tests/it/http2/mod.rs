@@ -182,6 +182,38 @@ async fn what_goes_nowhere_is_heard_out_before_it_is_answered() {
     gateway.stop().await;
 }
 
+/// Some of an event is another event. hyper takes a stream that is given up without an error for one that
+/// has ended.
+#[tokio::test]
+async fn a_body_that_is_given_up_is_not_taken_for_a_whole_one() {
+    let gateway = gateway().await;
+    let mut stream = open(&gateway, b"").await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let mut id = 1;
+    for begun in [&b""[..], b"action_id=1&payout=10"] {
+        for reason in [0_u32, 8] {
+            let head = frame(HEADERS, END_HEADERS, id, &request("POST", "/?action_id=1", &form));
+            let data = frame(DATA, 0, id, begun);
+            let reset = frame(RST_STREAM, 0, id, &reason.to_be_bytes());
+            stream.write_all(&[head, data].concat()).await.unwrap();
+            stream.write_all(&frame(PING, 0, 0, AFTERWARDS)).await.unwrap();
+            while within("a pong", next(&mut stream)).await.unwrap().payload != AFTERWARDS {}
+            stream.write_all(&reset).await.unwrap();
+            id += 2;
+        }
+    }
+    stream.write_all(&get(id)).await.unwrap();
+    while within("an answer", next(&mut stream)).await.unwrap().kind != HEADERS {}
+    let (_, metrics) = ask(gateway.admin(), "/metrics").await;
+    let count = |line: &&str| {
+        line.starts_with("postgate_events_accepted_total{") || line.starts_with("postgate_events_q")
+    };
+    let counts = metrics.lines().filter(count).map(|line| line.rsplit(' ').next().unwrap());
+    let all: u64 = counts.map(|count| count.parse::<u64>().unwrap()).sum();
+    assert_eq!(all, 1, "what was asked last, and nothing else: {metrics}");
+    gateway.stop().await;
+}
+
 /// A client breaks off a stream with a body in the answer to HEAD.
 #[tokio::test]
 async fn the_refusal_of_a_head_request_has_no_body() {
