@@ -11,7 +11,7 @@ use serde_json::json;
 use super::access::{Token, is_local};
 use super::errand::{Errand, READ, allow};
 use super::places::Place;
-use super::reply::{self, Answer, Ready, Refused};
+use super::reply::{self, Answer, Refused, Standing};
 use super::{AdminState, Phase, WORK_TIME, body};
 use crate::telemetry::AdminRefusal;
 
@@ -126,12 +126,12 @@ impl Api {
         &self.state
     }
 
-    fn ready(&self) -> Ready {
+    fn ready(&self) -> Standing {
         let reason = self.not_ready();
         // The sender is served all the same: the upstream is no reason to be taken out.
         let away = self.state.telemetry.delivery.away();
         let upstreams_away = (reason.is_none() && away > 0).then_some(away);
-        Ready { ready: reason.is_none(), reason, upstreams_away }
+        Standing { ready: reason.is_none(), reason, upstreams_away }
     }
 
     /// The gauges are set when somebody looks: an alarm must not wait for a timer.

@@ -74,14 +74,14 @@ mod tests {
         bytes: usize,
         pause: Duration,
         left: usize,
-        ends: Option<()>,
+        ends: bool,
         next: Pin<Box<Sleep>>,
         hint: SizeHint,
     }
 
     fn frames(left: usize, bytes: usize, pause: Duration) -> Frames {
         let hint = SizeHint::default();
-        Frames { bytes, pause, left, ends: Some(()), next: Box::pin(sleep(pause)), hint }
+        Frames { bytes, pause, left, ends: true, next: Box::pin(sleep(pause)), hint }
     }
 
     impl Body for Frames {
@@ -93,7 +93,7 @@ mod tests {
             context: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             if self.left == 0 {
-                return if self.ends.is_some() { Poll::Ready(None) } else { Poll::Pending };
+                return if self.ends { Poll::Ready(None) } else { Poll::Pending };
             }
             if self.next.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
@@ -127,7 +127,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_of_which_nothing_more_comes_has_its_grace() {
         let began = Instant::now();
-        let stuck = Frames { ends: None, ..frames(1, 1, Duration::ZERO) };
+        let stuck = Frames { ends: false, ..frames(1, 1, Duration::ZERO) };
         assert_eq!(read(stuck, Some(8)).await.unwrap_err().reason, AdminRefusal::SlowBody);
         assert_eq!(began.elapsed(), GRACE);
     }

@@ -42,7 +42,7 @@ pub(super) fn metrics(text: String) -> Answer {
 
 /// Whether postbacks may be sent here, and what there is to say of it.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Ready {
+pub(super) struct Standing {
     pub(super) ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'static str>,
@@ -50,7 +50,7 @@ pub(super) struct Ready {
     pub(super) upstreams_away: Option<u64>,
 }
 
-impl Ready {
+impl Standing {
     pub(super) fn answer(&self) -> Answer {
         let status = if self.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply(status, JSON, json(self))
