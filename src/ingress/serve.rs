@@ -16,11 +16,13 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
 use super::bodies::HeldReply;
+use super::frames::Frames;
 use super::reply::CLOSE;
 use super::strict::{HeadLimits, Strict, UnderWay, Unescaped};
 use super::{Front, RequestLimits};
@@ -150,6 +152,7 @@ impl Door {
             End::Silent => broken(BrokenConnection::Silent, None),
             End::NotHttp(error) => broken(BrokenConnection::NotHttp, Some(&error)),
             End::Cut(error) => broken(BrokenConnection::Cut, Some(&error)),
+            End::Flood => broken(BrokenConnection::Flood, None),
         }
     }
 }
@@ -237,7 +240,13 @@ impl Http {
                 self.drive(self.one.serve_connection(io, service), &activity, stop).await
             }
             Protocol::Http2 => {
-                let io = TokioIo::new(stream);
+                let mut frames = Frames::new(Instant::now());
+                let reader = Arc::clone(&activity);
+                let io = TokioIo::new(InspectReader::new(stream, move |bytes: &[u8]| {
+                    if !frames.follow(bytes, Instant::now()) {
+                        reader.flooded.notify_one();
+                    }
+                }));
                 self.drive(self.two.serve_connection(io, service), &activity, stop).await
             }
         }
@@ -260,6 +269,7 @@ impl Http {
                 }
                 () = stopped.as_mut(), if !closing => {}
                 () = activity.spent.notified(), if !closing => {}
+                () = activity.flooded.notified() => return End::Flood,
                 () = wake.as_mut() => {
                     let limit = if closing {
                         CLOSE_TIME
@@ -306,6 +316,8 @@ enum End {
     NotHttp(hyper::Error),
     /// Before its first request was whole.
     Cut(hyper::Error),
+    /// By frames that ask for nothing.
+    Flood,
 }
 
 impl End {
@@ -345,6 +357,8 @@ struct Activity {
     head: UnderWay,
     /// The connection has had all its requests, or is not to have another.
     spent: Notify,
+    /// More frames than a client has reason to send.
+    flooded: Notify,
 }
 
 /// A request under way, until dropped: answered, or left by its sender.
@@ -358,8 +372,8 @@ impl Activity {
     fn new() -> Self {
         let zero = AtomicU64::default;
         let (begun, ended, ended_at) = (zero(), zero(), zero());
-        let (head, spent) = (UnderWay::default(), Notify::new());
-        Self { opened: Instant::now(), begun, ended, ended_at, head, spent }
+        let (head, spent, flooded) = (UnderWay::default(), Notify::new(), Notify::new());
+        Self { opened: Instant::now(), begun, ended, ended_at, head, spent, flooded }
     }
 
     fn begin(self: &Arc<Self>) -> Active {
