@@ -1,56 +1,28 @@
-//! The operator's hands on the spool, as requests and answers. The command line asks here too: over
-//! HTTP while a gateway runs, directly when none does, so that both answer the same.
-//!
-//! | request | answer |
-//! |---|---|
-//! | `GET /spool/events?state=…&route=…&key=…&since=MILLIS&after=PLACE&limit=N` | a record a line; header `postgate-next` has the place to go on after |
-//! | `GET /spool/export?…` | the same, with all of each event; header `postgate-damaged` when not all can be read, with the ids that are left out |
-//! | `GET /spool/events/ID` | all of one event |
-//! | `POST /spool/replay`, `POST /spool/drop` | an outcome a line, for each id, one a line, of the body |
-//! | `POST /spool/import` | an outcome a line, for each line of the body, which is of an export |
-//! | `GET /spool/orphans` | each route that is not configured and has undelivered events, a line; how many |
-//! | `POST /spool/compact` | what a step of giving free space back has come to |
-//! | `GET /spool/verify` | what was found in the file |
+//! The operator's hands on the spool. The command line asks here too: over HTTP while a gateway runs,
+//! directly when none does, so that both answer the same. `errand.rs` has what may be asked.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Body;
-use serde::Serialize;
+use http::{HeaderValue, Request};
+use http_body_util::Full;
 
-use super::import;
+use super::errand::{Errand, MOST_IDS, MOST_LINES, allow};
 use super::orphans::Configured;
+use super::query::Query;
 use super::record::{Compacted, Found, Line, Outcome, Told};
-use crate::clock::Timestamp;
-use crate::spool::{Convert, EventId, Filter, OperateError, Operated, Place, Spool, State, Story};
+use super::reply::{self, Answer, Refused};
+use super::{body, import};
+use crate::spool::{Convert, EventId, Operated, Place, Spool, State, Story};
+use crate::telemetry::AdminRefusal;
 
 /// Where a list goes on; missing on its last page.
 pub const NEXT: &str = "postgate-next";
 /// Not all that is meant can be read: the ids that are left out, as far as they are known.
 pub const DAMAGED: &str = "postgate-damaged";
-/// Records of one answer, at most: about 400 KiB.
-pub const MOST_RECORDS: u32 = 1000;
-/// Ids of one request, at most: they are changed in one transaction, which delays acceptance by
-/// some milliseconds.
-pub const MOST_IDS: usize = 500;
-/// [`MOST_IDS`] ids of 36 characters, each with the longest line end.
-const BODY_BYTES: usize = MOST_IDS * 38;
-
-/// Lines of one import, at most: they are kept in one transaction.
-pub const MOST_LINES: usize = 2000;
-/// An import's body, at most: as much as an answer may have.
-const IMPORT_BYTES: usize = 64 << 20;
 
 /// Bodies of one answer of an export; one more event may come on top.
 const EXPORT_BYTES: u64 = 4 << 20;
-
-const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Answers the operator's requests about a spool.
 #[derive(Clone, Debug)]
@@ -69,68 +41,55 @@ impl Desk {
         Self { spool, convert, configured, importing: Arc::default() }
     }
 
-    /// Answers one request. Whether it may ask is not looked at here.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let answered = self.serve(request).await;
-        answered.unwrap_or_else(|refused| {
-            let problem = Problem { status: refused.status.as_u16(), title: refused.title };
-            reply(refused.status, PROBLEM, json(&problem))
-        })
+    /// Answers one request of this process's own.
+    pub async fn answer(&self, request: Request<Full<Bytes>>) -> Answer {
+        self.serve(request).await.unwrap_or_else(Refused::answer)
     }
 
-    async fn serve<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Refused>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    async fn serve(&self, request: Request<Full<Bytes>>) -> Result<Answer, Refused> {
         let (head, body) = request.into_parts();
-        let path = head.uri.path().strip_prefix("/spool/").unwrap_or_default();
-        match (head.method, path) {
-            (Method::GET, "events") => self.list(head.uri.query().unwrap_or_default()).await,
-            (Method::GET, "export") => self.export(head.uri.query().unwrap_or_default()).await,
-            (Method::GET, "verify") => {
-                let found = self.spool.verify().await?;
-                Ok(reply(StatusCode::OK, JSON, json(&Found::new(&found))))
+        let errand = Errand::find(&head.uri);
+        let errand = errand.ok_or_else(|| Refused::new(AdminRefusal::UnknownPath))?;
+        allow(&head.method, errand.methods())?;
+        let body = body::read(body, errand.most_bytes()).await?;
+        self.run(errand, &body).await
+    }
+
+    /// Does what is asked, with the body that came whole. Whether it may be asked is not looked at
+    /// here.
+    pub(super) async fn run(&self, errand: Errand<'_>, body: &[u8]) -> Result<Answer, Refused> {
+        match errand {
+            Errand::List { query } => self.list(query).await,
+            Errand::Export { query } => self.export(query).await,
+            Errand::Show { id } => self.show(id).await,
+            Errand::Verify => Ok(reply::value(&Found::new(&self.spool.verify().await?))),
+            Errand::Orphans => Ok(reply::lines(self.configured.orphans(&self.spool))),
+            Errand::Replay => {
+                let ids = ids(body)?;
+                let done = self.spool.replay(ids.clone(), self.convert.clone()).await?;
+                Ok(outcomes(&ids, &done))
             }
-            (Method::GET, "orphans") => Ok(lines(self.configured.orphans(&self.spool))),
-            (Method::POST, "replay") => {
-                let ids = ids(body).await?;
-                let outcomes = self.spool.replay(ids.clone(), self.convert.clone()).await?;
-                Ok(lines(ids.iter().zip(&outcomes).map(|(id, done)| Outcome::new(*id, done))))
+            Errand::Drop => {
+                let ids = ids(body)?;
+                let done = self.spool.discard(ids.clone()).await?;
+                Ok(outcomes(&ids, &done))
             }
-            (Method::POST, "drop") => {
-                let ids = ids(body).await?;
-                let outcomes = self.spool.discard(ids.clone()).await?;
-                Ok(lines(ids.iter().zip(&outcomes).map(|(id, done)| Outcome::new(*id, done))))
-            }
-            (Method::POST, "import") => self.import(body).await,
-            (Method::POST, "compact") => {
-                let compacted = Compacted::new(self.spool.compact().await?);
-                Ok(reply(StatusCode::OK, JSON, json(&compacted)))
-            }
-            (Method::GET, path) => match path.strip_prefix("events/") {
-                Some(id) => self.show(id).await,
-                None => Err(Refused::new(StatusCode::NOT_FOUND, "there is no such path")),
-            },
-            _ => Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method")),
+            Errand::Import => self.import(text(body)?).await,
+            Errand::Compact => Ok(reply::value(&Compacted::new(self.spool.compact().await?))),
         }
     }
 
-    async fn list(&self, query: &str) -> Result<Response<Full<Bytes>>, Refused> {
+    async fn list(&self, query: &str) -> Result<Answer, Refused> {
         let Query { filter, after, limit } = Query::read(query)?;
         let page = self.spool.page(filter, after, limit).await?;
-        Ok(going_on(lines(page.records.iter().map(Line::new)), page.next))
+        Ok(going_on(reply::lines(page.records.iter().map(Line::new)), page.next))
     }
 
-    async fn export(&self, query: &str) -> Result<Response<Full<Bytes>>, Refused> {
+    async fn export(&self, query: &str) -> Result<Answer, Refused> {
         let Query { filter, after, limit } = Query::read(query)?;
         let page = self.spool.page(filter, after, limit).await?;
         let found = self.spool.stories(page, EXPORT_BYTES).await?;
-        let answer = going_on(lines(found.stories.iter().map(Told::new)), found.next);
+        let answer = going_on(reply::lines(found.stories.iter().map(Told::new)), found.next);
         Ok(if found.passed > 0 || !found.unreadable.is_empty() {
             without(answer, &found.unreadable)
         } else {
@@ -139,15 +98,10 @@ impl Desk {
     }
 
     /// Lines that cannot be read are told, and the others kept.
-    async fn import<B>(&self, body: B) -> Result<Response<Full<Bytes>>, Refused>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let text = text(body, IMPORT_BYTES).await?;
+    async fn import(&self, text: &str) -> Result<Answer, Refused> {
         let read: Vec<_> = text.lines().take(MOST_LINES + 1).map(import::story).collect();
         if read.len() > MOST_LINES {
-            return Err(bad("the body", format!("holds more than {MOST_LINES} lines")));
+            return Err(Refused::bad("the body", format!("holds more than {MOST_LINES} lines")));
         }
         let ids = |story: &Story| story.record.id;
         let lines: Vec<_> = read.iter().map(|read| read.as_ref().map(ids)).collect();
@@ -170,15 +124,15 @@ impl Desk {
             (Ok(id), _) => Outcome::new(*id, &Operated::Unknown),
             (Err(wrong), _) => Outcome::unreadable(wrong),
         });
-        Ok(self::lines(told))
+        Ok(reply::lines(told))
     }
 
-    async fn show(&self, id: &str) -> Result<Response<Full<Bytes>>, Refused> {
-        let id: EventId = id.parse().map_err(|_| bad("id", "is not an id of an event"))?;
+    async fn show(&self, id: &str) -> Result<Answer, Refused> {
+        let id: EventId = id.parse().map_err(|_| Refused::bad("id", "is not an id of an event"))?;
         match self.spool.find(id).await? {
-            Some(story) => Ok(reply(StatusCode::OK, JSON, json(&Told::new(&story)))),
-            None => Err(Refused::new(
-                StatusCode::NOT_FOUND,
+            Some(story) => Ok(reply::value(&Told::new(&story))),
+            None => Err(Refused::saying(
+                AdminRefusal::UnknownEvent,
                 "there is no such event: a delivered one is deleted after spool.keep_delivered, or when \
                  room is needed",
             )),
@@ -189,114 +143,30 @@ impl Desk {
 /// All of an event as a line of an export, without its end.
 #[must_use]
 pub fn exported(story: &Story) -> Vec<u8> {
-    json(&Told::new(story))
-}
-
-/// Why a request was not carried out.
-struct Refused {
-    status: StatusCode,
-    title: String,
-}
-
-impl Refused {
-    fn new(status: StatusCode, title: impl Into<String>) -> Self {
-        Self { status, title: title.into() }
-    }
-}
-
-impl From<OperateError> for Refused {
-    fn from(error: OperateError) -> Self {
-        let cause = std::error::Error::source(&error).and_then(std::error::Error::source);
-        let title = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, title)
-    }
-}
-
-#[derive(Serialize)]
-struct Problem {
-    title: String,
-    status: u16,
-}
-
-fn bad(what: impl Display, wrong: impl Display) -> Refused {
-    Refused::new(StatusCode::BAD_REQUEST, format!("{what} {wrong}"))
-}
-
-/// The query of a list.
-struct Query {
-    filter: Filter,
-    after: Place,
-    limit: u32,
-}
-
-impl Query {
-    fn read(text: &str) -> Result<Self, Refused> {
-        let mut query =
-            Self { filter: Filter::default(), after: Place::default(), limit: MOST_RECORDS };
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            match &*name {
-                "state" => {
-                    let state = State::of_word(&value);
-                    query.filter.states.push(state.ok_or_else(|| bad("state", "is not one"))?);
-                }
-                "route" => query.filter.route = Some((*value).into()),
-                "key" => query.filter.key = Some(value.into_owned()),
-                "since" => {
-                    let millis = value.parse().map_err(|_| bad("since", "is not a number"))?;
-                    query.filter.since = Timestamp::from_millis(millis);
-                }
-                "after" => query.after = value.parse().map_err(|error| bad("after", error))?,
-                "limit" => {
-                    let limit =
-                        value.parse().ok().filter(|limit| (1..=MOST_RECORDS).contains(limit));
-                    let range = || bad("limit", format!("is not between 1 and {MOST_RECORDS}"));
-                    query.limit = limit.ok_or_else(range)?;
-                }
-                _ => return Err(Refused::new(StatusCode::BAD_REQUEST, "an unknown parameter")),
-            }
-        }
-        Ok(query)
-    }
+    reply::json(&Told::new(story))
 }
 
 /// The ids in a body, one a line.
-async fn ids<B>(body: B) -> Result<Vec<EventId>, Refused>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let text = text(body, BODY_BYTES).await?;
-    let ids = text.lines().map(|line| line.trim().parse::<EventId>());
-    let ids: Vec<_> = ids.collect::<Result<_, _>>().map_err(|_| bad("a line", "is not an id"))?;
+fn ids(body: &[u8]) -> Result<Vec<EventId>, Refused> {
+    let ids = text(body)?.lines().map(|line| line.trim().parse::<EventId>());
+    let ids = ids.collect::<Result<Vec<_>, _>>();
+    let ids = ids.map_err(|_| Refused::bad("a line", "is not an id"))?;
     if ids.len() > MOST_IDS {
-        return Err(bad("the body", format!("holds more than {MOST_IDS} ids")));
+        return Err(Refused::bad("the body", format!("holds more than {MOST_IDS} ids")));
     }
     Ok(ids)
 }
 
-/// A body that is text, whole, and no larger than this.
-#[expect(clippy::disallowed_methods, reason = "the body is limited")]
-async fn text<B>(body: B, most_bytes: usize) -> Result<String, Refused>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let whole = Limited::new(body, most_bytes).collect().await;
-    let whole = whole.map_err(|_| bad("the body", "is not whole, or too large"))?.to_bytes();
-    String::from_utf8(whole.into()).map_err(|_| bad("the body", "is not text"))
+fn text(body: &[u8]) -> Result<&str, Refused> {
+    std::str::from_utf8(body).map_err(|_| Refused::bad("the body", "is not text"))
 }
 
-fn lines<T: Serialize>(values: impl Iterator<Item = T>) -> Response<Full<Bytes>> {
-    let mut body = Vec::new();
-    for value in values {
-        body.extend(json(&value));
-        body.push(b'\n');
-    }
-    reply(StatusCode::OK, NDJSON, body)
+fn outcomes(ids: &[EventId], done: &[Operated]) -> Answer {
+    reply::lines(ids.iter().zip(done).map(|(id, done)| Outcome::new(*id, done)))
 }
 
 /// Says where a list goes on.
-fn going_on(mut answer: Response<Full<Bytes>>, next: Option<Place>) -> Response<Full<Bytes>> {
+fn going_on(mut answer: Answer, next: Option<Place>) -> Answer {
     if let Some(Ok(next)) = next.map(|next| HeaderValue::try_from(next.to_string())) {
         answer.headers_mut().insert(NEXT, next);
     }
@@ -304,7 +174,7 @@ fn going_on(mut answer: Response<Full<Bytes>>, next: Option<Place>) -> Response<
 }
 
 /// Says what an answer lacks.
-fn without(mut answer: Response<Full<Bytes>>, ids: &[EventId]) -> Response<Full<Bytes>> {
+fn without(mut answer: Answer, ids: &[EventId]) -> Answer {
     let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
     if let Ok(ids) = HeaderValue::try_from(ids.join(" ")) {
         answer.headers_mut().insert(DAMAGED, ids);
@@ -312,68 +182,24 @@ fn without(mut answer: Response<Full<Bytes>>, ids: &[EventId]) -> Response<Full<
     answer
 }
 
-/// Our own types have no map with a key that is not text, which is all that can fail.
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
-}
-
-fn reply(
-    status: StatusCode,
-    content_type: HeaderValue,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
+    use super::super::errand::{IDS_BYTES, IMPORT_BYTES};
+    use super::super::fixture::{Rig, text};
     use super::*;
-    use crate::spool::{Accepted, SpoolSettings};
 
-    async fn desk(folder: &tempfile::TempDir) -> (Desk, EventId) {
-        let settings = SpoolSettings {
-            path: folder.path().join("spool.db"),
-            max_bytes: 1 << 30,
-            quarantine_percent: 25,
-            keep_received: true,
-            keep_delivered: Duration::from_hours(1),
-            dedup_window: Duration::ZERO,
-        };
-        let spool = Spool::open(&settings, std::sync::Arc::default()).unwrap();
-        let at = Timestamp::from_millis(1_700_000_000_000);
-        let event = Accepted {
-            id: EventId::new(at),
-            route: "actions".into(),
-            key: None,
-            at,
-            body: Bytes::from_static(br#"{"event":"action"}"#),
-            received: None,
-        };
-        let id = spool.append(event).await.unwrap().id();
-        let convert = Convert::new(|_| Err("no".to_owned()));
-        (Desk::new(spool, convert, Configured::new(|route| &**route == "actions")), id)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the answer is ours")]
-    async fn ask(desk: &Desk, method: &str, path: &str, body: String) -> (u16, String) {
-        let request = Request::builder().method(method).uri(path).body(Full::from(body)).unwrap();
-        let (head, body) = desk.answer(request).await.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        (head.status.as_u16(), String::from_utf8(body.to_vec()).unwrap())
+    async fn ask(desk: &Desk, method: &str, path: &str, body: impl Into<Bytes>) -> (u16, String) {
+        let body = Full::new(body.into());
+        let request = Request::builder().method(method).uri(path).body(body).unwrap();
+        let answer = desk.answer(request).await;
+        (answer.status().as_u16(), text(answer).await)
     }
 
     #[tokio::test]
     async fn an_event_is_listed_and_shown() {
-        let folder = tempfile::tempdir().unwrap();
-        let (desk, id) = desk(&folder).await;
-        let (status, listed) =
-            ask(&desk, "GET", "/spool/events?state=pending", String::new()).await;
+        let rig = Rig::new();
+        let id = rig.keep(r#"{"event":"action"}"#).await;
+        let (status, listed) = ask(&rig.desk, "GET", "/spool/events?state=pending", "").await;
         assert_eq!(status, 200);
         let expected = format!(
             "{{\"id\":\"{id}\",\"state\":\"pending\",\"route\":\"actions\",\
@@ -381,34 +207,75 @@ mod tests {
              \"bytes\":18}}\n"
         );
         assert_eq!(listed, expected);
-        let (_, none) = ask(&desk, "GET", "/spool/events?state=dead", String::new()).await;
+        let (_, none) = ask(&rig.desk, "GET", "/spool/events?state=dead", "").await;
         assert_eq!(none, "");
-        let (_, shown) = ask(&desk, "GET", &format!("/spool/events/{id}"), String::new()).await;
+        let (_, shown) = ask(&rig.desk, "GET", &format!("/spool/events/{id}"), "").await;
         assert!(shown.ends_with(r#""body":{"event":"action"},"history":[]}"#), "{shown}");
     }
 
     #[tokio::test]
     async fn what_makes_no_sense_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let (desk, id) = desk(&folder).await;
-        let most = MOST_RECORDS;
-        for (method, path, status) in [
-            ("GET", format!("/spool/events?limit={most}"), 200),
-            ("GET", format!("/spool/events?limit={}", most + 1), 400),
-            ("GET", "/spool/events?limit=0".to_owned(), 400),
-            ("GET", "/spool/events?state=lost".to_owned(), 400),
-            ("GET", "/spool/events?after=7".to_owned(), 400),
-            ("GET", "/spool/events?sort=up".to_owned(), 400),
-            ("GET", "/spool/events/seven".to_owned(), 400),
-            ("GET", "/spool/events/00000000-0000-7000-8000-000000000000".to_owned(), 404),
-            ("GET", "/spool/else".to_owned(), 404),
-            ("PUT", "/spool/replay".to_owned(), 405),
+        let Rig { desk, .. } = &Rig::new();
+        for (method, path, body, status) in [
+            ("GET", "/spool/events?sort=up", "", 400),
+            ("GET", "/spool/export?state=lost", "", 400),
+            ("GET", "/spool/events/seven", "", 400),
+            ("GET", "/spool/events/00000000-0000-7000-8000-000000000000", "", 404),
+            ("GET", "/spool/else", "", 404),
+            ("PUT", "/spool/replay", "", 405),
+            ("POST", "/spool/drop", "x", 400),
         ] {
-            assert_eq!(ask(&desk, method, &path, String::new()).await.0, status, "{path}");
+            assert_eq!(ask(desk, method, path, body).await.0, status, "{path}");
         }
-        let ids = |count| format!("{id}\n").repeat(count);
-        assert_eq!(ask(&desk, "POST", "/spool/drop", ids(MOST_IDS)).await.0, 200);
-        assert_eq!(ask(&desk, "POST", "/spool/drop", ids(MOST_IDS + 1)).await.0, 400);
-        assert_eq!(ask(&desk, "POST", "/spool/drop", "x".to_owned()).await.0, 400);
+        let (status, told) = ask(desk, "POST", "/spool/import", vec![0xff]).await;
+        assert_eq!((status, &*told), (400, r#"{"title":"the body is not text","status":400}"#));
+    }
+
+    #[tokio::test]
+    async fn ids_and_lines_at_their_limits_and_one_past() {
+        let Rig { desk, .. } = &Rig::new();
+        let id = "00000000-0000-7000-8000-000000000000";
+        let whole = format!("{id}\r\n").repeat(MOST_IDS);
+        assert_eq!(whole.len(), IDS_BYTES);
+        for (path, most, line) in
+            [("/spool/drop", MOST_IDS, id), ("/spool/import", MOST_LINES, "no event")]
+        {
+            let lines = |count| format!("{line}\n").repeat(count);
+            let (status, told) = ask(desk, "POST", path, lines(most)).await;
+            assert_eq!((status, told.lines().count()), (200, most), "{path}");
+            let (status, told) = ask(desk, "POST", path, lines(most + 1)).await;
+            assert_eq!(status, 400, "{path}");
+            assert!(told.contains(&format!("the body holds more than {most} ")), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_at_their_limits_and_one_byte_past() {
+        let Rig { desk, .. } = &Rig::new();
+        for (path, most, fits) in [
+            ("/spool/replay", IDS_BYTES, "a line is not an id"),
+            ("/spool/import", IMPORT_BYTES, "unreadable"),
+        ] {
+            let (_, told) = ask(desk, "POST", path, vec![b'x'; most]).await;
+            assert!(told.contains(fits), "{told}");
+            let (status, told) = ask(desk, "POST", path, vec![b'x'; most + 1]).await;
+            assert_eq!(status, 400, "{path}");
+            assert!(told.contains(&format!("the body is larger than {most} bytes")), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_export_ends_with_the_event_that_fills_it() {
+        let most = usize::try_from(EXPORT_BYTES).unwrap();
+        for (first, events) in [(most - 2, 3), (most - 1, 2), (most, 1)] {
+            let rig = Rig::new();
+            for body in [vec![b'x'; first], b"x".to_vec(), b"x".to_vec()] {
+                rig.keep(body).await;
+            }
+            let request = Request::get("/spool/export").body(Full::default()).unwrap();
+            let answer = rig.desk.answer(request).await;
+            assert_eq!(answer.headers().contains_key(NEXT), first > most - 2, "{first}");
+            assert_eq!(text(answer).await.lines().count(), events, "{first}");
+        }
     }
 }

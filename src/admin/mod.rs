@@ -4,28 +4,42 @@
 
 mod access;
 mod api;
+mod body;
 mod desk;
+mod errand;
+#[cfg(test)]
+mod fixture;
 mod import;
 mod listener;
 mod orphans;
 mod places;
+mod query;
 mod readiness;
 mod record;
+mod reply;
 
-pub use desk::{DAMAGED, Desk, MOST_IDS, MOST_LINES, MOST_RECORDS, NEXT, exported};
+pub use desk::{DAMAGED, Desk, NEXT, exported};
+pub use errand::{MOST_IDS, MOST_LINES};
 pub use listener::{AdminServer, CONNECTIONS};
 pub use orphans::Configured;
+pub use query::MOST_RECORDS;
 pub use readiness::{Phase, Readiness};
+pub use reply::Answer;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::spool::SpoolStatus;
 use crate::telemetry::Telemetry;
+
+/// How long one request is worked on at the most, which is as long as the command line waits: for
+/// verifying a large spool.
+const WORK_TIME: Duration = Duration::from_mins(10);
 
 /// The `[admin]` section.
 #[derive(Clone, Debug)]

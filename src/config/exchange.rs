@@ -71,6 +71,7 @@ pub(super) fn reply(raw: &RawReply, key: &Key, report: &mut Report) -> Option<Re
 #[cfg(test)]
 mod tests {
     use super::super::tests::{problems, settings};
+    use super::MOST_REPLY_BYTES;
 
     #[test]
     fn a_secret_has_one_place_and_a_value() {
@@ -99,5 +100,14 @@ mod tests {
         let both =
             [("routes[0].reply.success_status", "204"), ("routes[0].reply.success_body", "\"ok\"")];
         assert_eq!(problems(&both), ["routes[0].reply.success_body"]);
+    }
+
+    #[test]
+    fn bodies_of_replies_at_their_limit_and_one_past_it() {
+        for key in ["routes[0].reply.success_body", "routes[0].reply.error_body"] {
+            let told = |bytes| problems(&[(key, &format!("\"{}\"", "x".repeat(bytes)))]);
+            assert_eq!(told(MOST_REPLY_BYTES), [""; 0]);
+            assert_eq!(told(MOST_REPLY_BYTES + 1), [key]);
+        }
     }
 }

@@ -22,6 +22,16 @@ pub enum AdminRefusal {
     WrongToken,
     /// 403: a web page may be behind it, and there is no token.
     ForeignPage,
+    /// 400: its query or its body says nothing that can be done.
+    BadRequest,
+    /// 404: it is about an event that is not there.
+    UnknownEvent,
+    /// 408: its body did not come.
+    SlowBody,
+    /// 503: the spool could not be read or written.
+    SpoolFailed,
+    /// 503: what it asks for took too long.
+    SpoolSlow,
 }
 
 impl AdminRefusal {
@@ -31,6 +41,11 @@ impl AdminRefusal {
             Self::UnknownMethod => "unknown_method",
             Self::WrongToken => "wrong_token",
             Self::ForeignPage => "foreign_page",
+            Self::BadRequest => "bad_request",
+            Self::UnknownEvent => "unknown_event",
+            Self::SlowBody => "slow_body",
+            Self::SpoolFailed => "spool_failed",
+            Self::SpoolSlow => "spool_slow",
         }
     }
 }

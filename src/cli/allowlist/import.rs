@@ -1,6 +1,6 @@
 //! `postgate allowlist import`: pasted text in, a clean list out, and what it would change.
 
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -70,17 +70,22 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
 }
 
 fn read(file: Option<&Path>) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    let mut take = |input: &mut dyn Read| input.take(MOST_BYTES + 1).read_to_end(&mut bytes);
-    match file {
+    let bytes = match file {
         Some(path) if path != Path::new("-") => std::fs::File::open(path)
-            .and_then(|mut file| take(&mut file))
+            .and_then(take)
             .with_context(|| format!("cannot read {}", path.display()))?,
-        _ => take(&mut std::io::stdin().lock()).context("cannot read stdin")?,
+        _ => take(std::io::stdin().lock()).context("cannot read stdin")?,
     };
     let fits = u64::try_from(bytes.len()).is_ok_and(|bytes| bytes <= MOST_BYTES);
     anyhow::ensure!(fits, "the text is larger than {MOST_BYTES} bytes");
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// One byte more than is good, at most.
+fn take(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What would change, one line for each range.
@@ -96,4 +101,23 @@ fn compared(config: &Path, wanted: &[IpNet]) -> String {
     let removed = removed.iter().map(|range| format!("- {range}\n"));
     let lines: String = added.chain(removed).collect();
     format!("difference to the configuration:\n{lines}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_at_the_limit_and_one_byte_past_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(MOST_BYTES).unwrap();
+        assert!(read(Some(&path)).is_ok());
+        file.set_len(MOST_BYTES + 1).unwrap();
+        let told = read(Some(&path)).unwrap_err().to_string();
+        assert_eq!(told, "the text is larger than 16777216 bytes");
+        // A page without an end is read no further.
+        assert_eq!(take(io::repeat(b'x')).unwrap().len(), (16 << 20) + 1);
+    }
 }

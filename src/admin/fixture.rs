@@ -1,0 +1,60 @@
+//! A desk with a spool, and a place, for tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+
+use super::places::{Place, Places};
+use super::{Answer, Configured, Desk};
+use crate::clock::Timestamp;
+use crate::spool::{Accepted, Convert, EventId, Spool, SpoolSettings};
+
+/// Of one route, `actions`. Nothing in its quarantine is understood.
+pub(super) struct Rig {
+    pub(super) desk: Desk,
+    spool: Spool,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = SpoolSettings {
+            path: folder.path().join("spool.db"),
+            max_bytes: 1 << 30,
+            quarantine_percent: 25,
+            keep_received: true,
+            keep_delivered: Duration::from_hours(1),
+            dedup_window: Duration::ZERO,
+        };
+        let spool = Spool::open(&settings, Arc::default()).unwrap();
+        let convert = Convert::new(|_| Err("no".to_owned()));
+        let configured = Configured::new(|route| &**route == "actions");
+        Self { desk: Desk::new(spool.clone(), convert, configured), spool, _folder: folder }
+    }
+
+    pub(super) async fn keep(&self, body: impl Into<Bytes>) -> EventId {
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        let event = Accepted {
+            id: EventId::new(at),
+            route: "actions".into(),
+            key: None,
+            at,
+            body: body.into(),
+            received: None,
+        };
+        self.spool.append(event).await.unwrap().id()
+    }
+}
+
+pub(super) async fn place() -> Place {
+    Places::new(1, 1).take([192, 0, 2, 1].into()).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the answer is ours")]
+pub(super) async fn text(answer: Answer) -> String {
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
