@@ -237,8 +237,8 @@ class Postgate(Process):
         log = self.config.parent / "log"
         super().__init__([self.program, "run", "--config", self.config], log)
 
-    def url(self):
-        return f"https://127.0.0.1:{self.port}/postback/actions"
+    def url(self, path="/postback/actions"):
+        return f"https://127.0.0.1:{self.port}{path}"
 
     def ready(self):
         with contextlib.suppress(OSError):
