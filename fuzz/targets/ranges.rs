@@ -1,4 +1,5 @@
-//! Pasted text: no range is printed that nobody should let in or that is not in the text, no address of
+//! Pasted text: no range is printed that nobody should let in, by itself or with those that it touches, or
+//! that is not in the text, no address of
 //! the text is left out in silence, none is taken beside what may be its length or the end of its range,
 //! and a list that was printed is read back as it is.
 
@@ -8,18 +9,21 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use libfuzzer_sys::fuzz_target;
-use postgate::cli::fuzzing::ranges;
+use postgate::cli::fuzzing::{Import, import};
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
-    let (found, refused) = ranges(&text);
+    let Import { ranges: found, refused, merged } = import(&text);
     for range in &found {
         assert_eq!(range.trunc(), *range, "it is written as it is meant");
-        let least = if range.addr().is_ipv4() { 8 } else { 16 };
-        assert!(range.prefix_len() >= least, "{range} is absurdly wide");
+        assert!(!is_wide(&[*range]), "{range} is absurdly wide");
         for end in [range.network(), range.broadcast()] {
             assert!(is_public(end), "{range} holds {end}");
         }
+    }
+    assert_eq!(merged.is_err(), is_wide(&found), "{found:?} make {merged:?}");
+    if let Ok(merged) = &merged {
+        assert!(!is_wide(merged), "{merged:?} are absurdly wide");
     }
     // Tags, references and other alphabets are not read here a second time.
     if text.is_ascii() && !text.contains(['<', '&', '=']) {
@@ -28,8 +32,33 @@ fuzz_target!(|data: &[u8]| {
         text.lines().for_each(nothing_is_narrowed);
     }
     let printed: String = found.iter().map(|range| format!("{range}\n")).collect();
-    assert_eq!(ranges(&printed), (found, Vec::new()), "read back from\n{printed}");
+    let again = import(&printed);
+    assert_eq!((again.ranges, again.refused), (found, Vec::new()), "read back from\n{printed}");
+    assert_eq!(again.merged, merged, "read back from\n{printed}");
 });
+
+/// Whether more addresses than a /16 has (IPv6: /32) follow each other without a gap.
+fn is_wide(ranges: &[IpNet]) -> bool {
+    let mut ends: Vec<(bool, u128, u128)> = ranges
+        .iter()
+        .map(|range| match range {
+            IpNet::V4(net) => (true, net.network().to_bits().into(), net.broadcast().to_bits().into()),
+            IpNet::V6(net) => (false, net.network().to_bits(), net.broadcast().to_bits()),
+        })
+        .collect();
+    ends.sort_unstable();
+    let mut run: Option<(bool, u128, u128)> = None;
+    ends.into_iter().any(|(is_v4, first, last)| {
+        let (from, to) = match run {
+            Some((is_same, from, to)) if is_same == is_v4 && first <= to.saturating_add(1) => {
+                (from, to.max(last))
+            }
+            _ => (first, last),
+        };
+        run = Some((is_v4, from, to));
+        to - from >= if is_v4 { 1 << 16 } else { 1 << 96 }
+    })
+}
 
 /// Whatever is an address between characters of no address is let in, or told.
 fn nothing_is_lost(text: &str, found: &[IpNet], refused: &[String]) {
@@ -78,7 +107,7 @@ fn nothing_is_narrowed(line: &str) {
     };
     let is_worded = addresses.windows(2).any(|pair| words[pair[0]..pair[1]].iter().any(is_word));
     if is_numbered || is_worded {
-        let (found, _) = ranges(line);
+        let found = import(line).ranges;
         assert!(found.is_empty(), "{found:?} of an unclear line:\n{line}");
     }
 }

@@ -1,12 +1,13 @@
 //! What a reload has changed, told: who may send, and what is received where.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
 use crate::config::Settings;
+use crate::ingress;
 use crate::net::ClientSettings;
 use crate::spool::RouteName;
 use crate::telemetry::ReloadMetrics;
@@ -35,7 +36,8 @@ pub(super) fn tell(log: &ReloadMetrics, before: &Settings, now: &Settings) {
             (Some(Some(old)), Some(new)) => tell_ranges(log, &list, old, new),
         }
     }
-    let (added, removed) = difference(old.into_keys(), new.into_keys());
+    let added: Vec<_> = new.keys().filter(|name| !old.contains_key(*name)).collect();
+    let removed: Vec<_> = old.keys().filter(|name| !new.contains_key(*name)).collect();
     if !added.is_empty() || !removed.is_empty() {
         log.routes(&added, &removed);
     }
@@ -56,29 +58,8 @@ fn lists(settings: &Settings) -> BTreeMap<RouteName, Option<&[IpNet]>> {
 }
 
 fn tell_ranges(log: &ReloadMetrics, list: &str, old: &[IpNet], new: &[IpNet]) {
-    let (added, removed) = difference(old.iter().copied(), new.iter().copied());
+    let (added, removed) = ingress::difference(old, new);
     if !added.is_empty() || !removed.is_empty() {
         log.allowlist(list, &added, &removed);
-    }
-}
-
-/// What is in `new` alone, and what is in `old` alone.
-fn difference<T: Ord + Clone>(
-    old: impl IntoIterator<Item = T>,
-    new: impl IntoIterator<Item = T>,
-) -> (Vec<T>, Vec<T>) {
-    let old: BTreeSet<T> = old.into_iter().collect();
-    let new: BTreeSet<T> = new.into_iter().collect();
-    (new.difference(&old).cloned().collect(), old.difference(&new).cloned().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_difference_has_two_sides() {
-        let (added, removed) = difference([1, 2, 3], [3, 4, 4]);
-        assert_eq!((added, removed), (vec![4], vec![1, 2]));
     }
 }

@@ -32,7 +32,7 @@ pub struct ListedRange {
 /// Where a range stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RangePlace {
-    /// In `allowlist.ranges`, at this position from 0.
+    /// In the `allowlist.ranges` for all or of a route, at this position from 0.
     Key(usize),
     /// In a file of `allowlist.files`, on this line from 1.
     Line(Arc<Path>, usize),
@@ -132,12 +132,13 @@ pub(super) fn allowlist(raw: &RawAllowlist, report: &mut Report) -> AllowlistSet
     AllowlistSettings { ranges, trusted_proxies, allow_any: raw.allow_any }
 }
 
-/// `[routes.allowlist]`: of those who may come in, who may send to the route. `None`: all of them.
+/// `[routes.allowlist]`: of those who may come in, who may send to the route. `None`: all of them. The
+/// same ranges with their places, as well.
 pub(super) fn narrowed(
     raw: &RawRouteAllowlist,
     key: &Key,
     report: &mut Report,
-) -> Option<Vec<IpNet>> {
+) -> (Option<Vec<IpNet>>, Vec<ListedRange>) {
     let ranges = list(&raw.ranges, &key.child("ranges"), report);
     let mut listed = placed(&ranges);
     listed.extend(files(&raw.files, &key.child("files"), report));
@@ -146,7 +147,8 @@ pub(super) fn narrowed(
         report.let_in = Some(all);
     }
     let is_there = !raw.ranges.is_empty() || !raw.files.is_empty();
-    is_there.then(|| sorted(listed.iter().map(|listed| listed.range).collect()))
+    let ranges = is_there.then(|| sorted(listed.iter().map(|listed| listed.range).collect()));
+    (ranges, listed)
 }
 
 /// A position is that of the text only while every text is a range; else the list is not used.
@@ -346,7 +348,8 @@ mod tests {
             let RawAllowlist { ranges, files, .. } = raw(ranges, files);
             let mut report = report_in(folder.path());
             let raw = RawRouteAllowlist { ranges, files };
-            let list = narrowed(&raw, &Key::top("routes").at(0).child("allowlist"), &mut report);
+            let (list, _) =
+                narrowed(&raw, &Key::top("routes").at(0).child("allowlist"), &mut report);
             assert!(report.listed.is_empty(), "it is not the list for all");
             let keys: Vec<_> = report.problems.iter().map(|problem| problem.key.clone()).collect();
             (list.map(|list| list.len()), keys)

@@ -105,6 +105,8 @@ pub struct Route {
     pub ingress: ingress::RouteSettings,
     /// What delivery needs.
     pub deliver: deliver::RouteSettings,
+    /// The ranges of its own list, each with the place that names it; for people.
+    pub listed: Vec<ListedRange>,
 }
 
 /// Reads the configuration at `path`, with the environment of this process over it.

@@ -52,7 +52,7 @@ fn route(
     let name = name(&raw.name, &key.child("name"), report);
     let path = path(&raw.path, &key.child("path"), report);
     let methods = methods(&raw.methods, &key.child("methods"), report);
-    let allowlist = allowlist::narrowed(&raw.allowlist, &key.child("allowlist"), report);
+    let (allowlist, listed) = allowlist::narrowed(&raw.allowlist, &key.child("allowlist"), report);
     let deliveries = [("queued", Delivery::Queued), ("direct", Delivery::Direct)];
     let delivery = word(report, &key.child("delivery"), &raw.delivery, &deliveries);
     let choices = [("quarantine", OnMalformed::Quarantine), ("accept", OnMalformed::Accept)];
@@ -86,6 +86,7 @@ fn route(
             secret,
             reply: reply?,
         },
+        listed,
     })
 }
 

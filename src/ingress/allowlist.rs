@@ -36,6 +36,14 @@ impl Ranges {
         }
     }
 
+    /// Whether every address of the range is in one and the same of them.
+    fn holds(&self, range: &IpNet) -> bool {
+        match Ends::of(range) {
+            Ends::V4(first, last) => holds(&self.v4, first, last),
+            Ends::V6(first, last) => holds(&self.v6, first, last),
+        }
+    }
+
     /// Whether any address of the range is in one of the ranges.
     #[must_use]
     pub fn touches(&self, range: &IpNet) -> bool {
@@ -43,6 +51,31 @@ impl Ranges {
             Ends::V4(first, last) => touches(&self.v4, first, last),
             Ends::V6(first, last) => touches(&self.v6, first, last),
         }
+    }
+}
+
+/// Whom the second list lets in and the first did not, and whom it lets in no more. Only addresses make
+/// a difference: how the lists write them does not count.
+#[must_use]
+pub fn difference(before: &[IpNet], now: &[IpNet]) -> (Vec<IpNet>, Vec<IpNet>) {
+    (without(now, &Ranges::new(before)), without(before, &Ranges::new(now)))
+}
+
+/// What these ranges have and the others do not, in the fewest ranges and sorted.
+fn without(ranges: &[IpNet], others: &Ranges) -> Vec<IpNet> {
+    let mut left = Vec::new();
+    for range in IpNet::aggregate(&ranges.to_vec()) {
+        leave(range, others, &mut left);
+    }
+    left
+}
+
+fn leave(range: IpNet, others: &Ranges, left: &mut Vec<IpNet>) {
+    if !others.touches(&range) {
+        left.push(range);
+    } else if !others.holds(&range) {
+        let halves = range.subnets(range.prefix_len() + 1);
+        halves.into_iter().flatten().for_each(|half| leave(half, others, left));
     }
 }
 
@@ -80,6 +113,14 @@ fn joined<A: Ord + Copy>(mut ranges: Vec<(A, A)>) -> Vec<(A, A)> {
     joined
 }
 
+/// The only range that can have the first address, the last one that begins at or before it, has to have
+/// the last address as well.
+fn holds<A: Ord + Copy>(ranges: &[(A, A)], first: A, last: A) -> bool {
+    let after = ranges.partition_point(|&(begin, _)| begin <= first);
+    let before = after.checked_sub(1).and_then(|index| ranges.get(index));
+    before.is_some_and(|&(_, end)| last <= end)
+}
+
 /// The only range that can have any of these addresses is the last one that begins at or before their
 /// end: those before it end earlier.
 fn touches<A: Ord + Copy>(ranges: &[(A, A)], first: A, last: A) -> bool {
@@ -94,9 +135,12 @@ mod tests {
 
     use super::*;
 
+    fn nets(text: &str) -> Vec<IpNet> {
+        text.split_whitespace().map(|net| net.parse().unwrap()).collect()
+    }
+
     fn ranges(text: &str) -> Ranges {
-        let nets: Vec<IpNet> = text.split(' ').map(|net| net.parse().unwrap()).collect();
-        Ranges::new(&nets)
+        Ranges::new(&nets(text))
     }
 
     fn holds(ranges: &Ranges, address: &str) -> bool {
@@ -149,7 +193,41 @@ mod tests {
         assert!(!holds(&ranges, "12.0.0.0"));
     }
 
+    #[test]
+    fn only_addresses_make_a_difference() {
+        for (before, now, added, removed) in [
+            ("127.0.0.0/8", "127.128.0.0/9 127.0.0.0/9", "", ""),
+            ("192.0.2.0/25 192.0.2.128/25", "192.0.2.0/24 192.0.2.7/32", "", ""),
+            ("192.0.2.0/24", "192.0.2.0/25 2001:db8::/32", "2001:db8::/32", "192.0.2.128/25"),
+            ("192.0.2.0/30 2001:db8::/127", "2001:db8::1/128", "", "192.0.2.0/30 2001:db8::/128"),
+            ("192.0.2.9/32", "192.0.2.8/30", "192.0.2.8/32 192.0.2.10/31", ""),
+            ("", "192.0.2.0/25 192.0.2.128/25", "192.0.2.0/24", ""),
+        ] {
+            let expected = (nets(added), nets(removed));
+            assert_eq!(difference(&nets(before), &nets(now)), expected, "{before} to {now}");
+        }
+    }
+
+    fn some_nets() -> impl Strategy<Value = Vec<IpNet>> {
+        let net = (any::<u8>(), 24_u8..=32).prop_map(|(last, length)| {
+            IpNet::new(Ipv4Addr::new(192, 0, 2, last).into(), length).unwrap().trunc()
+        });
+        proptest::collection::vec(net, 0..8)
+    }
+
     proptest! {
+        #[test]
+        fn a_difference_has_every_address_that_makes_one(before in some_nets(), now in some_nets()) {
+            let (added, removed) = difference(&before, &now);
+            let [before, now, added, removed] = [before, now, added, removed].map(|nets| Ranges::new(&nets));
+            for last in 0..=u8::MAX {
+                let address = IpAddr::from([192, 0, 2, last]);
+                let (was, is) = (before.contains(address), now.contains(address));
+                prop_assert_eq!(added.contains(address), is && !was, "{}", address);
+                prop_assert_eq!(removed.contains(address), was && !is, "{}", address);
+            }
+        }
+
         #[test]
         fn agrees_with_asking_each_range(
             nets in proptest::collection::vec((any::<u32>(), 0_u8..=32), 0..50),

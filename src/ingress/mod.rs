@@ -26,7 +26,7 @@ mod strict;
 mod visit;
 
 pub use admit::{Admitted, Client, Gate, Rule, Ruling};
-pub use allowlist::Ranges;
+pub use allowlist::{Ranges, difference};
 pub use forward::{Forward, Forwarded, ForwardedEvent, Forwarding};
 pub use forwarded::Unreadable;
 pub use serve::serve;

@@ -266,6 +266,13 @@ async fn what_differs_in_the_list_is_logged() {
         (&"route actions".into(), &"192.0.2.9/32".into())
     );
 
+    // The same addresses in another spelling are no change: the first line is about the others.
+    let before = std::fs::read_to_string(folder.config()).unwrap();
+    let halves = before.replace("192.0.2.0/24", "192.0.2.128/25\", \"192.0.2.0/25");
+    folder.write(&halves.replace("[\"10.0.0.1\"]", "[\"10.0.0.2\"]"));
+    gateway.signal("HUP");
+    assert_eq!(gateway.logged("allowlist changed")["list"], "trusted_proxies");
+
     // Without its list the route is open to more, whatever was taken away.
     folder.write(&text.replace("[\"127.0.0.1/32\"]", "[\"127.0.0.1/32\"]\nallow_any = true"));
     gateway.signal("HUP");

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 
 use crate::config::{self, Admission, ListedRange, Route};
-use crate::ingress::{Gate, Ranges, Unreadable};
+use crate::ingress::{Gate, Unreadable};
 use crate::net::{Announced, Origin};
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +76,9 @@ struct Answer {
     range: Option<String>,
     /// Where the range stands.
     place: Option<String>,
+    /// The same of the route's own list; null where it has none, or was not asked for.
+    route_range: Option<String>,
+    route_place: Option<String>,
     reason: String,
 }
 
@@ -95,17 +98,23 @@ fn answer(
 ) -> anyhow::Result<Answer> {
     let peer = arguments.address.to_canonical();
     if let Some(reason) = no_connection(admission, arguments) {
-        let (client, by, range, place) = (None, None, None, None);
-        return Ok(Answer { address: peer, client, by, allowed: false, range, place, reason });
+        return Ok(Answer {
+            address: peer,
+            client: None,
+            by: None,
+            allowed: false,
+            range: None,
+            place: None,
+            route_range: None,
+            route_place: None,
+            reason,
+        });
     }
     let headers = headers(arguments)?;
     let origin = Origin { peer, announced: arguments.proxied };
     let ruling = Gate::new(&admission.allowlist).rule(&origin, &headers);
     let client = ruling.client.map(|client| client.address);
-    let listed = client.ok().and_then(|client| narrowest(&admission.listed, client));
-    let (range, place) = listed
-        .map(|listed| (listed.range.to_string(), listed.place.to_string()))
-        .map_or((None, None), |(range, place)| (Some(range), Some(place)));
+    let (range, place) = narrowest(&admission.listed, client.ok());
 
     let found = match (client, &range, &place) {
         (Err(unreadable), ..) => unreadable.to_string(),
@@ -125,12 +134,25 @@ fn answer(
         (false, false) => format!("; the header is ignored, because {speaker} is no trusted proxy"),
         (false, true) => String::new(),
     };
-    let narrower = narrower(routes, arguments, client.ok())?;
-    let allowed = ruling.allowed && narrower.is_none();
-    let reason = format!("{found}{why}{}", narrower.unwrap_or_default());
+    let own = own(routes, arguments)?;
+    let (route_range, route_place) = narrowest(own.unwrap_or_default(), client.ok());
+    let of_route = match (own, &route_range, &route_place) {
+        (Some(_), Some(range), Some(place)) => format!("; the route has it in {range} ({place})"),
+        (Some(_), ..) if client.is_ok() => "; it is not on the list of the route".to_owned(),
+        _ => String::new(),
+    };
     let by = ruling.client.map_or_else(Unreadable::rule, |client| client.rule);
-    let by = Some(by.to_string());
-    Ok(Answer { address: peer, client: client.ok(), by, allowed, range, place, reason })
+    Ok(Answer {
+        address: peer,
+        client: client.ok(),
+        by: Some(by.to_string()),
+        allowed: ruling.allowed && (own.is_none() || route_range.is_some()),
+        range,
+        place,
+        route_range,
+        route_place,
+        reason: format!("{found}{why}{of_route}"),
+    })
 }
 
 fn headers(arguments: &Arguments) -> anyhow::Result<HeaderMap> {
@@ -147,23 +169,17 @@ fn headers(arguments: &Arguments) -> anyhow::Result<HeaderMap> {
     Ok(headers)
 }
 
-/// Why the route would refuse a client that the list for all lets in.
-fn narrower(
-    routes: &[Route],
+/// The list of the route's own; `None`: it takes from all who may come in.
+fn own<'a>(
+    routes: &'a [Route],
     arguments: &Arguments,
-    client: Option<IpAddr>,
-) -> anyhow::Result<Option<String>> {
+) -> anyhow::Result<Option<&'a [ListedRange]>> {
     let Some(name) = &arguments.route else {
         return Ok(None);
     };
-    let mut routes = routes.iter().map(|route| &route.ingress);
-    let route = routes.find(|route| *route.name == **name);
+    let route = routes.iter().find(|route| *route.ingress.name == **name);
     let route = route.with_context(|| format!("there is no route {name:?}"))?;
-    let (Some(ranges), Some(client)) = (&route.allowlist, client) else {
-        return Ok(None);
-    };
-    let kept_out = !Ranges::new(ranges).contains(client);
-    Ok(kept_out.then(|| format!("; it is not in routes.allowlist of {name:?}")))
+    Ok(route.ingress.allowlist.as_ref().map(|_| &*route.listed))
 }
 
 /// Why the connection would not get as far as the list.
@@ -183,9 +199,12 @@ fn no_connection(admission: &Admission, arguments: &Arguments) -> Option<String>
     }
 }
 
-fn narrowest(listed: &[ListedRange], client: IpAddr) -> Option<&ListedRange> {
-    let holding = listed.iter().filter(|listed| listed.range.contains(&client));
-    holding.max_by_key(|listed| listed.range.prefix_len())
+/// The narrowest range that holds the client, and where it stands.
+fn narrowest(listed: &[ListedRange], client: Option<IpAddr>) -> (Option<String>, Option<String>) {
+    let holding =
+        listed.iter().filter(|listed| client.is_some_and(|ip| listed.range.contains(&ip)));
+    let narrowest = holding.max_by_key(|listed| listed.range.prefix_len());
+    narrowest.map(|listed| (listed.range.to_string(), listed.place.to_string())).unzip()
 }
 
 #[cfg(test)]
@@ -326,6 +345,12 @@ mod tests {
             assert_eq!(answer.allowed, allowed, "{client}: {}", answer.reason);
             assert_eq!(answer.by.as_deref(), Some("Forwarded"));
         }
+        let answer = ask("192.0.2.7", Some("a")).unwrap();
+        let of_all = "192.0.2.7 is in 192.0.2.0/24 (allowlist.ranges[0])";
+        let of_route = "; the route has it in 192.0.2.7/32 (allowlist.ranges[0])";
+        assert!(answer.reason.starts_with(of_all), "{}", answer.reason);
+        assert!(answer.reason.ends_with(of_route), "{}", answer.reason);
+        assert_eq!(answer.route_range.as_deref(), Some("192.0.2.7/32"));
         assert!(ask("192.0.2.7", Some("b")).is_err(), "a route that is not there");
     }
 }

@@ -3,11 +3,24 @@
 use ipnet::IpNet;
 
 use super::paste;
+use super::sane::Care;
 
-/// The ranges in the text, and what was refused, as it is written there.
+/// What an import comes to.
+#[derive(Debug)]
+pub struct Import {
+    /// The ranges in the text.
+    pub ranges: Vec<IpNet>,
+    /// What was refused, as it is written there.
+    pub refused: Vec<String>,
+    /// The list that is printed, or why none is.
+    pub merged: Result<Vec<IpNet>, String>,
+}
+
+/// Reads the text as `allowlist import` does.
 #[must_use]
-pub fn ranges(text: &str) -> (Vec<IpNet>, Vec<String>) {
-    let pasted = paste::read(text, false);
+pub fn import(text: &str) -> Import {
+    let pasted = paste::read(text, Care::Usual);
+    let merged = pasted.merged(Care::Usual);
     let refused = pasted.refused.into_iter().map(|refusal| refusal.text);
-    (pasted.ranges, refused.collect())
+    Import { ranges: pasted.ranges, refused: refused.collect(), merged }
 }

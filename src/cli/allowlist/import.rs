@@ -1,6 +1,5 @@
 //! `postgate allowlist import`: pasted text in, a clean list out, and what it would change.
 
-use std::collections::BTreeSet;
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,8 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use ipnet::IpNet;
 
-use super::paste;
-use crate::config;
+use super::output;
+use super::paste::{self, Refusal};
+use super::sane::Care;
+use super::words::shown;
+use crate::{config, ingress};
 
 /// A page of the web with its pictures left out is far smaller.
 const MOST_BYTES: u64 = 16 << 20;
@@ -18,37 +20,53 @@ const MOST_BYTES: u64 = 16 << 20;
 pub(super) struct Arguments {
     /// Text or HTML; `-` or nothing reads stdin.
     file: Option<PathBuf>,
-    /// Take private, loopback and very wide ranges as well.
+    /// Put the ranges in the place of this file instead of printing them: all at once, and only if
+    /// nothing was refused. A shell's `>` would empty the list before it is compared, and a gateway
+    /// takes over whatever is in it.
+    #[arg(long, value_name = "LIST")]
+    output: Option<PathBuf>,
+    /// Take private, loopback and very wide ranges as well; nothing else.
     #[arg(long)]
     force: bool,
 }
 
-/// Prints the ranges on stdout, one a line, and on stderr what was refused and how the list differs
-/// from the configuration's. Exits 1 when anything was refused or nothing was found.
+/// Prints the ranges, one a line, or puts them in the place of a file; and tells on stderr what was
+/// refused and how the list differs from the configuration's. Exits 1 when anything was refused or
+/// nothing was found: then no file is touched.
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = read(arguments.file.as_deref())?;
-    let pasted = paste::read(&text, arguments.force);
-    let refused = &pasted.refused;
-    for refusal in refused {
-        anstream::eprintln!("refused: line {}: {}: {}", refusal.line, refusal.text, refusal.why);
+    let care = if arguments.force { Care::Forced } else { Care::Usual };
+    let pasted = paste::read(&text, care);
+    for Refusal { line, text, why } in &pasted.refused {
+        anstream::eprintln!("refused: line {line}: {}: {why}", shown(text));
     }
-    let ranges = pasted.merged(arguments.force).map_err(anyhow::Error::msg)?;
-    let mut out = anstream::stdout().lock();
-    for range in &ranges {
-        writeln!(out, "{range}")?;
+    let merged = pasted.merged(care);
+    if let Err(why) = &merged {
+        anstream::eprintln!("refused: {why}");
     }
-    match config::admission(config) {
-        Ok(admission) => anstream::eprint!("{}", difference(&admission.allowlist.ranges, &ranges)),
-        Err(_) => anstream::eprintln!(
-            "no comparison: {} has problems; see `postgate check`",
-            config.display()
-        ),
-    }
-    if ranges.is_empty() {
+    let is_whole = merged.is_ok() && pasted.refused.is_empty();
+    let ranges = merged.unwrap_or_default();
+    if pasted.ranges.is_empty() {
         anstream::eprintln!("no range was found");
     }
-    let good = refused.is_empty() && !ranges.is_empty();
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(super::super::EXIT_FAILED) })
+    if !ranges.is_empty() {
+        anstream::eprint!("{}", compared(config, &ranges));
+    }
+
+    let list = ranges.iter().fold(String::new(), |list, range| list + &range.to_string() + "\n");
+    let is_good = is_whole && !ranges.is_empty();
+    match &arguments.output {
+        None => anstream::stdout().lock().write_all(list.as_bytes())?,
+        Some(file) if is_good => {
+            output::replace(file, &list)?;
+            anstream::eprintln!("{} has the new list", file.display());
+        }
+        Some(file) => anstream::eprintln!(
+            "{} is left as it was: nothing may be refused, and something must be found",
+            file.display()
+        ),
+    }
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(super::super::EXIT_FAILED) })
 }
 
 fn read(file: Option<&Path>) -> anyhow::Result<String> {
@@ -65,37 +83,17 @@ fn read(file: Option<&Path>) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// One line for each range that is in one of the two alone. Both are merged first, so that only a
-/// difference in addresses counts.
-fn difference(now: &[IpNet], wanted: &[IpNet]) -> String {
-    let merged = |ranges: &[IpNet]| -> BTreeSet<IpNet> {
-        IpNet::aggregate(&ranges.to_vec()).into_iter().collect()
+/// What would change, one line for each range.
+fn compared(config: &Path, wanted: &[IpNet]) -> String {
+    let Ok(admission) = config::admission(config) else {
+        return format!("no comparison: {} has problems; see `postgate check`\n", config.display());
     };
-    let (now, wanted) = (merged(now), merged(wanted));
-    if now == wanted {
+    let (added, removed) = ingress::difference(&admission.allowlist.ranges, wanted);
+    if added.is_empty() && removed.is_empty() {
         return "no difference to the configuration\n".to_owned();
     }
-    let added = wanted.difference(&now).map(|range| format!("+ {range}\n"));
-    let removed = now.difference(&wanted).map(|range| format!("- {range}\n"));
+    let added = added.iter().map(|range| format!("+ {range}\n"));
+    let removed = removed.iter().map(|range| format!("- {range}\n"));
     let lines: String = added.chain(removed).collect();
     format!("difference to the configuration:\n{lines}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nets(text: &str) -> Vec<IpNet> {
-        text.split_whitespace().map(|net| net.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn only_addresses_make_a_difference() {
-        let halves = nets("192.0.2.0/25 192.0.2.128/25");
-        assert!(difference(&halves, &nets("192.0.2.0/24")).starts_with("no difference"));
-        assert_eq!(
-            difference(&halves, &nets("192.0.2.0/25 2001:db8::/32")),
-            "difference to the configuration:\n+ 192.0.2.0/25\n+ 2001:db8::/32\n- 192.0.2.0/24\n"
-        );
-    }
 }

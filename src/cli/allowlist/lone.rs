@@ -14,7 +14,7 @@ pub(super) enum Kind {
     /// With its length.
     Range(IpNet),
     Ends(Vec<IpNet>),
-    /// It holds an address, or pieces of one, and is none of the above.
+    /// It holds an address, or pieces of one, and is none of the above. The reason goes behind the word.
     Unclear(String),
     /// It begins with a digit and is no date.
     Number,
@@ -23,10 +23,11 @@ pub(super) enum Kind {
 
 const SHAPES: &str = "is no range: write address, address/length or first-last, each in full";
 const MASK: &str = "may be the mask of a range, apart from its address: write address/length";
-pub(super) const ORDER: &str = "its ends do not make a range";
+const MAPPED: &str = "holds IPv4 addresses written as IPv6: write them as IPv4";
+const ALL: &str = "is every address there is";
+pub(super) const ORDER: &str = "has ends that do not make a range";
 
-/// With `force`, `192.0.2.7/24` is the whole range.
-pub(super) fn kind(word: &str, force: bool) -> Kind {
+pub(super) fn kind(word: &str) -> Kind {
     if let Some((first, last)) = word.split_once(DASH)
         && let (Ok(first), Ok(last)) = (first.parse(), last.parse())
     {
@@ -40,16 +41,22 @@ pub(super) fn kind(word: &str, force: bool) -> Kind {
             word.chars().find(|c| c.is_alphanumeric()).is_some_and(|c| c.is_ascii_digit());
         return if is_number { Kind::Number } else { Kind::Other };
     }
-    match (parse_range(word), word.parse()) {
-        (Ok(_), Ok(IpAddr::V4(v4))) if matches!(v4.octets(), [0 | 255, ..]) => {
-            Kind::Unclear(MASK.to_owned())
+    let why = match parse_range(word) {
+        Ok(range) => match word.parse() {
+            Ok(IpAddr::V4(v4)) if matches!(v4.octets(), [0 | 255, ..]) => MASK.to_owned(),
+            Ok(address) => return Kind::Address(address),
+            Err(_) => return Kind::Range(range),
+        },
+        Err(RangeError::Unreadable(_)) => mend(word),
+        Err(RangeError::HostBits { meant, .. }) => {
+            format!(
+                "has address bits behind its length: write {meant} if that is meant, or the address alone"
+            )
         }
-        (Ok(_), Ok(address)) => Kind::Address(address),
-        (Ok(range), Err(_)) => Kind::Range(range),
-        (Err(RangeError::HostBits { meant, .. }), _) if force => Kind::Range(meant),
-        (Err(RangeError::Unreadable(_)), _) => Kind::Unclear(mend(word)),
-        (Err(error), _) => Kind::Unclear(error.to_string()),
-    }
+        Err(RangeError::Mapped(_)) => MAPPED.to_owned(),
+        Err(RangeError::Everybody(_)) => ALL.to_owned(),
+    };
+    Kind::Unclear(why)
 }
 
 pub(super) fn is_address(word: &str) -> bool {
@@ -79,7 +86,7 @@ fn mend(word: &str) -> String {
         [Some(piece.trim_end_matches(['.', '/'])), behind, before]
     });
     match parts.flatten().find_map(|part| parse_range(part).ok().map(|_| part)) {
-        Some(part) => format!("something is written against {part}: write the range alone"),
+        Some(part) => format!("has something written against {part}: write the range alone"),
         None => SHAPES.to_owned(),
     }
 }

@@ -5,9 +5,11 @@ mod check;
 pub mod fuzzing;
 mod import;
 mod lone;
+mod output;
 mod page;
 mod paste;
 mod row;
+mod sane;
 mod words;
 
 use std::path::Path;
@@ -27,7 +29,7 @@ enum Command {
     Import(import::Arguments),
 }
 
-/// Neither of the two changes anything.
+/// Neither of the two changes anything, but for the file of `import --output`.
 ///
 /// # Errors
 /// When something cannot be read or written; `check` also when the configuration is bad.

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::lone::{self, Kind};
 use super::page::{COLUMN, TAG};
-use super::words::{DASH, Word, is_quote};
+use super::words::{DASH, Word, is_quote, shown};
 
 /// The ranges that a row stands for, before anybody asks whether they are sane; or why it stands for
 /// none.
@@ -57,9 +57,9 @@ pub(super) struct Header<'a> {
 impl<'a> Header<'a> {
     pub(super) fn of(words: &[Word<'a>]) -> Self {
         let is_known = |piece: String| is_in(HINTS, &piece) || is_in(NAMES, &piece);
-        let is_number = |word: &Word<'_>| matches!(lone::kind(word.text, false), Kind::Number);
+        let is_number = |word: &Word<'_>| matches!(lone::kind(word.text), Kind::Number);
         let is_name = |word: &Word<'_>| {
-            matches!(lone::kind(word.text, false), Kind::Other) && pieces(word.text).all(is_known)
+            matches!(lone::kind(word.text), Kind::Other) && pieces(word.text).all(is_known)
         };
         Self {
             hint: hint(words),
@@ -78,8 +78,8 @@ struct Item {
 
 impl Row<'_> {
     /// `None`: it does not even look as if it held a range.
-    pub(super) fn read(&self, force: bool) -> Option<Found> {
-        let items = match self.items(force) {
+    pub(super) fn read(&self) -> Option<Found> {
+        let items = match self.items() {
             Ok(items) if items.is_empty() => return None,
             Ok(items) => items,
             Err(why) => return Some(Err(why)),
@@ -87,7 +87,7 @@ impl Row<'_> {
         let doubt = self
             .doubt_around()
             .or_else(|| self.doubt_between(&items))
-            .or_else(|| self.doubt_beside(&items, force));
+            .or_else(|| self.doubt_beside(&items));
         let ranges = items.into_iter().flat_map(|item| match item.kind {
             Kind::Ends(ranges) => ranges,
             Kind::Range(range) => vec![range],
@@ -100,7 +100,7 @@ impl Row<'_> {
     /// Of its first address, from 1.
     pub(super) fn line(&self) -> usize {
         let is_plain =
-            |word: &&Word<'_>| matches!(lone::kind(word.text, false), Kind::Number | Kind::Other);
+            |word: &&Word<'_>| matches!(lone::kind(word.text), Kind::Number | Kind::Other);
         let first = self.words.iter().find(|word| !is_plain(word)).or(self.words.first());
         first.map_or(1, |word| word.line)
     }
@@ -112,24 +112,24 @@ impl Row<'_> {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    fn items(&self, force: bool) -> Result<Vec<Item>, String> {
+    fn items(&self) -> Result<Vec<Item>, String> {
         let mut items = Vec::new();
         let mut rest = self.words;
         while let [word, behind @ ..] = rest {
             rest = behind;
-            let mut item =
-                Item { from: word.at, to: word.end(), kind: lone::kind(word.text, force) };
+            let mut item = Item { from: word.at, to: word.end(), kind: lone::kind(word.text) };
             match item.kind {
                 Kind::Number | Kind::Other => continue,
-                _ if word.is_gone => return Err(format!("{} {GONE}", word.text)),
-                Kind::Unclear(why) => return Err(format!("{} {why}", word.text)),
+                _ if word.is_gone => return Err(format!("{} {GONE}", shown(word.text))),
+                Kind::Unclear(why) => return Err(format!("{} {why}", shown(word.text))),
                 Kind::Address(first) => {
                     if let [dash, last, behind @ ..] = behind
                         && let (DASH, Ok(end)) = (dash.text, last.text.parse())
                         && self.gap(word.end(), dash.at).trim_matches(' ').is_empty()
                         && self.gap(dash.end(), last.at).trim_matches(' ').is_empty()
                     {
-                        let ranges = lone::between(first, end).ok_or(lone::ORDER)?;
+                        let ranges = lone::between(first, end)
+                            .ok_or_else(|| format!("it {}", lone::ORDER))?;
                         item = Item { kind: Kind::Ends(ranges), to: last.end(), ..item };
                         rest = behind;
                     }
@@ -171,14 +171,14 @@ impl Row<'_> {
     }
 
     /// Whether something says that an address is an end, or that its length stands elsewhere.
-    fn doubt_beside(&self, items: &[Item], force: bool) -> Option<String> {
+    fn doubt_beside(&self, items: &[Item]) -> Option<String> {
         let bare = items.iter().filter(|item| matches!(item.kind, Kind::Address(_))).count();
         let from = items
             .first()
             .filter(|_| !items.iter().all(|item| matches!(item.kind, Kind::Range(_))))?;
-        let number = (0..self.words.len()).find(|at| self.is_loose(*at, from.from, force));
+        let number = (0..self.words.len()).find(|at| self.is_loose(*at, from.from));
         if let Some(word) = number.and_then(|at| self.words.get(at)) {
-            return Some(format!("the number {} may belong to it: {MEND}", word.text));
+            return Some(format!("the number {} may belong to it: {MEND}", shown(word.text)));
         }
         let is_odd = |word: &&Word<'_>| {
             word.is_sign() && !matches!(word.text, DASH | "--" | "&" | ":" | "=")
@@ -189,14 +189,15 @@ impl Row<'_> {
         let below = footing.hint.filter(|_| footing.is_label && footing.has_number);
         let hint = hint(self.words).or(above).or(below).filter(|_| bare > 0);
         sign.or(hint).map(|what| {
+            let what = shown(what);
             format!("\u{201c}{what}\u{201d} may say that it is an end, or a length: {MEND}")
         })
     }
 
     /// Whether the word is a number that is no date and not the number of the row.
-    fn is_loose(&self, at: usize, first: usize, force: bool) -> bool {
+    fn is_loose(&self, at: usize, first: usize) -> bool {
         let Some(word) = self.words.get(at) else { return false };
-        if !matches!(lone::kind(word.text, force), Kind::Number) {
+        if !matches!(lone::kind(word.text), Kind::Number) {
             return false;
         }
         let next = self.words.get(at + 1);

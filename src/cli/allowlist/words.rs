@@ -9,6 +9,9 @@ pub(super) const DASH: &str = "-";
 const JOINTS: [&str; 10] =
     ["to", "upto", "up", "through", "thru", "till", "until", "bis", "hasta", "\u{e0}"];
 
+/// Of a row or a word that is told; a page may be one long line.
+const MOST_SHOWN: usize = 200;
+
 /// What stands between blanks, commas, quotes and the like, without the marks around it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'a> {
@@ -90,6 +93,16 @@ fn goes_on(text: &str, row: &[Word<'_>], word: &Word<'_>, edge: Edge) -> bool {
     let is_ended = text.get(last.end()..word.at).is_some_and(|gap| gap.contains(':'));
     let is_joined = (last.is_joint() && !is_ended) || (word.is_joint() && !is_bullet);
     is_joined || matches!(edge, Edge::Nothing | Edge::Column)
+}
+
+/// A word or a row as it can stand in one line of a terminal.
+pub(super) fn shown(text: &str) -> String {
+    let text = text.replace(char::is_control, " ");
+    let whole = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match whole.char_indices().nth(MOST_SHOWN).and_then(|(end, _)| whole.get(..end)) {
+        Some(begin) => format!("{begin}\u{2026}"),
+        None => whole,
+    }
 }
 
 /// Brackets part no words: `192.0.[2].7` is to be seen as what it is.

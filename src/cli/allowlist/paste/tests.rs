@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn found(text: &str) -> String {
-    let pasted = read(text, false);
+    let pasted = read(text, Care::Usual);
     assert_eq!(pasted.refused, [], "{text}");
     let ranges: Vec<String> = pasted.ranges.iter().map(ToString::to_string).collect();
     ranges.join(" ")
@@ -49,6 +49,10 @@ fn what_nobody_should_let_in_needs_force() {
         ("::8000:0:0/81", false),
         ("35.0.0.0/8", true),
         ("35.16.0.0/15", true),
+        ("35.0.0.1-35.3.255.254", true),
+        ("35.16.0.0-35.17.0.0", true),
+        ("35.16.0.0/16 35.17.0.0/32", true),
+        ("2001:db8::1-2001:db9::1", true),
         ("2001:db8::/31", true),
         ("192.0.2.10-20", false),
         ("192.0.2.10-2.20", false),
@@ -63,7 +67,7 @@ fn what_nobody_should_let_in_needs_force() {
         ("ip4:192.0.2.0/24", false),
         ("ip6:2001:db8::/32", false),
         ("https://192.0.2.7/", false),
-        ("192.0.2.7/24", true),
+        ("192.0.2.7/24", false),
         ("0.0.0.0/0", false),
         ("192.0.2.9-192.0.2.7", false),
         ("192.0.2.0/33", false),
@@ -73,17 +77,28 @@ fn what_nobody_should_let_in_needs_force() {
         ("192.0.02.0", false),
         ("::ffff:192.0.2.7", false),
     ] {
-        let refused = read(&format!("a line\n{text}\n"), false);
+        let refused = read(&format!("a line\n{text}\n"), Care::Usual);
         assert_eq!((refused.ranges.len(), refused.refused.len()), (0, 1), "{text}");
         assert_eq!((refused.refused[0].line, refused.refused[0].text.as_str()), (2, text));
-        assert_eq!(!read(text, true).ranges.is_empty(), forced, "{text}");
+        assert_eq!(!read(text, Care::Forced).ranges.is_empty(), forced, "{text}");
     }
+    assert_eq!(found("35.16.128.0-35.17.127.255"), "35.16.128.0/17 35.17.0.0/17");
     assert_eq!(found("35.16.0.0/16 2001:db8::/32"), "35.16.0.0/16 2001:db8::/32", "at the limits");
+}
+
+#[test]
+fn a_range_that_was_probably_meant_is_named() {
+    for care in [Care::Usual, Care::Forced] {
+        let refused = read("35.0.2.7/24\n", care).refused;
+        let why = "35.0.2.7/24 has address bits behind its length: write 35.0.2.0/24 if that is meant, or \
+                   the address alone";
+        assert_eq!(refused[0].why, why);
+    }
 }
 
 /// These are refused as one thing, on the line where it begins.
 fn is_refused(text: &str) {
-    let pasted = read(&format!("a line\n{text}\n"), true);
+    let pasted = read(&format!("a line\n{text}\n"), Care::Forced);
     assert_eq!((&*pasted.ranges, pasted.refused.len()), (&[][..], 1), "{text}");
     assert_eq!(pasted.refused[0].line, 2, "{text}");
 }
@@ -184,7 +199,7 @@ fn a_list_of_addresses_is_no_range() {
 #[test]
 fn both_ends_of_a_block_are_told() {
     for between in ["\n", "</li>\n<li>"] {
-        let pasted = read(&format!("<li>35.0.2.0{between}35.0.2.255</li>"), false);
+        let pasted = read(&format!("<li>35.0.2.0{between}35.0.2.255</li>"), Care::Usual);
         assert_eq!((pasted.ranges.len(), pasted.refused.len()), (0, 2), "{between}");
     }
 }
@@ -260,7 +275,7 @@ fn nothing_is_taken_that_may_mean_something_else() {
         "ip=35.0.2.10",
     ] {
         is_refused(text);
-        let beside = read(&format!("35.9.9.9\n\n{text}\n\n35.9.9.8\n"), false);
+        let beside = read(&format!("35.9.9.9\n\n{text}\n\n35.9.9.8\n"), Care::Usual);
         assert_eq!(beside.refused.len(), 1, "{text}");
     }
 }
@@ -277,7 +292,7 @@ fn what_stands_on_lines_of_its_own_is_told() {
         "network,prefix\n35.0.2.0,24\n35.0.3.0,24",
         "start, end, gate\n35.0.2.1, 35.0.2.20, 35.0.2.9\n35.0.3.1, 35.0.3.20, 35.0.3.9",
     ] {
-        let pasted = read(text, false);
+        let pasted = read(text, Care::Usual);
         assert_eq!((&*pasted.ranges, pasted.refused.len()), (&[][..], 2), "{text}");
     }
 }
@@ -286,7 +301,7 @@ fn what_stands_on_lines_of_its_own_is_told() {
 fn soft_breaks_are_undone_and_lines_counted() {
     assert_eq!(found("3=\n4.66.13.0/24\n35.192.0.10=  \r\n3"), "34.66.13.0/24 35.192.0.103/32");
     assert_eq!(found("Ours\n====\n35.0.2.7"), "35.0.2.7/32");
-    let refused = read("35.0.2.7=\n0\n10.0.0.1\n", false).refused;
+    let refused = read("35.0.2.7=\n0\n10.0.0.1\n", Care::Usual).refused;
     assert_eq!(refused[0].line, 3);
 }
 
@@ -341,34 +356,34 @@ fn many_words_are_read_in_one_pass() {
     for piece in ["- ", "1.2.3.4 - - ", "1.2.3.4 to ", "35.0.2.1, ", "35.0.2.1\n", "1 may ", "a\n"]
     {
         let page = format!("35.0.2.7, {}", piece.repeat((256 << 10) / piece.len()));
-        let pasted = read(&page, false);
+        let pasted = read(&page, Care::Usual);
         assert!(pasted.ranges.len() + pasted.refused.len() > 0, "{piece}");
     }
 }
 
 #[test]
 fn what_ranges_make_together_is_looked_at_as_well() {
-    let pasted = read("35.16.0.0/16 35.17.0.0/16", false);
+    let pasted = read("35.16.0.0/16\n35.17.0.0/16", Care::Usual);
     assert_eq!(pasted.refused, []);
-    assert!(pasted.merged(false).unwrap_err().contains("35.16.0.0/15"));
-    assert_eq!(pasted.merged(true).unwrap(), ["35.16.0.0/15".parse().unwrap()]);
-    let narrow = read("192.0.2.128/25 192.0.2.0/25", false).merged(false);
+    assert!(pasted.merged(Care::Usual).unwrap_err().contains("35.16.0.0/15"));
+    assert_eq!(pasted.merged(Care::Forced).unwrap(), ["35.16.0.0/15".parse().unwrap()]);
+    let narrow = read("192.0.2.128/25 192.0.2.0/25", Care::Usual).merged(Care::Usual);
     assert_eq!(narrow.unwrap(), ["192.0.2.0/24".parse().unwrap()]);
 }
 
 proptest! {
     #[test]
     fn whatever_is_pasted_is_read_to_its_end(text in "(?s)[-0-9a-f.:/<> \n\u{2013}&;scriptSCRIPT]{0,80}|\\PC{0,80}") {
-        let pasted = read(&text, false);
-        prop_assert!(pasted.ranges.iter().all(|range| complaint(range).is_none()));
+        let pasted = read(&text, Care::Usual);
+        prop_assert!(pasted.ranges.iter().all(|range| Care::Usual.complaint(&[*range]).is_none()));
     }
 
     #[test]
     fn first_to_last_holds_both_ends_and_not_their_neighbours(
-        from in 0x1400_0000_u32..0x4000_0000, length in 1_u32..100_000,
+        from in 0x1400_0000_u32..0x4000_0000, length in 1_u32..1 << 16,
     ) {
         let at = |bits| IpAddr::V4(Ipv4Addr::from_bits(bits));
-        let ranges = read(&format!("{}-{}", at(from), at(from + length)), false).ranges;
+        let ranges = read(&format!("{}-{}", at(from), at(from + length)), Care::Usual).ranges;
         let holds = |bits| ranges.iter().any(|range| range.contains(&at(bits)));
         prop_assert!(holds(from) && holds(from + length));
         prop_assert!(!holds(from - 1) && !holds(from + length + 1));
@@ -382,6 +397,6 @@ proptest! {
             .collect();
         let lines: Vec<String> = nets.iter().map(ToString::to_string).collect();
         let text = lines.join("\n");
-        prop_assert_eq!(read(&text, false).ranges, nets);
+        prop_assert_eq!(read(&text, Care::Usual).ranges, nets);
     }
 }
