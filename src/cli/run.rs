@@ -15,32 +15,43 @@ use crate::telemetry;
 /// once. Nothing that was acknowledged depends on an orderly end. SIGHUP takes the configuration
 /// over again.
 pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
-    let settings = config::load(config)?;
-    let _log = telemetry::start_log(&settings.log).context("cannot start the log")?;
-    hardening::keep_memory_private();
-    for warning in &settings.warnings {
-        tracing::warn!(%warning, "configuration");
-    }
+    // Before a secret is read.
+    let exposed = hardening::keep_memory_private();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("data")
         .build()
         .context("cannot start the runtime")?;
-    let code = runtime.block_on(serve(settings, config));
+    // From here on: while a configuration is read, SIGHUP would end the process.
+    let signals = {
+        let _here = runtime.enter();
+        Signals::new().context("cannot listen for signals")?
+    };
+    let settings = config::load(config)?;
+    let _log = telemetry::start_log(&settings.log).context("cannot start the log")?;
+    for what in exposed {
+        tracing::warn!("{what}");
+    }
+    for warning in &settings.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    let code = runtime.block_on(serve(settings, config, signals));
     // Whatever still runs was given its time, or a second signal said not to wait for it.
     runtime.shutdown_background();
     code
 }
 
-async fn serve(settings: config::Settings, config: &Path) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::new().context("cannot listen for signals")?;
-    let mut reload = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+async fn serve(
+    settings: config::Settings,
+    config: &Path,
+    mut signals: Signals,
+) -> anyhow::Result<ExitCode> {
     let mut gateway = app::start(settings).await?;
     gateway.watch(config.to_owned(), app::WATCH_EVERY);
     let failed = loop {
         tokio::select! {
-            Some(()) = reload.recv() => gateway.reload(),
-            name = signals.next() => {
+            Some(()) = signals.hangup.recv() => gateway.reload(),
+            name = signals.end.next() => {
                 tracing::info!(signal = name, "stopping; a second signal ends it at once");
                 break false;
             }
@@ -49,7 +60,7 @@ async fn serve(settings: config::Settings, config: &Path) -> anyhow::Result<Exit
     };
     tokio::select! {
         () = gateway.stop() => {}
-        name = signals.next() => {
+        name = signals.end.next() => {
             tracing::warn!(signal = name, "ended at once; what was under way is delivered after the next start");
             return Ok(ExitCode::FAILURE);
         }
@@ -58,18 +69,27 @@ async fn serve(settings: config::Settings, config: &Path) -> anyhow::Result<Exit
 }
 
 struct Signals {
+    hangup: Signal,
+    end: EndSignals,
+}
+
+/// Those that end the process.
+struct EndSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
+        let end = EndSignals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-        })
+        };
+        Ok(Self { hangup: signal(SignalKind::hangup())?, end })
     }
+}
 
+impl EndSignals {
     /// Waits for the next signal and names it.
     async fn next(&mut self) -> &'static str {
         tokio::select! {

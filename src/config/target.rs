@@ -1,5 +1,7 @@
 //! The URL of an upstream.
 
+use std::num::NonZeroU16;
+
 use http::Uri;
 use http::uri::PathAndQuery;
 
@@ -47,8 +49,15 @@ fn read(text: &str, report: &Report) -> Result<UpstreamUrl, String> {
     if authority.contains('@') {
         return Err("carries a password; put it into headers.Authorization".to_owned());
     }
-    if uri.host().unwrap_or_default().is_empty() {
+    let host = uri.host().unwrap_or_default();
+    if host.is_empty() {
         return Err("has no host".to_owned());
+    }
+    // A client that cannot read it would take the port of the scheme.
+    let rest = authority.strip_prefix(host).unwrap_or_default();
+    let port = rest.strip_prefix(':').map(str::parse::<NonZeroU16>);
+    if !rest.is_empty() && !matches!(port, Some(Ok(_))) {
+        return Err("has a port that is none of 1 to 65535".to_owned());
     }
     Ok(UpstreamUrl::Http(uri))
 }
@@ -64,9 +73,12 @@ mod tests {
     fn reads_the_three_kinds() {
         let folder = Path::new("/etc/postgate");
         let read = |text: &str| read(text, &report_in(folder));
-        for text in
-            ["http://127.0.0.1:8080/postbacks?a=b", "https://shop.example", "http://[::1]:1/"]
-        {
+        for text in [
+            "http://127.0.0.1:8080/postbacks?a=b",
+            "https://shop.example",
+            "http://[::1]:1/",
+            "http://a:65535",
+        ] {
             let uri = text.parse().expect("a URL");
             assert_eq!(read(text), Ok(UpstreamUrl::Http(uri)), "{text}");
         }
@@ -90,6 +102,12 @@ mod tests {
             "http://user:s3cret@shop.example/",
             "http://shop.example/#s3cret",
             "http:///s3cret",
+            "http://shop.example:65536/s3cret",
+            "http://shop.example:0/",
+            "http://shop.example:/",
+            "http://shop.example:s3cret",
+            "http://[::1]:s3cret/",
+            "http://[::1]s3cret/",
             "unix:",
             "unix:/run/a.sock:s3cret",
             "http://shop.example/a b?s3cret",

@@ -11,6 +11,7 @@ mod bodies;
 mod body;
 mod forward;
 mod forwarded;
+mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod head;

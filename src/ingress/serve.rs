@@ -18,12 +18,14 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admit::Admitted;
 use super::bodies::{HeldReply, Unended};
 use super::body::BodyError;
+use super::frames::Frames;
 use super::reply::{CLOSE, Refusal, refuse};
 use super::strict::{self, HeadLimits, Strict, UnderWay, Unescaped};
 use super::{Front, RequestLimits};
@@ -157,6 +159,7 @@ impl Door {
             End::Silent => broken(BrokenConnection::Silent, None),
             End::NotHttp(error) => broken(BrokenConnection::NotHttp, Some(&error)),
             End::Cut(error) => broken(BrokenConnection::Cut, Some(&error)),
+            End::Flood => broken(BrokenConnection::Flood, None),
         }
     }
 }
@@ -251,7 +254,13 @@ impl Http {
                 end
             }
             Protocol::Http2 => {
-                let io = TokioIo::new(stream);
+                let mut frames = Frames::new(Instant::now());
+                let reader = Arc::clone(&activity);
+                let io = TokioIo::new(InspectReader::new(stream, move |bytes: &[u8]| {
+                    if !frames.follow(bytes, Instant::now()) {
+                        reader.flooded.notify_one();
+                    }
+                }));
                 let connection = std::pin::pin!(self.two.serve_connection(io, service));
                 self.drive(connection, &activity, stop).await
             }
@@ -298,6 +307,7 @@ impl Http {
                 }
                 () = stopped.as_mut(), if !closing => {}
                 () = activity.spent.notified(), if !closing => {}
+                () = activity.flooded.notified() => return End::Flood,
                 () = wake.as_mut() => {
                     let limit = if closing {
                         CLOSE_TIME
@@ -346,6 +356,8 @@ enum End {
     NotHttp(hyper::Error),
     /// Before its first request was whole.
     Cut(hyper::Error),
+    /// By frames that ask for nothing.
+    Flood,
 }
 
 impl End {
@@ -386,6 +398,8 @@ struct Activity {
     head: UnderWay,
     /// The connection has had all its requests, or is not to have another.
     spent: Notify,
+    /// More frames than a client has reason to send.
+    flooded: Notify,
 }
 
 /// A request under way, until dropped: answered, or left by its sender.
@@ -399,8 +413,8 @@ impl Activity {
     fn new() -> Self {
         let zero = AtomicU64::default;
         let (begun, ended, ended_at) = (zero(), zero(), zero());
-        let (head, spent) = (UnderWay::default(), Notify::new());
-        Self { opened: Instant::now(), begun, ended, ended_at, head, spent }
+        let (head, spent, flooded) = (UnderWay::default(), Notify::new(), Notify::new());
+        Self { opened: Instant::now(), begun, ended, ended_at, head, spent, flooded }
     }
 
     fn begin(self: &Arc<Self>) -> Active {

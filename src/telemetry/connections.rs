@@ -52,7 +52,7 @@ pub enum HandshakeFailure {
     Failed,
 }
 
-/// How a connection ended that was let in and brought no request, or no HTTP.
+/// How a connection ended that was let in and brought no request, no HTTP, or frames without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BrokenConnection {
     /// No whole head came within `limits.header_time`.
@@ -61,6 +61,8 @@ pub enum BrokenConnection {
     NotHttp,
     /// It was cut off before its first request was whole.
     Cut,
+    /// It brought more frames of HTTP/2 that ask for nothing than a client has reason to send.
+    Flood,
 }
 
 /// Counts a connection as open until it is dropped.
@@ -179,6 +181,7 @@ impl ConnectionMetrics {
             BrokenConnection::Silent => "silent",
             BrokenConnection::NotHttp => "not_http",
             BrokenConnection::Cut => "cut",
+            BrokenConnection::Flood => "flood",
         };
         self.broken.get_or_create(&ReasonLabel { reason }).inc();
         let error = error.map(tracing::field::display);

@@ -8,15 +8,19 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterFn, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::lines::Lines;
 
 /// How long the end of the process waits for what reads stderr.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The library of HTTP/2 warns of every connection that it ends for a flood, as often as strangers like:
-/// connections that end so are told and counted by us. Whoever names it hears it.
-const UNASKED: &str = "h2=off";
+/// The library of HTTP/2 repeats targets and values of fields that it refuses, with secrets and customer
+/// data in them, and warns of every connection that it ends, as often as strangers like: those are told
+/// and counted by us. Nobody hears it.
+const REPEATS_SENDERS: &str = "h2";
 /// The library that watches files tells of each write in a folder that it watches. With the log's own file
 /// there every line would make another.
 const ENDLESS: &str = "notify=info";
@@ -59,17 +63,13 @@ pub enum LogError {
 pub struct Log(Arc<Lines>);
 
 impl LogSettings {
-    /// The filter that `level` stands for. `debug` and `trace` alone are everything but what has no end.
+    /// The filter that `level` stands for.
     ///
     /// # Errors
     /// When `level` is neither a level (`error`, `warn`, `info`, `debug`, `trace`) nor a list of
     /// `target=level`.
     pub fn filter(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-        let filter = EnvFilter::builder();
-        match &*self.level {
-            all @ ("debug" | "trace") => filter.parse(format!("{ENDLESS},{all}")),
-            level => filter.parse(format!("{ENDLESS},{UNASKED},{level}")),
-        }
+        EnvFilter::builder().parse(format!("{ENDLESS},{}", self.level))
     }
 }
 
@@ -85,8 +85,10 @@ pub fn start_log(settings: &LogSettings) -> Result<Log, LogError> {
         .with_writer(Arc::clone(&lines))
         .with_target(false);
     let started = match settings.format {
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            builder.with_ansi(io::stderr().is_terminal()).finish().with(discreet()).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).finish().with(discreet()).try_init(),
     };
     if started.is_err() {
         tracing::debug!("the log was started before; it keeps its first settings");
@@ -96,6 +98,11 @@ pub fn start_log(settings: &LogSettings) -> Result<Log, LogError> {
     let write = move || writer.write_to(io::stderr(), tell_lost);
     thread::Builder::new().name("log".to_owned()).spawn(write)?;
     Ok(Log(lines))
+}
+
+/// Whatever `level` asks for.
+fn discreet() -> FilterFn {
+    filter_fn(|line| line.target().split("::").next() != Some(REPEATS_SENDERS))
 }
 
 /// An error and its causes in one line.
@@ -128,31 +135,20 @@ impl Drop for Log {
 
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::layer::SubscriberExt as _;
-
     use super::*;
 
     #[test]
-    fn strangers_cannot_make_the_library_of_http2_talk() {
-        let is_heard = |level: &str| {
+    fn nobody_hears_the_library_of_http2() {
+        for level in ["info", "debug", "trace", "info,h2=warn", "h2::server=trace"] {
             let settings = LogSettings { format: LogFormat::Text, level: level.to_owned() };
-            let subscriber = tracing_subscriber::registry().with(settings.filter().unwrap());
+            let filter = settings.filter().unwrap();
+            let subscriber = tracing_subscriber::registry().with(filter).with(discreet());
             tracing::subscriber::with_default(subscriber, || {
-                let library = tracing::enabled!(target: "h2::proto", tracing::Level::WARN);
-                (library, tracing::enabled!(target: "postgate", tracing::Level::WARN))
-            })
-        };
-        for (level, expected) in [
-            ("off", (false, false)),
-            ("error", (false, false)),
-            ("warn", (false, true)),
-            ("info", (false, true)),
-            ("info,hyper=debug", (false, true)),
-            ("info,h2=warn", (true, true)),
-            ("debug", (true, true)),
-            ("trace", (true, true)),
-        ] {
-            assert_eq!(is_heard(level), expected, "{level}");
+                assert!(!tracing::enabled!(target: "h2", tracing::Level::ERROR), "{level}");
+                assert!(!tracing::enabled!(target: "h2::server", tracing::Level::TRACE), "{level}");
+                let is_heard = tracing::enabled!(target: "hyper", tracing::Level::INFO);
+                assert_eq!(is_heard, !level.starts_with("h2"), "{level}");
+            });
         }
     }
 

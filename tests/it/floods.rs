@@ -4,17 +4,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
-use crate::support::client::{ask, handshake_on};
+use crate::support::client::{ask, handshake_on, metric};
 use crate::support::config::{Folder, ROUTE};
 use crate::support::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY, HEADERS, PING,
-    REFUSED_STREAM, RST_STREAM, SETTINGS, frame, next, open, request,
+    PRIORITY, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, next, open, request,
 };
 use crate::support::gateway::TestGateway;
 use crate::support::upstream::Upstream;
 use crate::support::within;
 
 const PATH: &str = "/postback/actions?action_id=1";
+/// A type of frames that nobody has given a meaning.
+const UNKNOWN: u8 = 99;
 
 async fn gateway(limits: &str) -> TestGateway {
     gateway_with(limits, ROUTE).await
@@ -84,15 +86,40 @@ async fn a_head_that_is_continued_for_ever_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn pings_and_settings_are_no_requests_and_keep_nothing_open() {
-    let gateway = gateway("header_time = \"300ms\"").await;
-    let pings = frame(PING, 0, 0, b"abcdefgh").repeat(100);
-    flood(open(&gateway, b"").await, &pings).await;
-    flood(open(&gateway, b"").await, &frame(SETTINGS, 0, 0, b"").repeat(100)).await;
+async fn frames_that_ask_for_nothing_end_the_connection_whatever_else_it_brings() {
+    // No time ends any of them.
+    let gateway = gateway("header_time = \"10m\"\nidle_time = \"10m\"\nbody_time = \"10m\"").await;
+    let one = 1_u32.to_be_bytes();
+    let floods = [
+        frame(PING, 0, 0, b"abcdefgh"),
+        frame(SETTINGS, 0, 0, b""),
+        frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1]),
+        frame(WINDOW_UPDATE, 0, 0, &one),
+        frame(UNKNOWN, 0, 0, b"abcdefgh"),
+    ];
+    for (before, flood_frame) in floods.iter().enumerate() {
+        let mut stream = open(&gateway, b"").await;
+        let head = frame(HEADERS, END_HEADERS, 1, &request("POST", PATH, &[]));
+        stream.write_all(&head).await.unwrap();
+        flood(stream, &flood_frame.repeat(100)).await;
+        let told = "postgate_connections_broken_total{reason=\"flood\"}";
+        metric(gateway.admin(), &format!("{told} {}", before + 1)).await;
+    }
 
     // Nor does it help not to read what they are answered.
     let mut deaf = open(&gateway, b"").await;
+    let pings = frame(PING, 0, 0, b"abcdefgh").repeat(100);
     within("the end of a flood", async { while deaf.write_all(&pings).await.is_ok() {} }).await;
+    is_well(gateway).await;
+}
+
+#[tokio::test]
+async fn pings_are_no_requests_and_keep_nothing_open() {
+    let gateway = gateway("header_time = \"300ms\"").await;
+    let mut stream = open(&gateway, b"").await;
+    stream.write_all(&frame(PING, 0, 0, b"abcdefgh").repeat(100)).await.unwrap();
+    within("the end of the connection", async { while next(&mut stream).await.is_some() {} }).await;
+    metric(gateway.admin(), "postgate_connections_broken_total{reason=\"silent\"} 1").await;
     is_well(gateway).await;
 }
 
@@ -102,7 +129,8 @@ async fn frames_without_a_byte_do_not_make_a_body_last() {
     let mut stream = open(&gateway, b"").await;
     let head = frame(HEADERS, END_HEADERS, 1, &request("POST", PATH, &[]));
     stream.write_all(&head).await.unwrap();
-    flood(stream, &frame(DATA, 0, 1, b"").repeat(100)).await;
+    stream.write_all(&frame(DATA, 0, 1, b"").repeat(100)).await.unwrap();
+    within("the end of the connection", async { while next(&mut stream).await.is_some() {} }).await;
     is_well(gateway).await;
 }
 

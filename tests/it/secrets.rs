@@ -4,9 +4,13 @@
 use std::net::{SocketAddr, TcpListener};
 
 use http::StatusCode;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::support::client::{Client, ask, ask_as, get, metric, post};
+use crate::support::client::{Client, ask, ask_as, get, handshake, metric, post};
 use crate::support::config::Folder;
+use crate::support::frames::{
+    END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, SETTINGS, frame, next, request,
+};
 use crate::support::process::{Process, output};
 use crate::support::upstream::Upstream;
 use crate::support::within;
@@ -107,7 +111,27 @@ async fn traffic(gateway: &Process, folder: &Folder) -> String {
             said.push(format!("{answer:?}"));
         }
     }
+    unreadable(gateway, folder, &at_pixels).await;
     said.join("\n")
+}
+
+/// What the library of HTTP/2 refuses by itself.
+async fn unreadable(gateway: &Process, folder: &Folder, at_pixels: &str) {
+    let quoted = format!("{at_pixels}&sub_id1=\"{CUSTOMER}");
+    for block in [request("GET", &quoted, &[]), request("GET", at_pixels, &[("te", CUSTOMER)])] {
+        let mut stream = handshake(gateway.address, &folder.certificate, b"h2").await.unwrap();
+        stream.write_all(PREFACE).await.unwrap();
+        stream.write_all(&frame(SETTINGS, 0, 0, b"")).await.unwrap();
+        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)).await.unwrap();
+        within("an answer of any kind", async {
+            while let Some(frame) = next(&mut stream).await {
+                if frame.stream == 1 || frame.kind == GOAWAY {
+                    break;
+                }
+            }
+        })
+        .await;
+    }
 }
 
 async fn connect(gateway: &Process, folder: &Folder, protocol: &str) -> Client {
