@@ -1,7 +1,7 @@
 //! How many bytes of bodies, and of the heads before them, are held at once, in all and for each
 //! address: what is too much is refused before it is read. A request counts before its body comes: a
-//! head of HTTP/2 is a few bytes, and whoever sends thousands of them gets no memory for it. What is
-//! counted is at least half of what is held.
+//! head of HTTP/2 is a few bytes, and whoever sends thousands of them gets no memory for it. So does a
+//! head of HTTP/1.1 that grows and does not end. What is counted is at least half of what is held.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -37,6 +37,13 @@ pub(super) struct Hold {
     most: usize,
 }
 
+/// What is held of a head whose end has not come, one after the other on a connection.
+#[derive(Debug)]
+pub(super) struct Unended {
+    share: Share,
+    most: usize,
+}
+
 /// A reply for which room is held until it is on its way.
 pub(super) type HeldReply = Response<HeldBody>;
 
@@ -57,6 +64,27 @@ impl Bodies {
         let (without, most) = (LEAST.saturating_add(head), self.0.of_one());
         let share = self.0.share(address, without.min(most))?;
         Ok(Hold { without, body: 0, share, most })
+    }
+
+    /// What is counted in all.
+    #[cfg(test)]
+    pub(super) fn total(&self) -> usize {
+        self.0.total()
+    }
+
+    /// For the heads of a connection of this address, of which nothing has come.
+    pub(super) fn unended(&self, address: IpAddr) -> Unended {
+        Unended { share: self.0.nothing(address), most: self.0.of_one() }
+    }
+}
+
+impl Unended {
+    /// Notes that so many bytes are held of the head under way. As many as a request counts anyway are a
+    /// matter of the connection; beyond them, they count by as many at once, as buffers grow.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        let counted = if bytes > LEAST { bytes.next_multiple_of(LEAST) } else { 0 };
+        let held = self.share.resize(counted.min(self.most));
+        held.inspect_err(|NoRoom| self.share.shrink(0))
     }
 }
 
@@ -142,7 +170,7 @@ mod tests {
         assert_eq!(one.grow(LEAST), Ok(()));
         drop(one);
         assert_eq!(
-            (bodies.0.total(), bodies.0.addresses()),
+            (bodies.total(), bodies.0.addresses()),
             (0, 0),
             "nothing is kept of who has left"
         );
@@ -151,7 +179,7 @@ mod tests {
     #[test]
     fn a_request_counts_with_its_head_and_its_body() {
         let bodies = Bodies::new(10 * LEAST);
-        let total = || bodies.0.total();
+        let total = || bodies.total();
         let mut request = bodies.hold(address(1), 2 * LEAST).unwrap();
         assert_eq!(total(), 3 * LEAST);
         assert_eq!(bodies.hold(address(1), LEAST + 1).unwrap_err(), NoRoom);
@@ -165,7 +193,7 @@ mod tests {
     #[test]
     fn a_lone_request_with_the_largest_body_fits() {
         let bodies = Bodies::new(8 * LEAST);
-        let total = || bodies.0.total();
+        let total = || bodies.total();
         let mut lone = bodies.hold(address(1), usize::MAX).unwrap();
         assert_eq!((lone.grow(4 * LEAST), total()), (Ok(()), 4 * LEAST));
         assert_eq!(lone.grow(1), Err(NoRoom));
@@ -174,9 +202,25 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_does_not_end_counts_once_it_is_large() {
+        let bodies = Bodies::new(6 * LEAST);
+        let total = || bodies.total();
+        let (mut one, mut other) = (bodies.unended(address(1)), bodies.unended(address(1)));
+        assert_eq!((one.hold(LEAST), total(), bodies.0.addresses()), (Ok(()), 0, 0));
+        assert_eq!((one.hold(LEAST + 1), total()), (Ok(()), 2 * LEAST));
+        assert_eq!((one.hold(3 * LEAST), total()), (Ok(()), 3 * LEAST));
+        assert_eq!((one.hold(usize::MAX / 2), total()), (Ok(()), 3 * LEAST), "a lone one fits");
+        assert_eq!(other.hold(LEAST + 1), Err(NoRoom));
+        assert_eq!((one.hold(0), total()), (Ok(()), 0), "it has ended");
+        assert_eq!((other.hold(2 * LEAST), one.hold(2 * LEAST)), (Ok(()), Err(NoRoom)));
+        drop(other);
+        assert_eq!((total(), bodies.0.addresses()), (0, 0));
+    }
+
+    #[test]
     fn what_is_taken_over_outlasts_the_request() {
         let bodies = Bodies::new(8 * LEAST);
-        let total = || bodies.0.total();
+        let total = || bodies.total();
         let mut request = bodies.hold(address(1), LEAST).unwrap();
         let kept = request.take();
         request.shrink();

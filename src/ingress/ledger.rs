@@ -37,8 +37,14 @@ impl Ledger {
     }
 
     pub(super) fn share(self: &Arc<Self>, address: IpAddr, amount: usize) -> Result<Share, NoRoom> {
-        self.take(address, amount)?;
-        Ok(Share { ledger: Arc::clone(self), address, amount })
+        let mut share = self.nothing(address);
+        share.resize(amount)?;
+        Ok(share)
+    }
+
+    /// Nothing yet, of this address.
+    pub(super) fn nothing(self: &Arc<Self>, address: IpAddr) -> Share {
+        Share { ledger: Arc::clone(self), address, amount: 0 }
     }
 
     /// What one address gets.
@@ -60,6 +66,9 @@ impl Ledger {
     }
 
     fn give_back(&self, address: IpAddr, amount: usize) {
+        if amount == 0 {
+            return;
+        }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.total -= amount;
         if let Some(own) = held.by_address.get_mut(&address) {
@@ -87,6 +96,7 @@ impl Share {
     /// Makes it so much; where there is no room, it stays what it was.
     pub(super) fn resize(&mut self, amount: usize) -> Result<(), NoRoom> {
         match amount.checked_sub(self.amount) {
+            Some(0) => {}
             Some(more) => self.ledger.take(self.address, more)?,
             None => self.ledger.give_back(self.address, self.amount - amount),
         }
@@ -103,8 +113,8 @@ impl Share {
 
     /// All of it, for another to hold.
     pub(super) fn take(&mut self) -> Self {
-        let amount = mem::take(&mut self.amount);
-        Self { ledger: Arc::clone(&self.ledger), address: self.address, amount }
+        let nothing = self.ledger.nothing(self.address);
+        mem::replace(self, nothing)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Connections: accepted, admitted, handshaken, served, and ended in order.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,10 +23,11 @@ use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
 use super::admit::Admitted;
-use super::bodies::HeldReply;
+use super::bodies::{HeldReply, Unended};
+use super::body::BodyError;
 use super::frames::Frames;
-use super::reply::CLOSE;
-use super::strict::{HeadLimits, Strict, Unescaped};
+use super::reply::{CLOSE, Refusal, refuse};
+use super::strict::{self, HeadLimits, Strict, Unescaped};
 use super::{Front, RequestLimits};
 use crate::clock;
 use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Shown, Tls};
@@ -42,6 +45,8 @@ const HTTP2_WINDOW: u32 = 256 << 10;
 /// So many times `limits.header_bytes` a head of HTTP/2 may have before the library answers it, and
 /// nobody hears of it. Ours comes first, which is told and counted (`head.rs`).
 const HTTP2_HEADS: u32 = 2;
+/// What stands for a request where there is none to answer.
+const OWN_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
 /// hyper's least buffer for an HTTP/1 head.
 const LEAST_BUFFER: usize = 8 << 10;
 /// How long a connection that was asked to end, and has no request under way, may take for it.
@@ -146,9 +151,11 @@ impl Door {
         let broken = |broken, error: Option<&dyn Error>| {
             telemetry.connections.broken(client, broken, error);
         };
-        match self.http.serve(stream, protocol, handle, refused, &self.stop).await {
+        let room = self.front.bodies.unended(client);
+        match self.http.serve(stream, protocol, handle, refused, room, &self.stop).await {
             End::Closed => {}
             End::HeadSize => telemetry.front.head_refused(client, HeadFault::Size),
+            End::NoRoom => telemetry.front.head_refused(client, HeadFault::NoRoom),
             End::Silent => broken(BrokenConnection::Silent, None),
             End::NotHttp(error) => broken(BrokenConnection::NotHttp, Some(&error)),
             End::Unread(error) => {
@@ -206,6 +213,7 @@ impl Http {
         protocol: Protocol,
         handle: F,
         mut refused: impl FnMut(&'static str) + Unpin + 'static,
+        room: Unended,
         stop: &CancellationToken,
     ) -> End
     where
@@ -233,7 +241,7 @@ impl Http {
                     active.activity.spent.notify_one();
                 }
                 drop(active);
-                Ok::<_, std::convert::Infallible>(reply)
+                Ok::<_, Infallible>(reply)
             }
         });
         match protocol {
@@ -244,9 +252,15 @@ impl Http {
                     of_head.told.store(true, Ordering::Relaxed);
                     refused(rule);
                 };
-                let strict = Strict::new(stream, self.head, heads, unescaped.clone(), refused);
-                let io = TokioIo::new(strict);
-                self.drive(self.one.serve_connection(io, service), &activity, stop).await
+                let strict =
+                    Strict::new(stream, self.head, heads, unescaped.clone(), room, refused);
+                let mut connection = self.one.serve_connection(TokioIo::new(strict), service);
+                let end = self.drive(Pin::new(&mut connection), &activity, stop).await;
+                if matches!(end, End::NoRoom) {
+                    let strict = connection.into_parts().io.into_inner();
+                    Box::pin(self.tell_no_room(strict, stop)).await;
+                }
+                end
             }
             Protocol::Http2 => {
                 let mut frames = Frames::new(Instant::now());
@@ -256,18 +270,42 @@ impl Http {
                         reader.flooded.notify_one();
                     }
                 }));
-                self.drive(self.two.serve_connection(io, service), &activity, stop).await
+                let connection = std::pin::pin!(self.two.serve_connection(io, service));
+                self.drive(connection, &activity, stop).await
             }
         }
     }
 
+    /// Answers whoever is in the midst of a head for which there is no room. No request has come of it, so
+    /// the answer is to one of our own.
+    async fn tell_no_room<S, F>(&self, strict: Strict<S, F>, stop: &CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        F: FnMut(&'static str) + Unpin + 'static,
+    {
+        if !strict.is_flushed() {
+            return;
+        }
+        let io = TokioIo::new(tokio::io::join(OWN_REQUEST, strict));
+        let service = service_fn(|_| {
+            let refusal = Refusal::Body(BodyError::NoRoom);
+            std::future::ready(Ok::<_, Infallible>(refuse(&refusal, None)))
+        });
+        let connection = std::pin::pin!(self.one.serve_connection(io, service));
+        self.drive(connection, &Activity::new(), stop).await;
+    }
+
     /// hyper's own time-outs do not see all: HTTP/2 without a preface or without requests, and a peer
     /// that does not read its replies.
-    async fn drive<C>(&self, connection: C, activity: &Activity, stop: &CancellationToken) -> End
+    async fn drive<C>(
+        &self,
+        mut connection: Pin<&mut C>,
+        activity: &Activity,
+        stop: &CancellationToken,
+    ) -> End
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
-        let mut connection = std::pin::pin!(connection);
         let mut stopped = std::pin::pin!(stop.cancelled());
         let mut wake = std::pin::pin!(tokio::time::sleep(self.idle.min(self.head.time)));
         let mut closing = false;
@@ -321,6 +359,8 @@ pub(super) enum End {
     Silent,
     /// By a head of HTTP/1.1 that is too large.
     HeadSize,
+    /// By a head for which there is no room.
+    NoRoom,
     /// By a head that breaks a rule, which was told.
     NotHttp(hyper::Error),
     /// By a head that keeps our rules, and hyper could not read: 400 as well.
@@ -339,8 +379,10 @@ impl End {
             Self::NotHttp(error)
         } else if error.is_parse() {
             Self::Unread(error)
-        } else if is_late(&error) {
+        } else if is_own(&error, strict::is_late) {
             Self::Silent
+        } else if is_own(&error, strict::is_without_room) {
+            Self::NoRoom
         } else if !activity.is_unused() {
             // A peer that has its replies leaves as it likes; many do it without TLS's good-bye.
             Self::Closed
@@ -350,10 +392,9 @@ impl End {
     }
 }
 
-/// Whether it is the time-out of `strict/pace.rs`.
-fn is_late(error: &hyper::Error) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|source| source.kind() == io::ErrorKind::TimedOut)
+/// Whether hyper has ended with this error of the stream.
+fn is_own(error: &hyper::Error, which: fn(&io::Error) -> bool) -> bool {
+    error.source().and_then(|source| source.downcast_ref()).is_some_and(which)
 }
 
 /// Where hyper runs the requests of HTTP/2: among our own tasks, so that stopping waits for them.

@@ -36,6 +36,8 @@ pub enum HeadFault {
     Grammar(&'static str),
     /// It is larger than `limits.header_bytes`, or has more lines than `limits.headers`: 431.
     Size,
+    /// It has grown large, and `limits.bodies_bytes` are held: 503.
+    NoRoom,
 }
 
 /// One route's counters, looked up once.
@@ -146,6 +148,7 @@ impl FrontMetrics {
             HeadFault::Size => {
                 ("head_size", 431, "past limits.header_bytes, or lines past limits.headers")
             }
+            HeadFault::NoRoom => ("bodies_bytes", 503, "a large head, past limits.bodies_bytes"),
         };
         let label = RefusalLabel { route: Arc::from(NO_ROUTE), reason };
         self.refusals.get_or_create(&label).inc();
@@ -235,6 +238,7 @@ mod tests {
         front.request_refused(peer, &"peer", None, "path", 404);
         front.head_refused(peer, HeadFault::Grammar("what"));
         front.head_refused(peer, HeadFault::Size);
+        front.head_refused(peer, HeadFault::NoRoom);
         front.probed(peer, "HEAD");
 
         let mut text = String::new();
@@ -248,6 +252,7 @@ mod tests {
             "postgate_requests_refused_total{route=\"\",reason=\"path\"} 1",
             "postgate_requests_refused_total{route=\"\",reason=\"grammar\"} 1",
             "postgate_requests_refused_total{route=\"\",reason=\"head_size\"} 1",
+            "postgate_requests_refused_total{route=\"\",reason=\"bodies_bytes\"} 1",
             "postgate_probes_total{method=\"HEAD\"} 1",
             "postgate_accept_seconds_count{route=\"in\"} 2",
         ] {

@@ -20,6 +20,10 @@ pub(super) enum Field {
 
 /// The longest that is registered at IANA has 17.
 const METHOD_BYTES: usize = 32;
+/// More than the names have that are looked for.
+pub(super) const NAME_BYTES: usize = 32;
+/// Of a value that says where the body ends: 20 digits and space around them.
+const LENGTH_BYTES: usize = 64;
 
 pub(super) type Checked<T> = Result<T, &'static str>;
 
@@ -119,24 +123,65 @@ fn check_path(path: &[u8]) -> Checked<()> {
 
 /// A header or trailer line (RFC 9112, 5).
 pub(super) fn field(line: &[u8]) -> Checked<Field> {
+    match named(line)? {
+        Named::ContentLength(value) => length(value).map(Field::ContentLength),
+        Named::TransferEncoding(value) if value.eq_ignore_ascii_case(b"chunked") => {
+            Ok(Field::Chunked)
+        }
+        Named::TransferEncoding(_) => Err("Transfer-Encoding is not chunked"),
+        Named::Other => Ok(Field::Other),
+    }
+}
+
+/// The beginning of a header or trailer line, whose end may not come for long: what is wrong with it
+/// already is told, and no more is left of it than the whole line will be judged by.
+pub(super) fn shorten(line: &mut Vec<u8>) -> Checked<()> {
+    // It may be the first half of the line's end.
+    let half = line.pop_if(|byte| *byte == b'\r');
+    if memchr::memchr(b':', line).is_some() {
+        if let Named::Other = named(line)? {
+            // Any name that nobody looks for.
+            *line = b"a:".to_vec();
+        }
+    } else if line.iter().copied().all(is_tchar) {
+        line.truncate(NAME_BYTES);
+        line.shrink_to_fit();
+    } else {
+        return Err(NAME_FAULT);
+    }
+    line.extend(half);
+    Ok(())
+}
+
+const NAME_FAULT: &str = "the name of a header is no token";
+
+/// A header line by its name; the value is no longer than it may be.
+enum Named<'a> {
+    ContentLength(&'a [u8]),
+    TransferEncoding(&'a [u8]),
+    Other,
+}
+
+fn named(line: &[u8]) -> Checked<Named<'_>> {
     let colon = memchr::memchr(b':', line).ok_or("a header line has no colon")?;
     let (name, value) = line.split_at(colon);
     // Folded lines and space before the colon end here as well.
     if !is_token(name) {
-        return Err("the name of a header is no token");
+        return Err(NAME_FAULT);
     }
     let value = value.get(1..).unwrap_or_default();
     if !value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
         return Err("the value of a header has a control character");
     }
-    if name.eq_ignore_ascii_case(b"content-length") {
-        return length(value.trim_ascii()).map(Field::ContentLength);
+    let length = name.eq_ignore_ascii_case(b"content-length");
+    if !length && !name.eq_ignore_ascii_case(b"transfer-encoding") {
+        return Ok(Named::Other);
     }
-    if name.eq_ignore_ascii_case(b"transfer-encoding") {
-        let chunked = value.trim_ascii().eq_ignore_ascii_case(b"chunked");
-        return if chunked { Ok(Field::Chunked) } else { Err("Transfer-Encoding is not chunked") };
+    if value.len() > LENGTH_BYTES {
+        return Err("the length of the body is said in too many bytes");
     }
-    Ok(Field::Other)
+    let value = value.trim_ascii();
+    Ok(if length { Named::ContentLength(value) } else { Named::TransferEncoding(value) })
 }
 
 /// Digits (RFC 9110, 8.6). A leading zero is octal to some.
@@ -308,6 +353,7 @@ mod tests {
             ("content-length: 18446744073709551615", Field::ContentLength(u64::MAX)),
             ("Content-Length:\t 5 ", Field::ContentLength(5)),
             ("Content-Length: 0", Field::ContentLength(0)),
+            (&format!("Content-Length:{:64}", 5), Field::ContentLength(5)),
             ("Content_Length: 07", Field::Other),
             ("TRANSFER-ENCODING: Chunked", Field::Chunked),
         ] {
@@ -341,8 +387,35 @@ mod tests {
             "Transfer-Encoding: chunked;a=b",
             "Transfer-Encoding: chunked,",
             "Transfer-Encoding: identity",
+            &format!("Content-Length:{:65}", 5),
         ] {
             assert!(field(line.as_bytes()).is_err(), "{line:?}");
+        }
+    }
+
+    proptest! {
+        /// Of a beginning that was shortened, the whole line is judged as it is.
+        #[test]
+        fn what_is_left_of_a_line_is_judged_as_all_of_it(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "Content-Length", "transfer-encoding", "Content-Lengt", "h", "a", ":", ": ", " ", "\t", "7", "0",
+                "chunked", ",", "\r", "\0", "\x7f", "\u{e9}", "0123456789abcdef0123456789abcdef",
+            ]), 0..8),
+            cuts in prop::collection::vec(0_usize..40, 0..5),
+        ) {
+            let line = parts.concat().into_bytes();
+            let whole = [&line[..], b"\r\n"].concat();
+            let judged = ended(&whole).and_then(field).ok();
+            let (mut begun, mut rest) = (Vec::new(), &whole[..]);
+            let mut shortened = Ok(());
+            for cut in cuts {
+                let (now, later) = rest.split_at(cut.min(rest.len().saturating_sub(1)));
+                begun.extend_from_slice(now);
+                shortened = shortened.and_then(|()| shorten(&mut begun));
+                rest = later;
+            }
+            begun.extend_from_slice(rest);
+            prop_assert_eq!(shortened.and_then(|()| ended(&begun)).and_then(field).ok(), judged);
         }
     }
 }

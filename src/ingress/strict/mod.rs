@@ -5,7 +5,7 @@
 //!
 //! Bytes pass as they are, but for some in the [`query`] of a target. hyper never gets the end of a line
 //! that was not checked; from the first line on that breaks a rule it gets something it answers
-//! with 400, and then the end.
+//! with 400, and then the end. From a head on that grows and for which no room is left, it gets an error.
 
 mod chunk;
 mod framing;
@@ -22,6 +22,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(super) use self::query::{Unescaped, is_disputed, received};
+
+use super::bodies::Unended;
 
 use self::framing::{Framing, Place};
 use self::linger::Linger;
@@ -49,8 +51,12 @@ pub(super) struct Strict<S, F> {
     refused: F,
     framing: Framing,
     pace: Pace,
-    /// Set for good where the peer has broken a rule.
+    /// Room for the head under way.
+    room: Unended,
+    /// Set for good where the peer has broken a rule, or wants too much.
     broken: Option<Broken>,
+    /// Some of what was written may not be on its way.
+    unflushed: bool,
     /// Set when the peer is in the midst of something at the end.
     linger: Option<Linger>,
 }
@@ -62,6 +68,18 @@ enum Broken {
     Head(&'static [u8]),
     /// An error, so that no body is taken for whole.
     Body,
+    /// An error that [`is_without_room`] knows.
+    NoRoom,
+}
+
+/// Whether a connection has ended with this because a head has taken too long.
+pub(super) fn is_late(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
+}
+
+/// Whether it has because there was no room for a head.
+pub(super) fn is_without_room(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
 }
 
 impl<S, F: FnMut(&'static str)> Strict<S, F> {
@@ -71,11 +89,18 @@ impl<S, F: FnMut(&'static str)> Strict<S, F> {
         head: HeadLimits,
         under_way: UnderWay,
         unescaped: Unescaped,
+        room: Unended,
         refused: F,
     ) -> Self {
         let framing = Framing::new(head.bytes, unescaped);
         let pace = Pace::new(head.time, under_way);
-        Self { stream, refused, framing, pace, broken: None, linger: None }
+        let (broken, unflushed, linger) = (None, false, None);
+        Self { stream, refused, framing, pace, room, broken, unflushed, linger }
+    }
+
+    /// Whether all that was written is on its way, so that an answer is read as one.
+    pub(super) fn is_flushed(&self) -> bool {
+        !self.unflushed
     }
 
     /// Looks at what has come into `buffer` after its first `before` bytes, and takes out what
@@ -114,6 +139,7 @@ impl<S, F: FnMut(&'static str)> Strict<S, F> {
                 Some(Ok(()))
             }
             Broken::Body => Some(Err(io::ErrorKind::InvalidData.into())),
+            Broken::NoRoom => Some(Err(io::ErrorKind::OutOfMemory.into())),
         }
     }
 }
@@ -135,6 +161,11 @@ impl<S: AsyncRead + Unpin, F: FnMut(&'static str) + Unpin> AsyncRead for Strict<
         self.check(buffer, before);
         let under_way = self.framing.head_under_way();
         self.pace.follow(under_way);
+        let held = if self.broken.is_none() { self.framing.held() } else { 0 };
+        if self.room.hold(held).is_err() {
+            // What has come passes: the end of a request may be in front of it.
+            self.broken = Some(Broken::NoRoom);
+        }
         // Nothing read means the end, and it is not the end yet.
         if self.broken.is_some() && buffer.filled().len() == before {
             return Poll::Ready(self.answer_broken(buffer).unwrap_or(Ok(())));
@@ -149,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.unflushed = true;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -157,6 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.unflushed = true;
         Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
     }
 
@@ -165,7 +198,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        std::task::ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -182,19 +217,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
+    use super::super::bodies::Bodies;
     use super::*;
 
     const HEAD: HeadLimits = HeadLimits { bytes: 8192, time: Duration::from_secs(10) };
     const GOOD: &str = "POST /in HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
                         2;a=b\r\n{}\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
+    /// A reader of this stream, and room for heads of so many bytes in all.
+    fn strict(stream: DuplexStream, room: usize) -> Strict<DuplexStream, impl FnMut(&'static str)> {
+        let room = Bodies::new(2 * room).unended([127, 0, 0, 1].into());
+        Strict::new(stream, HEAD, UnderWay::default(), Unescaped::default(), room, |_| {})
+    }
+
     /// What comes out of `bytes`, written `step` bytes at a time.
     async fn read(bytes: &[u8], step: usize) -> (Vec<u8>, io::Result<usize>) {
         let (mut peer, stream) = tokio::io::duplex(step);
-        let mut strict =
-            Strict::new(stream, HEAD, UnderWay::default(), Unescaped::default(), |_| {});
+        let mut strict = strict(stream, 1 << 20);
         let mut out = Vec::new();
         let write = async move {
             // A reader that has seen enough leaves.
@@ -259,8 +300,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_head_has_its_time_from_its_first_byte_on() {
         let (mut peer, stream) = tokio::io::duplex(1024);
-        let mut strict =
-            Strict::new(stream, HEAD, UnderWay::default(), Unescaped::default(), |_| {});
+        let mut strict = strict(stream, 1 << 20);
         let mut space = [0; 1024];
         let just = Duration::from_millis(9_999);
         // An idle connection and a body take as long as they like, here.

@@ -101,3 +101,55 @@ async fn whoever_is_refused_and_still_listened_to_takes_room() {
     assert_eq!(at_once(answer("/in", 100).as_mut()).await, None);
     house.close().await;
 }
+
+/// Of a head of HTTP/1.1, more than a connection may have for itself, in one line that does not end.
+fn unended() -> String {
+    let target = "/in?action_id=1.2.3";
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nA: {}", "x".repeat(LEAST))
+}
+
+/// A front door that has room for one of them from one address, and for a small request beside it.
+fn narrow() -> House {
+    let mut plan = plan();
+    plan.front.limits.bodies_bytes = 7 * LEAST;
+    House::build(plan)
+}
+
+#[tokio::test]
+async fn a_head_that_grows_and_does_not_end_takes_room() {
+    let house = narrow();
+    let mut first = house.connect().await;
+    first.write_all(unended().as_bytes()).await.unwrap();
+    house.holds(|| house.front.bodies.total() == 2 * LEAST).await;
+
+    let keep = request("POST /in", "", EVENT).replace("close", "keep-alive");
+    for before in [String::new(), keep] {
+        let said = house.say(before.clone() + &unended()).await;
+        let (replies, refused) = said.split_at(said.rfind("HTTP/1.1 ").unwrap());
+        assert_eq!(status(refused), 503, "{said}");
+        for part in ["retry-after: 30", "connection: close", "\"bodies_bytes\""] {
+            assert!(refused.contains(part), "{said}");
+        }
+        assert_eq!(replies.matches("HTTP/1.1 200").count(), usize::from(!before.is_empty()));
+    }
+    let told = "postgate_requests_refused_total{route=\"\",reason=\"bodies_bytes\"}";
+    house.holds(|| house.metric(told).as_deref() == Some("2")).await;
+    assert_eq!(house.metric("postgate_connections_broken_total{reason=\"not_http\"}"), None);
+
+    first.write_all(b"\r\n\r\n").await.unwrap();
+    assert_eq!(status(&said(&mut first).await), 200, "what has its room is served");
+    house.holds(|| house.front.bodies.total() == 0).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whoever_leaves_within_a_head_leaves_its_room() {
+    let house = narrow();
+    let mut first = house.connect().await;
+    first.write_all(unended().as_bytes()).await.unwrap();
+    house.holds(|| house.front.bodies.total() == 2 * LEAST).await;
+    drop(first);
+    house.holds(|| house.front.bodies.total() == 0).await;
+    assert_eq!(status(&house.say(unended() + "\r\n\r\n").await), 200);
+    house.close().await;
+}
