@@ -11,7 +11,7 @@ use hyper::body::Body;
 
 use super::admit::{Client, Gate, Stranger};
 use super::bodies::{HeldReply, Hold, held};
-use super::reply::{Refusal, refuse};
+use super::reply::{Refusal, Reply, refuse};
 use super::route::Routes;
 use super::{Front, Refused, body, head, nowhere, without_reading};
 use crate::net::{Lapse, Origin};
@@ -94,6 +94,7 @@ impl Front {
             hold.shrink();
         }
         let Refused { route, refusal } = match answered {
+            Ok(reply) if version == Version::HTTP_2 => return held(ending(reply, &body), hold),
             Ok(reply) => return held(reply, hold),
             Err(refused) => refused,
         };
@@ -118,6 +119,15 @@ impl Front {
         if is_heard && hold.is_some() {
             body::discard(&mut body).await;
         }
-        held(reply, hold)
+        held(ending(reply, &body), hold)
     }
+}
+
+/// Ends the stream of a request that has not ended at once, without the body of a reply. While a peer takes
+/// none, the library would keep the trailers that it sends, of any size, and nobody would know.
+fn ending<B: Body>(mut reply: Reply, body: &B) -> Reply {
+    if !body.is_end_stream() {
+        *reply.body_mut() = Full::default();
+    }
+    reply
 }

@@ -134,6 +134,26 @@ async fn frames_without_a_byte_do_not_make_a_body_last() {
     is_well(gateway).await;
 }
 
+/// Its trailers would be kept for as long as nobody takes the reply.
+#[tokio::test]
+async fn a_request_that_does_not_end_has_no_reply_to_wait_for() {
+    let gateway = gateway("").await;
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0: no reply may have a body.
+    let mut stream = open(&gateway, &[0, 4, 0, 0, 0, 0]).await;
+    let head = frame(HEADERS, END_HEADERS, 1, &request("POST", "/nowhere", &[]));
+    stream.write_all(&head).await.unwrap();
+    let ended = within("the end of the stream", async {
+        while let Some(frame) = next(&mut stream).await {
+            if (frame.kind, frame.stream) == (RST_STREAM, 1) {
+                return true;
+            }
+        }
+        false
+    });
+    assert!(ended.await);
+    is_well(gateway).await;
+}
+
 #[tokio::test]
 async fn replies_that_are_not_read_do_not_keep_a_connection_open() {
     // Large ones, so that few of them fill what the kernel holds for a peer.
