@@ -15,7 +15,9 @@ pub(super) struct Activity {
     opened: Instant,
     /// Requests so far.
     begun: AtomicU64,
-    /// Those of them that have ended.
+    /// Requests beyond this one do not count.
+    last: AtomicU64,
+    /// Those that count and have ended.
     ended: AtomicU64,
     /// When the last of them did, in milliseconds from `opened`.
     ended_at: AtomicU64,
@@ -40,9 +42,11 @@ impl Activity {
     pub(super) fn new() -> Self {
         let zero = AtomicU64::default;
         let (begun, ended, ended_at) = (zero(), zero(), zero());
+        let last = AtomicU64::new(u64::MAX);
         let (head, told) = (UnderWay::default(), AtomicBool::new(false));
         let (spent, flooded) = (Notify::new(), Notify::new());
-        Self { opened: Instant::now(), begun, ended, ended_at, head, told, spent, flooded }
+        let opened = Instant::now();
+        Self { opened, begun, last, ended, ended_at, head, told, spent, flooded }
     }
 
     pub(super) fn begin(self: &Arc<Self>) -> Active {
@@ -54,17 +58,27 @@ impl Activity {
         self.begun.load(Ordering::Relaxed) == 0
     }
 
-    /// `None`: a request is under way.
+    /// Whatever begins from now on does not count.
+    pub(super) fn close(&self) {
+        let begun = self.begun.load(Ordering::Relaxed);
+        self.last.fetch_min(begun, Ordering::Relaxed);
+    }
+
+    /// `None`: a request is under way that counts.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let ended = self.ended.load(Ordering::Acquire);
         let ended_at = Duration::from_millis(self.ended_at.load(Ordering::Relaxed));
-        (ended == self.begun.load(Ordering::Relaxed)).then(|| self.opened + ended_at)
+        let begun = self.begun.load(Ordering::Relaxed).min(self.last.load(Ordering::Relaxed));
+        (ended == begun).then(|| self.opened + ended_at)
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        let Activity { opened, ended, ended_at, .. } = &*self.activity;
+        let Activity { opened, last, ended, ended_at, .. } = &*self.activity;
+        if self.number > last.load(Ordering::Relaxed) {
+            return;
+        }
         let now = u64::try_from(opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         ended_at.fetch_max(now, Ordering::Relaxed);
         ended.fetch_add(1, Ordering::Release);

@@ -98,6 +98,13 @@ impl Hold {
         Ok(())
     }
 
+    /// Notes that what was made of head and body has taken their place.
+    pub(super) fn replace(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        self.share.resize(LEAST.saturating_add(bytes).min(self.most))?;
+        (self.without, self.body) = (LEAST, bytes);
+        Ok(())
+    }
+
     /// Notes that head and body are gone.
     pub(super) fn shrink(&mut self) {
         self.share.shrink(LEAST);
@@ -156,6 +163,19 @@ mod tests {
         let mut third = bodies.hold(address(3), 0).unwrap();
         assert_eq!(third.grow(2 * LEAST), Ok(()));
         assert_eq!(third.grow(usize::MAX), Err(NoRoom));
+    }
+
+    #[test]
+    fn what_is_made_of_a_request_counts_in_its_place() {
+        let bodies = Bodies::new(8 * LEAST);
+        let mut one = bodies.hold(address(1), LEAST).unwrap();
+        one.grow(LEAST).unwrap();
+        assert_eq!((one.replace(2 * LEAST), bodies.total()), (Ok(()), 3 * LEAST));
+        // The largest fits alone.
+        assert_eq!((one.replace(9 * LEAST), bodies.total()), (Ok(()), 4 * LEAST));
+        assert_eq!((one.replace(1), bodies.total()), (Ok(()), LEAST + 1));
+        let _other = bodies.hold(address(1), 0).unwrap();
+        assert_eq!((one.replace(2 * LEAST + 1), bodies.total()), (Err(NoRoom), 2 * LEAST + 1));
     }
 
     #[test]

@@ -180,8 +180,8 @@ impl Front {
         let at = clock::now();
         let arrived = Arrived { id: EventId::new(at), at, client, head, body };
         // From here on a sender that leaves stops nothing, so it goes on counting.
-        let (front, route, lent) = (Arc::clone(self), Arc::clone(route), hold.take());
-        let taking = async move { (front.take(&route, arrived, began).await, lent) };
+        let (front, route, mut lent) = (Arc::clone(self), Arc::clone(route), hold.take());
+        let taking = async move { (front.take(&route, arrived, &mut lent, began).await, lent) };
         let (answered, lent) = to_its_end(taking, &self.left).await;
         *hold = lent;
         answered.map_err(refused)
@@ -192,6 +192,7 @@ impl Front {
         &self,
         route: &Route,
         arrived: Arrived,
+        hold: &mut Hold,
         began: Instant,
     ) -> Result<Reply, Refusal> {
         let converted = event::convert(&arrived.input(), &route.rules);
@@ -201,7 +202,13 @@ impl Front {
         };
         let promised = match &route.forward {
             None => self.store(route, arrived, event, began).await,
-            Some(forward) => Self::forward(route, forward, &arrived, event, began).await,
+            Some(forward) => {
+                // What came is let go, and escapes may have made more of it.
+                let Arrived { id, at, client, .. } = arrived;
+                hold.replace(event.body.len()).map_err(|full| Refusal::Body(full.into()))?;
+                let event = ForwardedEvent { id, accepted: at, client, body: event.body };
+                Self::forward(route, forward, event, began).await
+            }
         };
         promised.map(|promise| route.replies.success(promise))
     }
@@ -245,14 +252,11 @@ impl Front {
     async fn forward(
         route: &Route,
         forward: &Forward,
-        arrived: &Arrived,
-        event: Converted,
+        event: ForwardedEvent,
         began: Instant,
     ) -> Result<Promise, Refusal> {
-        let Arrived { id, at: accepted, client, .. } = *arrived;
-        let body = event.body;
-        let outcome = forward.start(ForwardedEvent { id, accepted, client, body }).await;
-        let promise = Promise::of_upstream(outcome, id)?;
+        let id = event.id;
+        let promise = Promise::of_upstream(forward.start(event).await, id)?;
         route.metrics.forwarded(&id, began.elapsed());
         Ok(promise)
     }

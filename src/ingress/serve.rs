@@ -319,6 +319,9 @@ impl Http {
                 () = activity.flooded.notified() => return End::Flood,
                 () = wake.as_mut() => {
                     let limit = if closing {
+                        // Over HTTP/2 a peer agrees to the end by a PING, or goes on as if it had heard
+                        // nothing.
+                        activity.close();
                         CLOSE_TIME
                     } else if activity.is_unused() {
                         self.head.time

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use tokio::net::TcpStream;
 
 use crate::support::certs::{Authority, Issued};
-use crate::support::client::{Client, handshake_as, metric};
+use crate::support::client::{Client, get, handshake_as, metric};
 use crate::support::config::{Folder, ROUTE};
 use crate::support::process::Process;
 use crate::support::upstream::Upstream;
@@ -52,8 +52,7 @@ async fn are_served(clients: &mut [Client]) {
 /// The next request is refused for this reason, and the connection ends.
 async fn are_sent_away(clients: &mut [Client], gateway: &Process, reason: &str) {
     for client in clients {
-        let event = r#"{"action_id":"1.2.3"}"#;
-        let refused = client.post_json(event).await;
+        let refused = client.send(get("/postback/actions?action_id=1.2.3")).await;
         assert_eq!(refused.status(), 403);
         let problem: serde_json::Value = serde_json::from_slice(refused.body()).unwrap();
         assert_eq!(problem["reason"], reason);

@@ -134,6 +134,31 @@ async fn frames_without_a_byte_do_not_make_a_body_last() {
     is_well(gateway).await;
 }
 
+/// It does not answer the PING by which the library agrees upon the end.
+#[tokio::test]
+async fn a_peer_that_does_not_hear_of_the_end_is_left() {
+    let gateway = gateway("requests_per_connection = 1").await;
+    let mut stream = open(&gateway, b"").await;
+    let block = request("OPTIONS", PATH, &[]);
+    within("the end of the connection", async {
+        for id in (1..).step_by(2) {
+            let asked = frame(HEADERS, END_HEADERS | END_STREAM, id, &block);
+            if stream.write_all(&asked).await.is_err() {
+                return;
+            }
+            loop {
+                match next(&mut stream).await {
+                    Some(frame) if (frame.kind, frame.stream) == (HEADERS, id) => break,
+                    Some(_) => {}
+                    None => return,
+                }
+            }
+        }
+    })
+    .await;
+    is_well(gateway).await;
+}
+
 /// Its trailers would be kept for as long as nobody takes the reply.
 #[tokio::test]
 async fn a_request_that_does_not_end_has_no_reply_to_wait_for() {

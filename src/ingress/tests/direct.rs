@@ -56,6 +56,34 @@ async fn a_forward_goes_on_when_its_sender_leaves() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_forwarded_counts_as_large_as_it_has_become() {
+    let (started, mut begins) = mpsc::unbounded_channel();
+    let release = Arc::new(Semaphore::new(0));
+    let released = Arc::clone(&release);
+    let mut plan = direct(move |_| {
+        let (started, released) = (started.clone(), Arc::clone(&released));
+        Box::pin(async move {
+            started.send(()).unwrap();
+            released.acquire().await.unwrap().forget();
+            Forwarded::Delivered
+        })
+    });
+    // One address gets half of it: room for four times what comes, and not for what escapes make of it.
+    plan.front.limits.bodies_bytes = 8 * LEAST;
+    let house = House::build(plan);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let large = request("POST /in", form, &format!("action_id={}", "\u{1}".repeat(LEAST)));
+    let (said, ()) = tokio::join!(house.say(large), async {
+        begins.recv().await.unwrap();
+        let second = house.say(request("POST /in", "", EVENT)).await;
+        assert_eq!(status(&second), 503, "{second}");
+        release.add_permits(1);
+    });
+    assert_eq!(status(&said), 200, "{said}");
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_forward_whose_sender_has_left_counts_among_the_bodies() {
     let (started, mut begins) = mpsc::unbounded_channel();
     let release = Arc::new(Semaphore::new(0));
