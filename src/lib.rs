@@ -12,6 +12,7 @@ pub mod config;
 pub mod deliver;
 pub mod event;
 pub mod ingress;
+mod ledger;
 pub mod net;
 pub mod spool;
 pub mod telemetry;

@@ -42,7 +42,9 @@ fn is_wide(ranges: &[IpNet]) -> bool {
     let mut ends: Vec<(bool, u128, u128)> = ranges
         .iter()
         .map(|range| match range {
-            IpNet::V4(net) => (true, net.network().to_bits().into(), net.broadcast().to_bits().into()),
+            IpNet::V4(net) => {
+                (true, net.network().to_bits().into(), net.broadcast().to_bits().into())
+            }
             IpNet::V6(net) => (false, net.network().to_bits(), net.broadcast().to_bits()),
         })
         .collect();

@@ -13,8 +13,8 @@ use http::Response;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::ledger::{Ledger, NoRoom, Share};
 use super::reply::Reply;
+use crate::ledger::{Ledger, NoRoom, Share};
 
 /// What a request counts for beside its head and its body. `bench/memory` shows what one takes that
 /// waits for its body.
@@ -56,7 +56,7 @@ pub(super) struct HeldBody {
 
 impl Bodies {
     pub(super) fn new(at_most: usize) -> Self {
-        Self(Ledger::new(at_most))
+        Self(Ledger::halved(at_most))
     }
 
     /// For a request of this address with so many bytes of a head, whose body is still to come.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::RequestLimits;
 use super::bodies::Hold;
-use super::ledger::NoRoom;
+use crate::ledger::NoRoom;
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,6 @@ mod frames;
 pub mod fuzzing;
 mod head;
 mod kept;
-mod ledger;
 mod outlast;
 mod promise;
 mod reply;
@@ -54,13 +53,13 @@ use tokio_util::task::TaskTracker;
 use self::bodies::{Bodies, Hold};
 use self::head::HeadRules;
 use self::kept::Arrived;
-use self::ledger::{Ledger, NoRoom, Share};
 use self::outlast::to_its_end;
 use self::promise::Promise;
 use self::reply::{CLOSE, Refusal, Reply};
 use self::route::{Asked, Route, Routes};
 use crate::clock;
 use crate::event::{self, Event, Format, Rules};
+use crate::ledger::{Ledger, NoRoom, Share};
 use crate::net::Origin;
 use crate::spool::{Accepted, AppendError, EventId, Malformed, Receipt, RouteName, Spool, Told};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
@@ -110,7 +109,7 @@ impl Front {
             heads: HeadRules::new(settings),
             limits: settings.limits,
             bodies: Bodies::new(settings.limits.bodies_bytes),
-            arrivals: Ledger::new(Spool::places()),
+            arrivals: Ledger::halved(Spool::places()),
             spool,
             telemetry,
             left: TaskTracker::new(),

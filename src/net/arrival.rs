@@ -1,14 +1,14 @@
 //! From an accepted socket to a connection: whose it is, and whether there is a place for it.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::proxy_protocol::{self, Announced};
+use crate::ledger::{Ledger, Share};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
 
 /// An accepted socket, of which nothing is read.
@@ -17,7 +17,9 @@ pub struct Arrival {
     io: TcpStream,
     peer: IpAddr,
     permit: OwnedSemaphorePermit,
-    visitors: Arc<Visitors>,
+    /// Of the connections that are open, how many each address has.
+    open: Arc<Ledger>,
+    telemetry: Arc<Telemetry>,
 }
 
 /// A connection, and whose it is. It holds its place until it is dropped.
@@ -44,7 +46,7 @@ pub struct Origin {
 #[derive(Debug)]
 pub struct Place {
     _permit: OwnedSemaphorePermit,
-    _visitor: Visitor,
+    _of_address: Share,
 }
 
 impl Origin {
@@ -69,9 +71,10 @@ impl Arrival {
         io: TcpStream,
         peer: IpAddr,
         permit: OwnedSemaphorePermit,
-        visitors: Arc<Visitors>,
+        open: Arc<Ledger>,
+        telemetry: Arc<Telemetry>,
     ) -> Self {
-        Self { io, peer, permit, visitors }
+        Self { io, peer, permit, open, telemetry }
     }
 
     /// The other end of the socket.
@@ -92,82 +95,20 @@ impl Arrival {
         match proxy_protocol::read(&mut self.io, deadline).await {
             Ok(announced) => self.seated(Some(announced)),
             Err(error) => {
-                self.visitors.telemetry.connections.proxy_header_refused(self.peer, &error);
+                self.telemetry.connections.proxy_header_refused(self.peer, &error);
                 None
             }
         }
     }
 
     fn seated(self, announced: Option<Announced>) -> Option<Conn> {
-        let Self { io, peer, permit, visitors } = self;
+        let Self { io, peer, permit, open, telemetry } = self;
         let origin = Origin { peer, announced };
-        let visitor = visitors.enter(&origin)?;
-        Some(Conn { io, origin, place: Place { _permit: permit, _visitor: visitor } })
-    }
-}
-
-/// How many connections each address has open.
-#[derive(Debug)]
-pub(super) struct Visitors {
-    open: Mutex<HashMap<IpAddr, usize>>,
-    at_most: usize,
-    telemetry: Arc<Telemetry>,
-}
-
-#[derive(Debug)]
-struct Visitor {
-    address: IpAddr,
-    visitors: Arc<Visitors>,
-}
-
-impl Visitors {
-    pub(super) fn new(at_most: usize, telemetry: Arc<Telemetry>) -> Self {
-        Self { open: Mutex::default(), at_most, telemetry }
-    }
-
-    /// Counts one more, unless there are too many.
-    fn enter(self: &Arc<Self>, origin: &Origin) -> Option<Visitor> {
         let address = origin.address();
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= self.at_most {
-            drop(open);
-            let refusal = ConnectionRefusal::TooMany;
-            self.telemetry.connections.refused(origin.peer, address, refusal);
+        let Ok(of_address) = open.share(address, 1) else {
+            telemetry.connections.refused(peer, address, ConnectionRefusal::TooMany);
             return None;
-        }
-        *count += 1;
-        Some(Visitor { address, visitors: Arc::clone(self) })
-    }
-}
-
-impl Drop for Visitor {
-    fn drop(&mut self) {
-        let mut open = self.visitors.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_of_an_address_are_given_back() {
-        let visitors = Arc::new(Visitors::new(1, Arc::new(Telemetry::new())));
-        let origin = |peer: &str| Origin::direct(peer.parse().unwrap());
-        let address = &origin("192.0.2.1");
-        let first = visitors.enter(address);
-        assert!(first.is_some());
-        assert!(visitors.enter(address).is_none());
-        assert!(visitors.enter(&origin("192.0.2.2")).is_some());
-        drop(first);
-        assert!(visitors.enter(address).is_some());
-        assert!(visitors.open.lock().unwrap().is_empty(), "nothing is kept of who has left");
+        };
+        Some(Conn { io, origin, place: Place { _permit: permit, _of_address: of_address } })
     }
 }

@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ListenSettings;
-use super::arrival::{Arrival, Visitors};
+use super::arrival::Arrival;
+use crate::ledger::Ledger;
 use crate::telemetry::Telemetry;
 
 /// Connections that the kernel holds while we accept: a burst of them costs little there.
@@ -37,7 +38,8 @@ pub struct Listener {
     places: Arc<Semaphore>,
     /// How many there are.
     at_most: usize,
-    visitors: Arc<Visitors>,
+    /// The connections of each address. Those in all are `places`.
+    open: Arc<Ledger>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -58,10 +60,7 @@ impl Listener {
             address,
             places: Arc::new(Semaphore::new(places)),
             at_most: places,
-            visitors: Arc::new(Visitors::new(
-                settings.connections_per_address,
-                Arc::clone(&telemetry),
-            )),
+            open: Ledger::new(usize::MAX, settings.connections_per_address),
             telemetry,
         })
     }
@@ -82,7 +81,8 @@ impl Listener {
         if let Err(error) = io.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY is not to be had");
         }
-        Arrival::new(io, peer.ip().to_canonical(), permit, Arc::clone(&self.visitors))
+        let (open, telemetry) = (Arc::clone(&self.open), Arc::clone(&self.telemetry));
+        Arrival::new(io, peer.ip().to_canonical(), permit, open, telemetry)
     }
 
     #[expect(clippy::expect_used, reason = "the semaphore is ours and nobody closes it")]

@@ -4,19 +4,20 @@ use super::code;
 use super::{Offence, Source};
 
 /// A stage and the stages that it may name.
-const ALLOWED: [(&str, &str); 13] = [
+const ALLOWED: [(&str, &str); 14] = [
     ("main", "cli"),
     ("cli", "admin app clock config deliver event ingress net spool telemetry"),
     ("app", "admin clock config deliver event ingress net spool telemetry"),
     ("config", "admin clock deliver event ingress net spool telemetry"),
-    ("ingress", "clock event net spool telemetry"),
+    ("ingress", "clock event ledger net spool telemetry"),
     ("deliver", "clock spool telemetry turns"),
     ("admin", "clock spool telemetry"),
     ("spool", "clock telemetry"),
-    ("net", "clock telemetry turns"),
+    ("net", "clock ledger telemetry turns"),
     ("telemetry", "clock"),
     ("event", ""),
     ("clock", ""),
+    ("ledger", ""),
     ("turns", ""),
 ];
 
