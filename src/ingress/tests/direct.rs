@@ -55,12 +55,12 @@ async fn a_forward_goes_on_when_its_sender_leaves() {
     house.close().await;
 }
 
-#[tokio::test]
-async fn an_event_that_is_forwarded_counts_as_large_as_it_has_become() {
-    let (started, mut begins) = mpsc::unbounded_channel();
+/// A route whose upstream tells when it is asked, and answers each time that it is let.
+fn held_back() -> (Plan, mpsc::UnboundedReceiver<()>, Arc<Semaphore>) {
+    let (started, begins) = mpsc::unbounded_channel();
     let release = Arc::new(Semaphore::new(0));
     let released = Arc::clone(&release);
-    let mut plan = direct(move |_| {
+    let plan = direct(move |_| {
         let (started, released) = (started.clone(), Arc::clone(&released));
         Box::pin(async move {
             started.send(()).unwrap();
@@ -68,6 +68,12 @@ async fn an_event_that_is_forwarded_counts_as_large_as_it_has_become() {
             Forwarded::Delivered
         })
     });
+    (plan, begins, release)
+}
+
+#[tokio::test]
+async fn an_event_that_is_forwarded_counts_as_large_as_it_has_become() {
+    let (mut plan, mut begins, release) = held_back();
     // One address gets half of it: room for four times what comes, and not for what escapes make of it.
     plan.front.limits.bodies_bytes = 8 * LEAST;
     let house = House::build(plan);
@@ -85,17 +91,7 @@ async fn an_event_that_is_forwarded_counts_as_large_as_it_has_become() {
 
 #[tokio::test]
 async fn a_forward_whose_sender_has_left_counts_among_the_bodies() {
-    let (started, mut begins) = mpsc::unbounded_channel();
-    let release = Arc::new(Semaphore::new(0));
-    let released = Arc::clone(&release);
-    let mut plan = direct(move |_| {
-        let (started, released) = (started.clone(), Arc::clone(&released));
-        Box::pin(async move {
-            started.send(()).unwrap();
-            released.acquire().await.unwrap().forget();
-            Forwarded::Delivered
-        })
-    });
+    let (mut plan, mut begins, release) = held_back();
     plan.tls = TlsMode::SelfSigned;
     // Of which one address gets half: room for two requests.
     plan.front.limits.bodies_bytes = 6 * LEAST;
