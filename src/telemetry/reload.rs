@@ -205,6 +205,9 @@ fn named<R: Display>(all: &[R]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Seek as _};
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -228,6 +231,30 @@ mod tests {
         assert!(has("postgate_reloads_total{outcome=\"done\"} 1"));
         metrics.certificate_days(-1, None);
         assert!(has("postgate_certificate_days{key=\"tls.certificate\"} -1"));
+    }
+
+    #[test]
+    fn the_log_tells_once_a_day_that_a_certificate_is_about_to_expire() {
+        let metrics = ReloadMetrics::new(&mut Registry::default());
+        let soon = i64::from(WARN_DAYS);
+        for (days, last, expected) in [
+            (soon, None, ""),
+            (soon - 1, Some(soon), "WARN"),
+            (soon - 1, None, "WARN"),
+            (soon - 1, Some(soon - 1), ""),
+            (0, Some(1), "WARN"),
+            (-1, Some(0), "ERROR"),
+            (-1, Some(-1), ""),
+        ] {
+            let lines = Arc::new(tempfile::tempfile().unwrap());
+            let log = tracing_subscriber::fmt().without_time().with_ansi(false);
+            let log = log.with_writer(Arc::clone(&lines)).finish();
+            tracing::subscriber::with_default(log, || metrics.certificate_days(days, last));
+            let mut line = String::new();
+            (&*lines).rewind().unwrap();
+            (&*lines).read_to_string(&mut line).unwrap();
+            assert_eq!(line.split_whitespace().next().unwrap_or_default(), expected, "{line}");
+        }
     }
 
     #[test]
