@@ -22,10 +22,10 @@ pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
         .thread_name("data")
         .build()
         .context("cannot start the runtime")?;
-    // From here on: while a configuration is read, SIGHUP would end the process.
-    let signals = {
+    // From here on: while the configuration is read, SIGHUP would end the process.
+    let reload = {
         let _here = runtime.enter();
-        Signals::new().context("cannot listen for signals")?
+        signal(SignalKind::hangup()).context("cannot listen for signals")?
     };
     let settings = config::load(config)?;
     let _log = telemetry::start_log(&settings.log).context("cannot start the log")?;
@@ -35,7 +35,7 @@ pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
     for warning in &settings.warnings {
         tracing::warn!(%warning, "configuration");
     }
-    let code = runtime.block_on(serve(settings, config, signals));
+    let code = runtime.block_on(serve(settings, config, reload));
     // Whatever still runs was given its time, or a second signal said not to wait for it.
     runtime.shutdown_background();
     code
@@ -44,14 +44,15 @@ pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
 async fn serve(
     settings: config::Settings,
     config: &Path,
-    mut signals: Signals,
+    mut reload: Signal,
 ) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new().context("cannot listen for signals")?;
     let mut gateway = app::start(settings).await?;
     gateway.watch(config.to_owned(), app::WATCH_EVERY);
     let failed = loop {
         tokio::select! {
-            Some(()) = signals.hangup.recv() => gateway.reload(),
-            name = signals.end.next() => {
+            Some(()) = reload.recv() => gateway.reload(),
+            name = signals.next() => {
                 tracing::info!(signal = name, "stopping; a second signal ends it at once");
                 break false;
             }
@@ -60,7 +61,7 @@ async fn serve(
     };
     tokio::select! {
         () = gateway.stop() => {}
-        name = signals.end.next() => {
+        name = signals.next() => {
             tracing::warn!(signal = name, "ended at once; what was under way is delivered after the next start");
             return Ok(ExitCode::FAILURE);
         }
@@ -68,28 +69,20 @@ async fn serve(
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-struct Signals {
-    hangup: Signal,
-    end: EndSignals,
-}
-
 /// Those that end the process.
-struct EndSignals {
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        let end = EndSignals {
+        Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-        };
-        Ok(Self { hangup: signal(SignalKind::hangup())?, end })
+        })
     }
-}
 
-impl EndSignals {
     /// Waits for the next signal and names it.
     async fn next(&mut self) -> &'static str {
         tokio::select! {

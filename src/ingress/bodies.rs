@@ -1,7 +1,7 @@
 //! How many bytes of bodies, and of the heads before them, are held at once, in all and for each
 //! address: what is too much is refused before it is read. A request counts before its body comes: a
 //! head of HTTP/2 is a few bytes, and whoever sends thousands of them gets no memory for it. So does a
-//! head of HTTP/1.1 that grows and does not end. What is counted is at least a third of what is held.
+//! head of HTTP/1.1 that grows and does not end. What is held is some three times what is counted, at the most.
 
 use std::net::IpAddr;
 use std::pin::Pin;

@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderName, USER_AGENT, VIA};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
+use super::forward::ForwardedEvent;
 use super::secret::Secret;
 use super::strict;
 use crate::clock::Timestamp;
@@ -34,6 +35,11 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
+    /// With the body that was made of it; all else is let go.
+    pub(super) fn into_forwarded(self, body: Bytes) -> ForwardedEvent {
+        ForwardedEvent { id: self.id, accepted: self.at, client: self.client, body }
+    }
+
     /// It as conversion looks at it.
     pub(super) fn input(&self) -> Input<'_> {
         Input {

@@ -202,10 +202,9 @@ impl Front {
         let promised = match &route.forward {
             None => self.store(route, arrived, event, began).await,
             Some(forward) => {
-                // What came is let go, and escapes may have made more of it.
-                let Arrived { id, at, client, .. } = arrived;
+                let event = arrived.into_forwarded(event.body);
+                // What came is gone, and escapes may have made more of it.
                 hold.replace(event.body.len()).map_err(|full| Refusal::Body(full.into()))?;
-                let event = ForwardedEvent { id, accepted: at, client, body: event.body };
                 Self::forward(route, forward, event, began).await
             }
         };

@@ -257,8 +257,9 @@ impl Http {
                 let mut connection = self.one.serve_connection(TokioIo::new(strict), service);
                 let end = self.drive(Pin::new(&mut connection), &activity, stop).await;
                 if matches!(end, End::NoRoom) {
-                    let strict = connection.into_parts().io.into_inner();
-                    Box::pin(self.tell_no_room(strict, stop)).await;
+                    // In one expression: what has a name here takes room in every connection.
+                    let strict = || connection.into_parts().io.into_inner();
+                    Box::pin(self.tell_no_room(strict(), stop)).await;
                 }
                 end
             }

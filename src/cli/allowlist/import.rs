@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     file: Option<PathBuf>,
     /// Put the ranges in the place of this file instead of printing them: all at once, and only if
     /// nothing was refused. A shell's `>` would empty the list before it is compared, and a gateway
-    /// takes over whatever is in it.
+    /// takes over whatever is in it. `-` prints them.
     #[arg(long, value_name = "LIST")]
     output: Option<PathBuf>,
     /// Take private, loopback and very wide ranges as well; nothing else.
@@ -55,7 +55,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<ExitCo
 
     let list = ranges.iter().fold(String::new(), |list, range| list + &range.to_string() + "\n");
     let is_good = is_whole && !ranges.is_empty();
-    match &arguments.output {
+    match arguments.output.as_deref().filter(|output| *output != Path::new("-")) {
         None => anstream::stdout().lock().write_all(list.as_bytes())?,
         Some(file) if is_good => {
             output::replace(file, &list)?;
