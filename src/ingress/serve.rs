@@ -12,7 +12,7 @@ use http::Request;
 use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
 use super::admit::Admitted;
-use super::bodies::{HeldReply, Unended};
+use super::bodies::{HeldBody, HeldReply, Unended};
 use super::body::BodyError;
 use super::frames::Frames;
 use super::reply::{CLOSE, Refusal, refuse};
@@ -123,7 +123,8 @@ impl Door {
             None => return,
         };
         let protocol = stream.protocol();
-        Arc::clone(&self).converse(origin, shown, stream, protocol).await;
+        // Boxed: whoever does not shake hands has no room for what comes then.
+        Box::pin(Arc::clone(&self).converse(origin, shown, stream, protocol)).await;
     }
 
     /// Answers what is asked on an admitted stream, until it ends.
@@ -257,9 +258,8 @@ impl Http {
                 let mut connection = self.one.serve_connection(TokioIo::new(strict), service);
                 let end = self.drive(Pin::new(&mut connection), &activity, stop).await;
                 if matches!(end, End::NoRoom) {
-                    // In one expression: what has a name here takes room in every connection.
-                    let strict = || connection.into_parts().io.into_inner();
-                    Box::pin(self.tell_no_room(strict(), stop)).await;
+                    // Boxed: few connections come to this.
+                    Box::pin(self.tell_no_room(connection, stop)).await;
                 }
                 end
             }
@@ -279,11 +279,16 @@ impl Http {
 
     /// Answers whoever is in the midst of a head for which there is no room. No request has come of it, so
     /// the answer is to one of our own.
-    async fn tell_no_room<S, F>(&self, strict: Strict<S, F>, stop: &CancellationToken)
-    where
+    async fn tell_no_room<S, F, H>(
+        &self,
+        connection: http1::Connection<TokioIo<Strict<S, F>>, H>,
+        stop: &CancellationToken,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
         F: FnMut(&'static str) + Unpin + 'static,
+        H: HttpService<Incoming, ResBody = HeldBody>,
     {
+        let strict = connection.into_parts().io.into_inner();
         if !strict.is_flushed() {
             return;
         }
