@@ -47,6 +47,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Version};
+use http_body_util::Full;
 use hyper::body::Body;
 use tokio_util::task::TaskTracker;
 
@@ -329,10 +330,16 @@ fn nowhere(refusal: Refusal) -> Refused<'static> {
     Refused { route: None, refusal }
 }
 
-/// Answers a request whose body was not read to its end. What is left of it must not be taken for
-/// the next request.
+/// Answers a request whose body was not read to its end. What is left of it must not be taken for the
+/// next request. Over HTTP/2 the stream ends at once, without the body of the reply: while a peer takes
+/// none, the library would keep the trailers that it sends, of any size, and nobody would know.
 fn without_reading(body: &impl Body, version: Version, mut reply: Reply) -> Reply {
-    if !body.is_end_stream() && version != Version::HTTP_2 {
+    if body.is_end_stream() {
+        return reply;
+    }
+    if version == Version::HTTP_2 {
+        *reply.body_mut() = Full::default();
+    } else {
         reply.headers_mut().insert(CONNECTION, CLOSE);
     }
     reply

@@ -11,7 +11,7 @@ use hyper::body::Body;
 
 use super::admit::{Client, Gate, Stranger};
 use super::bodies::{HeldReply, Hold, held};
-use super::reply::{Refusal, Reply, refuse};
+use super::reply::{Refusal, refuse};
 use super::route::Routes;
 use super::{Front, Refused, body, head, nowhere, without_reading};
 use crate::net::{Lapse, Origin};
@@ -94,7 +94,6 @@ impl Front {
             hold.shrink();
         }
         let Refused { route, refusal } = match answered {
-            Ok(reply) if version == Version::HTTP_2 => return held(ending(reply, &body), hold),
             Ok(reply) => return held(reply, hold),
             Err(refused) => refused,
         };
@@ -104,30 +103,22 @@ impl Front {
         self.telemetry.front.request_refused(address, by, name, reason, status.as_u16());
         let mut reply = refuse(&refusal, route.map(|route| &route.replies));
         let leaves_body = refusal.leaves_body();
-        if version != Version::HTTP_2 {
-            let reply = if leaves_body { without_reading(&body, version, reply) } else { reply };
-            return held(reply, hold);
+        if version == Version::HTTP_2 {
+            // hyper leaves the body out in HTTP/1 alone (RFC 9110, 9.3.2). What nobody has room for is
+            // not to wait either.
+            if is_head || hold.is_none() {
+                *reply.body_mut() = Full::default();
+            }
+            // Neither a stranger nor too much is listened to.
+            let is_heard = leaves_body
+                && !matches!(
+                    refusal,
+                    Refusal::Address(_) | Refusal::Certificate(_) | Refusal::Body(_)
+                );
+            if is_heard && hold.is_some() {
+                body::discard(&mut body).await;
+            }
         }
-        // hyper leaves the body out in HTTP/1 alone (RFC 9110, 9.3.2). What nobody has room for is not
-        // to wait either.
-        if is_head || hold.is_none() {
-            *reply.body_mut() = Full::default();
-        }
-        // Neither a stranger nor too much is listened to.
-        let is_heard = leaves_body
-            && !matches!(refusal, Refusal::Address(_) | Refusal::Certificate(_) | Refusal::Body(_));
-        if is_heard && hold.is_some() {
-            body::discard(&mut body).await;
-        }
-        held(ending(reply, &body), hold)
+        held(if leaves_body { without_reading(&body, version, reply) } else { reply }, hold)
     }
-}
-
-/// Ends the stream of a request that has not ended at once, without the body of a reply. While a peer takes
-/// none, the library would keep the trailers that it sends, of any size, and nobody would know.
-fn ending<B: Body>(mut reply: Reply, body: &B) -> Reply {
-    if !body.is_end_stream() {
-        *reply.body_mut() = Full::default();
-    }
-    reply
 }
