@@ -1,7 +1,6 @@
 //! A desk with a spool, and a place, for tests.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -21,14 +20,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = SpoolSettings {
-            path: folder.path().join("spool.db"),
-            max_bytes: 1 << 30,
-            quarantine_percent: 25,
-            keep_received: true,
-            keep_delivered: Duration::from_hours(1),
-            dedup_window: Duration::ZERO,
-        };
+        let settings = SpoolSettings::generous(folder.path());
         let spool = Spool::open(&settings, Arc::default()).unwrap();
         let convert = Convert::new(|_| Err("no".to_owned()));
         let configured = Configured::new(|route| &**route == "actions");

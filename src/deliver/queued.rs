@@ -144,14 +144,7 @@ mod tests {
     }
 
     fn spool(folder: &tempfile::TempDir, telemetry: &Arc<Telemetry>) -> Spool {
-        let settings = SpoolSettings {
-            path: folder.path().join("spool.db"),
-            max_bytes: 1 << 30,
-            quarantine_percent: 25,
-            keep_received: true,
-            keep_delivered: Duration::from_hours(1),
-            dedup_window: Duration::ZERO,
-        };
+        let settings = SpoolSettings::generous(folder.path());
         Spool::open(&settings, Arc::clone(telemetry)).expect("a new spool")
     }
 

@@ -78,6 +78,22 @@ pub struct SpoolSettings {
     pub dedup_window: Duration,
 }
 
+#[cfg(test)]
+impl SpoolSettings {
+    /// A file in this folder, and room for everything; repeats are events as well. A test changes what it
+    /// is about.
+    pub(crate) fn generous(folder: &std::path::Path) -> Self {
+        Self {
+            path: folder.join("spool.db"),
+            max_bytes: 1 << 30,
+            quarantine_percent: 25,
+            keep_received: true,
+            keep_delivered: Duration::from_hours(1),
+            dedup_window: Duration::ZERO,
+        }
+    }
+}
+
 /// The handle to the spool; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Spool {

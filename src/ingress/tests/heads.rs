@@ -108,19 +108,21 @@ fn unended() -> String {
     format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nA: {}", "x".repeat(LEAST))
 }
 
-/// A front door that has room for one of them from one address, and for a small request beside it.
-fn narrow() -> House {
+/// A front door that has room for one of them from one address, and for a small request beside it; and a
+/// connection that has taken that room.
+async fn narrow() -> (House, TcpStream) {
     let mut plan = plan();
     plan.front.limits.bodies_bytes = 7 * LEAST;
-    House::build(plan)
+    let house = House::build(plan);
+    let mut first = house.connect().await;
+    first.write_all(unended().as_bytes()).await.unwrap();
+    house.holds(|| house.front.bodies.total() == 2 * LEAST).await;
+    (house, first)
 }
 
 #[tokio::test]
 async fn a_head_that_grows_and_does_not_end_takes_room() {
-    let house = narrow();
-    let mut first = house.connect().await;
-    first.write_all(unended().as_bytes()).await.unwrap();
-    house.holds(|| house.front.bodies.total() == 2 * LEAST).await;
+    let (house, mut first) = narrow().await;
 
     let keep = request("POST /in", "", EVENT).replace("close", "keep-alive");
     for before in [String::new(), keep] {
@@ -144,10 +146,7 @@ async fn a_head_that_grows_and_does_not_end_takes_room() {
 
 #[tokio::test]
 async fn whoever_leaves_within_a_head_leaves_its_room() {
-    let house = narrow();
-    let mut first = house.connect().await;
-    first.write_all(unended().as_bytes()).await.unwrap();
-    house.holds(|| house.front.bodies.total() == 2 * LEAST).await;
+    let (house, first) = narrow().await;
     drop(first);
     house.holds(|| house.front.bodies.total() == 0).await;
     assert_eq!(status(&house.say(unended() + "\r\n\r\n").await), 200);

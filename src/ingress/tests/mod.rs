@@ -107,12 +107,8 @@ impl House {
         let folder = TempDir::new().unwrap();
         let telemetry = Arc::new(Telemetry::new());
         let settings = SpoolSettings {
-            path: folder.path().join("spool.db"),
-            max_bytes: 1 << 30,
-            quarantine_percent: 25,
-            keep_received: true,
             keep_delivered: Duration::ZERO,
-            dedup_window: Duration::ZERO,
+            ..SpoolSettings::generous(folder.path())
         };
         let (spool, disk) = open_faulty(&settings, Arc::clone(&telemetry));
         let listen = ListenSettings {

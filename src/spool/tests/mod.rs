@@ -45,12 +45,9 @@ impl Rig {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = SpoolSettings {
-            path: folder.path().join("spool.db"),
-            max_bytes: 1 << 30,
-            quarantine_percent: 25,
-            keep_received: true,
             keep_delivered: HOUR * 24 * 36_500,
             dedup_window: HOUR,
+            ..SpoolSettings::generous(folder.path())
         };
         Self { folder, settings }
     }
