@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Front;
-use super::serve::{Door, Http};
+use super::exchange::Http;
+use super::serve::Door;
 use crate::net::{Origin, Protocol, Tls, TlsMode, TlsSettings, parse_proxy_header};
 
 /// Whose a connection of `peer` is that begins with these bytes, and what is left of them. `None`: it is

@@ -10,6 +10,7 @@ mod admit;
 mod allowlist;
 mod bodies;
 mod body;
+mod exchange;
 mod forward;
 mod forwarded;
 mod frames;

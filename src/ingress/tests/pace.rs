@@ -8,7 +8,8 @@ use tokio::io::DuplexStream;
 use tokio::time::{Instant, timeout};
 
 use super::super::activity::Activity;
-use super::super::serve::{CLOSE_TIME, Door, End, Http};
+use super::super::exchange::{CLOSE_TIME, End, Http};
+use super::super::serve::Door;
 use super::*;
 use crate::net::Protocol;
 

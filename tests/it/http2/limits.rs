@@ -1,4 +1,4 @@
-//! The limits of HTTP/2 that are no keys (`src/ingress/serve.rs`), at each and one past it.
+//! The limits of HTTP/2 that are no keys (`src/ingress/exchange.rs`), at each and one past it.
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
