@@ -1,6 +1,7 @@
 //! Connections: accepted, admitted, handshaken, served, and ended in order.
 
 use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,8 @@ impl Door {
         let client = origin.address();
         let _held = (place, telemetry.admitted());
 
-        let handshake = self.tls.accept(io, client, deadline);
+        // Pinned: moved on, it would have room twice in every connection.
+        let handshake = pin!(self.tls.accept(io, client, deadline));
         let (stream, shown) = match self.stop.run_until_cancelled(handshake).await {
             Some(Ok(shaken)) => shaken,
             Some(Err(error)) => {

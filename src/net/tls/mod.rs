@@ -160,7 +160,7 @@ impl Tls {
             return Ok((Stream::Plain(io), None));
         };
         let handshake = async {
-            // Whoever says nothing gets no place, and no memory but its socket's.
+            // Whoever says nothing gets no place, and no memory but its socket's: what comes then is boxed.
             match io.peek(&mut [0]).await {
                 Ok(0) => return Err(HandshakeError::Left(io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
@@ -173,7 +173,7 @@ impl Tls {
                 let shown = identity.shown(stream.get_ref().1.peer_certificates());
                 Ok((Stream::Tls(Box::new(stream)), shown))
             };
-            self.handshakes.one_of(client, handshake).await
+            Box::pin(self.handshakes.one_of(client, handshake)).await
         };
         let shaken = tokio::time::timeout_at(deadline, handshake).await;
         shaken.unwrap_or(Err(HandshakeError::TooSlow))
