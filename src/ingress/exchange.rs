@@ -26,7 +26,8 @@ use super::activity::Activity;
 use super::bodies::{HeldBody, HeldReply, Unended};
 use super::body::BodyError;
 use super::frames::Frames;
-use super::reply::{CLOSE, Refusal, refuse};
+use super::refusal::Refusal;
+use super::reply::{CLOSE, refuse};
 use super::strict::{self, HeadLimits, Strict, Unescaped};
 use crate::net::Protocol;
 

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Version};
 
-use super::reply::Refusal;
+use super::refusal::Refusal;
 use super::{FrontSettings, strict};
 
 /// The rules for heads.

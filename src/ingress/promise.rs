@@ -1,7 +1,7 @@
 //! What an answer of success is made of. It can be got in these three ways, and in no other.
 
 use super::forward::Forwarded;
-use super::reply::Refusal;
+use super::refusal::Refusal;
 use crate::spool::{EventId, Receipt};
 
 /// The event of this id is kept, or was taken.

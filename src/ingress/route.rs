@@ -9,7 +9,8 @@ use http::{HeaderValue, Method};
 
 use super::admit::HeadRefusal;
 use super::allowlist::Ranges;
-use super::reply::{Refusal, Replies};
+use super::refusal::Refusal;
+use super::reply::Replies;
 use super::secret::Secret;
 use super::settings::{OnMalformed, RouteSettings};
 use super::{Forward, Refused, nowhere};

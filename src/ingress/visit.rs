@@ -11,7 +11,8 @@ use hyper::body::Body;
 
 use super::admit::{Client, Gate, Stranger};
 use super::bodies::{HeldReply, Hold, held};
-use super::reply::{Refusal, refuse};
+use super::refusal::Refusal;
+use super::reply::refuse;
 use super::route::Routes;
 use super::{Front, Refused, body, head, nowhere, without_reading};
 use crate::net::{Lapse, Origin};

@@ -13,6 +13,7 @@ mod line;
 mod linger;
 mod pace;
 mod query;
+mod target;
 
 use std::io;
 use std::pin::Pin;
