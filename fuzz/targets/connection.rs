@@ -200,7 +200,7 @@ impl House {
                 },
             ],
         };
-        let front = Arc::new(Front::new(&settings, Default::default(), spool, telemetry));
+        let front = Arc::new(Front::new(&settings, Default::default(), Default::default(), spool, telemetry));
         Self { front, journal: Mutex::new(journal) }
     }
 

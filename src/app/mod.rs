@@ -103,8 +103,9 @@ pub async fn start(settings: Settings) -> Result<Gateway, StartError> {
     deliveries.take(&settings, upstreams);
     tasks.close();
     let forwards = deliveries.forwards(&settings);
-    let front = reload::front(&settings);
-    let front = Arc::new(Front::new(&front, forwards, spool.clone(), Arc::clone(&telemetry)));
+    let (front, asked) = (reload::front(&settings), tls.client_rule());
+    let front = Front::new(&front, asked, forwards, spool.clone(), Arc::clone(&telemetry));
+    let front = Arc::new(front);
 
     let readiness = Readiness::new();
     let watched = spool.clone();

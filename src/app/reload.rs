@@ -183,7 +183,8 @@ impl Live {
             self.certificate.clone_from(&settings.certificate);
         }
         self.deliveries.take(&settings, upstreams);
-        self.front.replace(&front(&settings), self.deliveries.forwards(&settings));
+        let forwards = self.deliveries.forwards(&settings);
+        self.front.replace(&front(&settings), self.tls.client_rule(), forwards);
         self.marks = settings.watched.clone();
 
         let log = &self.telemetry.reload;

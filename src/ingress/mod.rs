@@ -64,7 +64,7 @@ use self::route::{Asked, Route, Routes};
 use crate::clock;
 use crate::event::{self, Event, Format, Rules};
 use crate::ledger::{Ledger, NoRoom, Share};
-use crate::net::Origin;
+use crate::net::{ClientRule, Origin};
 use crate::spool::{Accepted, AppendError, EventId, Malformed, Receipt, RouteName, Spool, Told};
 use crate::telemetry::{ConnectionRefusal, Telemetry};
 
@@ -89,6 +89,8 @@ pub struct Front {
 #[derive(Debug)]
 struct HouseRules {
     gate: Gate,
+    /// Of requests. A handshake may have been by an older rule, or by the next one.
+    clients: ClientRule,
     routes: Routes,
 }
 
@@ -104,12 +106,14 @@ impl Front {
     #[must_use]
     pub fn new(
         settings: &FrontSettings,
+        clients: ClientRule,
         forwards: HashMap<RouteName, Forward>,
         spool: Spool,
         telemetry: Arc<Telemetry>,
     ) -> Self {
+        let rules = HouseRules::new(settings, clients, forwards, &telemetry);
         Self {
-            rules: ArcSwap::from_pointee(HouseRules::new(settings, forwards, &telemetry)),
+            rules: ArcSwap::from_pointee(rules),
             heads: HeadRules::new(settings),
             limits: settings.limits,
             bodies: Bodies::new(settings.limits.bodies_bytes),
@@ -120,10 +124,15 @@ impl Front {
         }
     }
 
-    /// Exchanges the allowlist and the routes, both at once, for every request from now on.
-    /// Requests under way end as they began; the limits stay as they are.
-    pub fn replace(&self, settings: &FrontSettings, forwards: HashMap<RouteName, Forward>) {
-        self.rules.store(Arc::new(HouseRules::new(settings, forwards, &self.telemetry)));
+    /// Exchanges the allowlist, the rule for clients and the routes, all at once, for every request from
+    /// now on. Requests under way end as they began; the limits stay as they are.
+    pub fn replace(
+        &self,
+        settings: &FrontSettings,
+        clients: ClientRule,
+        forwards: HashMap<RouteName, Forward>,
+    ) {
+        self.rules.store(Arc::new(HouseRules::new(settings, clients, forwards, &self.telemetry)));
     }
 
     /// How the route of this name reads its input now.
@@ -295,6 +304,7 @@ impl Front {
 impl HouseRules {
     fn new(
         settings: &FrontSettings,
+        clients: ClientRule,
         mut forwards: HashMap<RouteName, Forward>,
         telemetry: &Telemetry,
     ) -> Self {
@@ -303,7 +313,7 @@ impl HouseRules {
             let forward = forwards.remove(&route.name);
             routes.add(&route.path, Route::new(route, forward, &telemetry.front));
         }
-        Self { gate: Gate::new(&settings.allowlist), routes }
+        Self { gate: Gate::new(&settings.allowlist), clients, routes }
     }
 }
 

@@ -13,7 +13,6 @@ use tokio_util::task::TaskTracker;
 use super::Front;
 use super::admit::Admitted;
 use super::exchange::{End, Http};
-use crate::clock;
 use crate::net::{Arrival, Conn, Listener, Origin, Protocol, Shown, Tls};
 use crate::telemetry::{BrokenConnection, HeadFault};
 
@@ -106,10 +105,9 @@ impl Door {
         let telemetry = &self.front.telemetry;
         let client = origin.address();
         let handle = |request| {
-            let certificate = self.tls.ask_again(shown.as_ref(), clock::now());
             // Boxed: a connection that is idle has no room for a request, and a reply that waits
             // to be read keeps none.
-            Box::pin(Arc::clone(&self.front).answer(origin, certificate, request))
+            Box::pin(Arc::clone(&self.front).answer(origin, shown.as_ref(), request))
         };
         let door = Arc::clone(&self);
         let refused = move |rule| {

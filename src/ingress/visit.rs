@@ -9,13 +9,14 @@ use http::{Method, Request, Version};
 use http_body_util::Full;
 use hyper::body::Body;
 
-use super::admit::{Client, Gate, Stranger};
+use super::admit::{Client, Stranger};
 use super::bodies::{HeldReply, Hold, held};
 use super::refusal::Refusal;
 use super::reply::refuse;
 use super::route::Routes;
-use super::{Front, Refused, body, head, nowhere, without_reading};
-use crate::net::{Lapse, Origin};
+use super::{Front, HouseRules, Refused, body, head, nowhere, without_reading};
+use crate::clock;
+use crate::net::{Origin, Shown};
 
 /// A request by its head.
 struct Visit {
@@ -28,15 +29,14 @@ struct Visit {
 }
 
 impl Front {
-    /// Answers one request, on a connection from there; `certificate` says whether what its client has
-    /// shown is still good.
+    /// Answers one request, on a connection from there whose client has shown this certificate.
     ///
     /// What may be kept of a head is decided at once, before the answer is waited for: over HTTP/2 a
     /// connection hands over all the heads that have come, and then lets the answers begin.
     pub(super) fn answer<B>(
         self: Arc<Self>,
         origin: Origin,
-        certificate: Result<(), Lapse>,
+        shown: Option<&Shown>,
         request: Request<B>,
     ) -> impl Future<Output = HeldReply> + use<B>
     where
@@ -44,23 +44,23 @@ impl Front {
     {
         let (head, body) = request.into_parts();
         let rules = self.rules.load_full();
-        let visit = self.enter(&rules.gate, &origin, certificate, head);
+        let visit = self.enter(&rules, &origin, shown, head);
         async move { self.attend(&rules.routes, visit, body).await }
     }
 
     /// Who asks, and room for it. Of a head that is refused nothing is left.
     fn enter(
         &self,
-        gate: &Gate,
+        rules: &HouseRules,
         origin: &Origin,
-        certificate: Result<(), Lapse>,
+        shown: Option<&Shown>,
         head: Parts,
     ) -> Visit {
         let (version, is_head) = (head.version, head.method == Method::HEAD);
-        let (client, admitted) = match gate.admit_head(origin, &head.headers) {
+        let (client, admitted) = match rules.gate.admit_head(origin, &head.headers) {
             Ok(client) => {
                 self.telemetry.front.client_admitted(client.address, &client.rule);
-                let good = certificate.map_err(Refusal::Certificate);
+                let good = rules.clients.ask(shown, clock::now()).map_err(Refusal::Certificate);
                 (client, good.and_then(|()| self.heads.check(&head)))
             }
             Err(Stranger { client, refusal }) => (client, Err(Refusal::Address(refusal))),

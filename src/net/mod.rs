@@ -16,4 +16,4 @@ pub use listener::{ListenError, Listener};
 pub use proxy_protocol::{Announced, Header, HeaderError, Malformed, parse as parse_proxy_header};
 pub use settings::{ClientSettings, ListenSettings, TlsMode, TlsSettings};
 pub use stream::{Protocol, Stream};
-pub use tls::{HandshakeError, Identity, Lapse, Pair, Shown, Tls, TlsError, validity};
+pub use tls::{ClientRule, HandshakeError, Identity, Lapse, Pair, Shown, Tls, TlsError, validity};

@@ -5,9 +5,15 @@ use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request};
 use hyper::body::Frame;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::super::bodies::{HeldReply, LEAST};
 use super::*;
+use crate::net::{ClientSettings, Pair};
+
+/// Requests that were refused for their certificates.
+const BY_CERTIFICATE: &str =
+    r#"postgate_requests_refused_total{route="",reason="client_certificate"}"#;
 
 /// A body that does not come.
 struct Awaited;
@@ -67,12 +73,51 @@ async fn of_a_refused_head_nothing_is_kept() {
         let is_kept = || Arc::strong_count(&watch) > 1;
         let request = asked(path, lines, &value);
         drop(value);
-        let mut answer = pin!(Arc::clone(&house.front).answer(origin, Ok(()), request));
+        let mut answer = pin!(Arc::clone(&house.front).answer(origin, None, request));
         assert_eq!(is_kept(), kept_at_first, "{path}, {lines} lines, before its answer begins");
         assert_eq!(at_once(answer.as_mut()).await, None, "its body is listened to");
         assert_eq!(is_kept(), kept_later, "{path}, {lines} lines");
     }
     house.close().await;
+}
+
+/// A reload that takes an address off the list and asks for no certificates any more lets nobody in
+/// between the two.
+#[tokio::test]
+async fn the_list_and_the_rule_for_clients_are_exchanged_at_once() {
+    let plan = plan();
+    let mut settings = plan.front.clone();
+    let house = House::build(plan);
+    let origin = Origin::direct([127, 0, 0, 1].into());
+    let value = HeaderValue::from_static("");
+    let answered = async || {
+        let answer = Arc::clone(&house.front).answer(origin, None, asked("/in", 1, &value));
+        at_once(pin!(answer)).await
+    };
+    assert_eq!(answered().await, None, "it is let in, and its body waited for");
+
+    house.front.replace(&settings, asking(), HashMap::new());
+    assert_eq!(answered().await, Some(StatusCode::FORBIDDEN), "it has shown no certificate");
+    assert_eq!(house.metric(BY_CERTIFICATE).as_deref(), Some("1"));
+
+    settings.allowlist.ranges.clear();
+    house.front.replace(&settings, ClientRule::default(), HashMap::new());
+    assert_eq!(answered().await, Some(StatusCode::FORBIDDEN), "its address is not on the list");
+    assert_eq!(house.metric(BY_CERTIFICATE).as_deref(), Some("1"));
+    house.close().await;
+}
+
+/// The rule of a gateway that asks for certificates.
+fn asking() -> ClientRule {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let certificate = own.cert.der();
+    let mut authorities = RootCertStore::empty();
+    authorities.add(certificate.clone()).unwrap();
+    let clients = ClientSettings { authorities: Arc::new(authorities), names: Vec::new() };
+    let pair = Pair::new(vec![certificate.clone()], key.into()).unwrap();
+    let mode = TlsMode::Files { pair, clients: Some(clients) };
+    Tls::new(&TlsSettings { mode, handshake_time: PATIENCE, handshakes: 1 }).unwrap().client_rule()
 }
 
 #[tokio::test]
@@ -86,7 +131,7 @@ async fn whoever_is_refused_and_still_listened_to_takes_room() {
     let value = HeaderValue::from_static("");
     let answer = |path: &str, lines| {
         let request = asked(path, lines, &value);
-        Box::pin(Arc::clone(&house.front).answer(origin, Ok(()), request))
+        Box::pin(Arc::clone(&house.front).answer(origin, None, request))
     };
 
     let (mut one, mut other) = (answer("/nowhere", 1), answer("/nowhere", 1));

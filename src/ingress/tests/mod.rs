@@ -121,7 +121,8 @@ impl House {
         let tls = Tls::new(&tls).unwrap();
         let forwards: HashMap<_, _> =
             plan.forward.into_iter().map(|forward| ("in".into(), forward)).collect();
-        let front = Front::new(&plan.front, forwards, spool.clone(), Arc::clone(&telemetry));
+        let asked = tls.client_rule();
+        let front = Front::new(&plan.front, asked, forwards, spool.clone(), Arc::clone(&telemetry));
         let front = Arc::new(front);
         let house = Self {
             address: listener.local_addr(),

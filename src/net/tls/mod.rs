@@ -20,12 +20,11 @@ use tokio::time::Instant;
 
 use self::handshakes::Handshakes;
 use super::{ClientSettings, Stream, TlsSettings};
-use crate::clock::Timestamp;
 use crate::telemetry::HandshakeFailure;
 
 pub use self::identity::Identity;
 pub use self::pair::Pair;
-pub use self::shown::{Lapse, Shown};
+pub use self::shown::{ClientRule, Lapse, Shown};
 pub use self::validity::validity;
 
 /// Why TLS cannot be offered.
@@ -106,8 +105,7 @@ impl Tls {
         }
     }
 
-    /// Goes by this one from now on: handshakes, and the requests of open connections, as far as they
-    /// are asked for a certificate. Tickets for resumption end, so that nobody gets past new
+    /// Shakes hands by this one from now on. Tickets for resumption end, so that nobody gets past new
     /// authorities with an old one. Nothing happens where there is no TLS.
     pub fn replace(&self, identity: Identity) {
         if let Some(ours) = &self.identity {
@@ -127,16 +125,11 @@ impl Tls {
         self.identity.as_ref().and_then(|identity| identity.load().clients())
     }
 
-    /// Whether a client may send a request now that has shown this at its handshake, or nothing.
-    ///
-    /// # Errors
-    /// Why it may not.
-    pub fn ask_again(&self, shown: Option<&Shown>, now: Timestamp) -> Result<(), Lapse> {
+    /// What clients are asked for in handshakes now.
+    #[must_use]
+    pub fn client_rule(&self) -> ClientRule {
         let identity = self.identity.as_ref().map(|identity| identity.load());
-        match identity.as_ref().and_then(|identity| identity.verifier.as_ref()) {
-            Some(verifier) => shown.ok_or(Lapse::Refused)?.ask(verifier, now),
-            None => Ok(()),
-        }
+        ClientRule::new(identity.and_then(|identity| identity.verifier.clone()))
     }
 
     /// When a connection that begins now must have shaken hands.

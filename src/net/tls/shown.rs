@@ -23,6 +23,10 @@ pub struct Shown {
     good_by: Mutex<Arc<dyn ClientCertVerifier>>,
 }
 
+/// Whether clients have to show a certificate, and by whom it has to be good.
+#[derive(Clone, Debug, Default)]
+pub struct ClientRule(Option<Arc<dyn ClientCertVerifier>>);
+
 /// Why a client may not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lapse {
@@ -45,11 +49,7 @@ impl Shown {
 
     /// Whether it is good now. Costs two comparisons while neither the rule has changed nor a
     /// certificate ended.
-    pub(super) fn ask(
-        &self,
-        rule: &Arc<dyn ClientCertVerifier>,
-        now: Timestamp,
-    ) -> Result<(), Lapse> {
+    fn ask(&self, rule: &Arc<dyn ClientCertVerifier>, now: Timestamp) -> Result<(), Lapse> {
         let mut good_by = self.good_by.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&good_by, rule) && now <= self.until {
             return Ok(());
@@ -59,6 +59,24 @@ impl Shown {
         rule.verify_client_cert(certificate, others, at).map_err(|error| Lapse::of(&error))?;
         *good_by = Arc::clone(rule);
         Ok(())
+    }
+}
+
+impl ClientRule {
+    /// `None`: nobody is asked.
+    pub(super) fn new(verifier: Option<Arc<dyn ClientCertVerifier>>) -> Self {
+        Self(verifier)
+    }
+
+    /// Whether a client may send a request now that has shown this at its handshake, or nothing.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn ask(&self, shown: Option<&Shown>, now: Timestamp) -> Result<(), Lapse> {
+        match &self.0 {
+            Some(verifier) => shown.ok_or(Lapse::Refused)?.ask(verifier, now),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::*;
+use crate::clock::Timestamp;
 
 /// The last second in which the certificates of these tests are good.
 const END: Timestamp = Timestamp::from_millis(4_102_444_800_000);
@@ -70,8 +71,8 @@ async fn a_client_is_good_as_long_as_the_rule_and_its_certificate_are() {
     let tls = tls(files.mode(Some(of(&authority, &["sender.example"]))), PATIENCE).unwrap();
     let (certificate, key) = sender(&authority);
     let shown = shows(&tls, vec![certificate], key).await;
-    let ask = |now| tls.ask_again(shown.as_ref(), now);
-    let nothing = || tls.ask_again(None, clock::now());
+    let ask = |now| tls.client_rule().ask(shown.as_ref(), now);
+    let nothing = || tls.client_rule().ask(None, clock::now());
     assert_eq!((ask(clock::now()), nothing()), (Ok(()), Err(Lapse::Refused)));
 
     for time in 1..=2 {
@@ -111,7 +112,7 @@ async fn the_whole_way_to_the_authority_must_be_good() {
     let (certificate, key) = sender(&middle);
     let chain = vec![certificate, middle.der().clone(), old];
     let shown = shows(&tls, chain, key).await;
-    let ask = |now| tls.ask_again(shown.as_ref(), now);
+    let ask = |now| tls.client_rule().ask(shown.as_ref(), now);
     // One that leads nowhere may be as old as it likes.
     assert_eq!(ask(clock::now()), Ok(()));
     assert_eq!(ask(middle_end), Ok(()));
@@ -168,5 +169,5 @@ async fn a_handshake_that_is_drawn_out_makes_no_certificate_last_longer() {
         broken = back => panic!("{broken:?}"),
     };
     let (_stream, shown) = server.expect("the certificate was good when it came");
-    assert_eq!(tls.ask_again(shown.as_ref(), clock::now()), Err(Lapse::Expired));
+    assert_eq!(tls.client_rule().ask(shown.as_ref(), clock::now()), Err(Lapse::Expired));
 }

@@ -400,7 +400,7 @@ async fn without_tls_a_connection_passes_as_it_is() {
     assert!(tls.certificate().is_none());
     let (_near, far) = pair().await;
     let (stream, shown) = tls.accept(far, NEAR, tls.deadline()).await.unwrap();
-    assert_eq!(tls.ask_again(shown.as_ref(), clock::now()), Ok(()));
+    assert_eq!(tls.client_rule().ask(shown.as_ref(), clock::now()), Ok(()));
     assert_eq!(stream.protocol(), Protocol::Http1);
     assert!(matches!(stream, Stream::Plain(_)));
 }
