@@ -200,7 +200,9 @@ impl House {
                 },
             ],
         };
-        let front = Arc::new(Front::new(&settings, Default::default(), Default::default(), spool, telemetry));
+        let (anyone, no_forwards) = Default::default();
+        let front = Front::new(&settings, anyone, no_forwards, spool, telemetry);
+        let front = Arc::new(front);
         Self { front, journal: Mutex::new(journal) }
     }
 
