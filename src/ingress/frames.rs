@@ -127,6 +127,22 @@ mod tests {
         }
     }
 
+    /// The figures that `config.toml` tells.
+    #[test]
+    fn a_thousand_may_come_at_once_and_ten_more_for_a_request_and_for_a_second() {
+        let now = Instant::now();
+        let (ping, request) = (frame(PING, 0, 8), frame(HEADERS, 4, 30));
+        // Within ten seconds a figure that is a little off comes to a whole frame.
+        for (bought, since, more) in
+            [(&[][..], 0, 0), (&request[..], 0, 10), (&[][..], 10, 100), (&request[..], 10, 110)]
+        {
+            let (mut frames, then) = (begun(now), now + Duration::from_secs(since));
+            assert!(frames.follow(&ping.repeat(1_000), now) && frames.follow(bought, now));
+            assert!(frames.follow(&ping.repeat(more), then), "{more}");
+            assert!(!frames.follow(&ping, then), "one more than {more}");
+        }
+    }
+
     #[test]
     fn requests_and_their_bodies_are_no_flood() {
         let now = Instant::now();
