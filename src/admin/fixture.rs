@@ -8,11 +8,14 @@ use http_body_util::BodyExt as _;
 use super::places::{Place, Places};
 use super::{Answer, Configured, Desk};
 use crate::clock::Timestamp;
+use crate::spool::tests::{Faults, open_faulty};
 use crate::spool::{Accepted, Convert, EventId, Spool, SpoolSettings};
 
 /// Of one route, `actions`. Nothing in its quarantine is understood.
 pub(super) struct Rig {
     pub(super) desk: Desk,
+    /// What is wrong with its disk.
+    pub(super) disk: Arc<Faults>,
     spool: Spool,
     _folder: tempfile::TempDir,
 }
@@ -21,10 +24,11 @@ impl Rig {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = SpoolSettings::generous(folder.path());
-        let spool = Spool::open(&settings, Arc::default()).unwrap();
+        let (spool, faults) = open_faulty(&settings, Arc::default());
         let convert = Convert::new(|_| Err("no".to_owned()));
         let configured = Configured::new(|route| &**route == "actions");
-        Self { desk: Desk::new(spool.clone(), convert, configured), spool, _folder: folder }
+        let desk = Desk::new(spool.clone(), convert, configured);
+        Self { desk, disk: faults, spool, _folder: folder }
     }
 
     pub(super) async fn keep(&self, body: impl Into<Bytes>) -> EventId {

@@ -128,8 +128,12 @@ fn run(
     }
 }
 
+fn places() -> Arc<Places> {
+    Places::new(CONNECTIONS, AT_WORK)
+}
+
 async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) {
-    let places = Places::new(CONNECTIONS, AT_WORK);
+    let places = places();
     let tasks = TaskTracker::new();
     let accepting = accept(&listener, &places, &api, &tasks);
     let stopped = stop.run_until_cancelled(accepting).await;

@@ -155,6 +155,33 @@ async fn whoever_is_not_worked_for_gives_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn eight_are_worked_for_and_a_ninth_is_the_first_to_give_way() {
+    let (places, rig, address) = (places(), Rig::new(), [192, 0, 2, 1].into());
+    // So that no work ends.
+    rig.disk.hold();
+    let api = Arc::new(Api::new(None, state(&Readiness::new()).with_desk(rig.desk.clone())));
+    let ask = "POST /spool/compact HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let (tasks, mut asking) = (TaskTracker::new(), Vec::new());
+    for _ in 0..9 {
+        let (mut near, far) = duplex(ask.len());
+        near.write_all(ask.as_bytes()).await.unwrap();
+        let served = converse(far, Arc::clone(&api), places.take(address).await);
+        asking.push((tasks.spawn(served), near));
+    }
+    let mut silent = Vec::new();
+    for _ in asking.len()..CONNECTIONS {
+        silent.push(places.take(address).await);
+    }
+
+    let (began, (ninth, _near)) = (Instant::now(), asking.pop().unwrap());
+    let (ended, _next) = tokio::join!(ninth, places.take(address));
+    ended.unwrap();
+    assert_eq!(began.elapsed(), places::GRACE);
+    assert!(asking.iter().all(|(served, _)| !served.is_finished()), "they are worked for");
+    rig.disk.let_go();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_head_has_its_time() {
     for head in ["", "GET /livez HTTP/1.1\r\n"] {
         let (mut near, served) = connection(1024).await;
