@@ -21,3 +21,19 @@ pub(super) fn keep_memory_private() -> Vec<String> {
     }
     missing
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior, getrlimit};
+
+    use super::*;
+
+    /// Of the process that all tests share; none of them wants to be looked into.
+    #[test]
+    fn nobody_looks_into_the_memory_of_the_process_from_then_on() {
+        assert_eq!(keep_memory_private(), [""; 0]);
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        let core = getrlimit(Resource::Core);
+        assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+    }
+}
