@@ -1,10 +1,13 @@
 //! Routes that answer with the outcome of their upstream.
 
+use std::pin::pin;
 use std::sync::Mutex;
 
+use http::HeaderValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::super::bodies::LEAST;
+use super::heads::watched;
 use super::*;
 
 #[tokio::test]
@@ -49,6 +52,8 @@ async fn a_forward_goes_on_when_its_sender_leaves() {
     house.holds(|| house.metric("postgate_connections_open").as_deref() == Some("0")).await;
     // Stopping waits for the forward, though nobody waits for its answer any more.
     house.stop.cancel();
+    house.holds(|| house.front.left.is_closed()).await;
+    assert!(!house.served.is_empty(), "the forward is under way");
     release.send(()).unwrap();
     let body = within("the end of the forward", ends).await.unwrap();
     assert_eq!(body, r#"{"event":"action","action_id":"1.2.3"}"#);
@@ -69,6 +74,27 @@ fn held_back() -> (Plan, mpsc::UnboundedReceiver<()>, Arc<Semaphore>) {
         })
     });
     (plan, begins, release)
+}
+
+#[tokio::test]
+async fn of_what_came_nothing_is_kept_while_its_event_is_forwarded() {
+    let (plan, mut begins, release) = held_back();
+    let house = House::build(plan);
+    let ((value, has_head), (body, has_body)) = (watched("value"), watched(EVENT));
+    let value = HeaderValue::from_maybe_shared(value).unwrap();
+    let request = http::Request::post("https://a/in").version(Version::HTTP_2).header("a", value);
+    let request = request.body(Full::from(body)).unwrap();
+    let origin = Origin::direct([127, 0, 0, 1].into());
+    let mut answer = pin!(Arc::clone(&house.front).answer(origin, None, request));
+    assert_eq!((has_head(), has_body()), (true, true), "before its answer begins");
+    tokio::select! {
+        _ = &mut answer => panic!("answered too early"),
+        begun = begins.recv() => begun.unwrap(),
+    }
+    assert_eq!((has_head(), has_body()), (false, false));
+    release.add_permits(1);
+    assert_eq!(answer.await.status(), 200);
+    house.close().await;
 }
 
 #[tokio::test]

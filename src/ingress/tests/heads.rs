@@ -8,8 +8,9 @@ use hyper::body::Frame;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::super::bodies::{HeldReply, LEAST};
+use super::pace::connection;
 use super::*;
-use crate::net::{ClientSettings, Pair};
+use crate::net::{ClientSettings, Pair, Protocol};
 
 /// Requests that were refused for their certificates.
 const BY_CERTIFICATE: &str =
@@ -30,15 +31,23 @@ impl Body for Awaited {
     }
 }
 
-/// Bytes of a value that tell whether anybody has them.
+/// Bytes that tell whether anybody has them.
 struct Watched {
+    bytes: &'static str,
     _watch: Arc<()>,
 }
 
 impl AsRef<[u8]> for Watched {
     fn as_ref(&self) -> &[u8] {
-        b"value"
+        self.bytes.as_bytes()
     }
+}
+
+/// Such bytes, and what tells of them.
+pub(super) fn watched(bytes: &'static str) -> (Bytes, impl Fn() -> bool) {
+    let watch = Arc::new(());
+    let bytes = Bytes::from_owner(Watched { bytes, _watch: Arc::clone(&watch) });
+    (bytes, move || Arc::strong_count(&watch) > 1)
 }
 
 fn asked(path: &str, lines: usize, value: &HeaderValue) -> Request<Awaited> {
@@ -67,10 +76,8 @@ async fn of_a_refused_head_nothing_is_kept() {
     for (path, lines, kept_at_first, kept_later) in
         [("/in", 3, true, true), ("/in", 4, false, false), ("/nowhere", 3, true, false)]
     {
-        let watch = Arc::new(());
-        let value = Bytes::from_owner(Watched { _watch: Arc::clone(&watch) });
+        let (value, is_kept) = watched("value");
         let value = HeaderValue::from_maybe_shared(value).unwrap();
-        let is_kept = || Arc::strong_count(&watch) > 1;
         let request = asked(path, lines, &value);
         drop(value);
         let mut answer = pin!(Arc::clone(&house.front).answer(origin, None, request));
@@ -186,6 +193,18 @@ async fn a_head_that_grows_and_does_not_end_takes_room() {
     first.write_all(b"\r\n\r\n").await.unwrap();
     assert_eq!(status(&said(&mut first).await), 200, "what has its room is served");
     house.holds(|| house.front.bodies.total() == 0).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whoever_sends_on_after_its_head_was_refused_is_listened_to_and_can_read_why() {
+    let (house, first) = narrow().await;
+    let mut stream = connection(&house, Protocol::Http1);
+    let head = unended() + &"x".repeat(8 * LEAST);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(status(&said(&mut stream).await), 503);
+    drop(first);
     house.close().await;
 }
 

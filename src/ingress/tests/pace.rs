@@ -32,7 +32,7 @@ fn paced() -> House {
 }
 
 /// A connection that is served.
-fn connection(house: &House, protocol: Protocol) -> DuplexStream {
+pub(super) fn connection(house: &House, protocol: Protocol) -> DuplexStream {
     let (near, far) = tokio::io::duplex(1 << 10);
     let http = Http::new(&house.front.limits, TaskTracker::new());
     let tls = TlsSettings { mode: TlsMode::Off, handshake_time: PATIENCE, handshakes: 1 };
