@@ -233,7 +233,9 @@ mod tests {
         assert_eq!(other.hold(LEAST + 1), Err(NoRoom));
         assert_eq!((one.hold(0), total()), (Ok(()), 0), "it has ended");
         assert_eq!((other.hold(2 * LEAST), one.hold(2 * LEAST)), (Ok(()), Err(NoRoom)));
-        drop(other);
+        let request = bodies.hold(address(1), 0).unwrap();
+        assert_eq!((other.hold(2 * LEAST + 1), total()), (Err(NoRoom), LEAST), "it is let go");
+        drop((request, other));
         assert_eq!((total(), bodies.0.addresses()), (0, 0));
     }
 

@@ -386,7 +386,7 @@ mod tests {
             ("a?b=c HTTP/1.1\r\n", 25, 0),
             ("A: b\r\n", 31, 0),
             ("Transfer-Encoding: chunked\r\n\r\n", 0, 0),
-            ("1\r\na\r\n0\r\nA: b", 0, 0),
+            ("1\r\na\r\n0\r\nA: a trailer is of the body", 0, 0),
             ("\r\n\r\nGET", 3, 3),
         ] {
             framing.follow(text.as_bytes()).unwrap();

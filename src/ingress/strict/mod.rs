@@ -220,8 +220,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Unpin> AsyncWrite for Strict<S, F> {
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-    use super::super::bodies::Bodies;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::super::bodies::{Bodies, LEAST};
     use super::*;
+
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     const HEAD: HeadLimits = HeadLimits { bytes: 8192, time: Duration::from_secs(10) };
     const GOOD: &str = "POST /in HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -229,7 +233,7 @@ mod tests {
 
     /// A reader of this stream, and room for heads of so many bytes in all.
     fn strict(stream: DuplexStream, room: usize) -> Strict<DuplexStream, impl FnMut(&'static str)> {
-        let room = Bodies::new(2 * room).unended([127, 0, 0, 1].into());
+        let room = Bodies::new(2 * room).unended(ADDRESS);
         Strict::new(stream, HEAD, UnderWay::default(), Unescaped::default(), room, |_| {})
     }
 
@@ -295,6 +299,41 @@ mod tests {
             assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::InvalidData);
             let out = String::from_utf8(out).unwrap();
             assert!(bad.starts_with(&out) && !out.contains("{}"), "{out}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_that_breaks_a_rule_holds_nothing_from_then_on() {
+        let (mut peer, stream) = tokio::io::duplex(4 * LEAST);
+        let bodies = Bodies::new(8 * LEAST);
+        let (head, room) = (HeadLimits { bytes: 4 * LEAST, ..HEAD }, bodies.unended(ADDRESS));
+        let (under_way, unescaped) = (UnderWay::default(), Unescaped::default());
+        let mut strict = Strict::new(stream, head, under_way, unescaped, room, |_| {});
+        let grown = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}", "x".repeat(LEAST));
+        peer.write_all(grown.as_bytes()).await.unwrap();
+        strict.read_exact(&mut vec![0; grown.len()]).await.unwrap();
+        assert_ne!(bodies.total(), 0);
+        peer.write_all(b"\r\nX : y\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        strict.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.ends_with(NO_HEAD));
+        assert_eq!(bodies.total(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_on_its_way_when_it_is_flushed() {
+        let (_peer, stream) = tokio::io::duplex(8);
+        let mut strict = strict(stream, 1 << 20);
+        assert!(strict.is_flushed());
+        for is_vectored in [false, true] {
+            let written = if is_vectored {
+                strict.write_vectored(&[io::IoSlice::new(b"a")]).await
+            } else {
+                strict.write(b"a").await
+            };
+            assert_eq!((written.unwrap(), strict.is_flushed()), (1, false), "{is_vectored}");
+            strict.flush().await.unwrap();
+            assert!(strict.is_flushed(), "{is_vectored}");
         }
     }
 
