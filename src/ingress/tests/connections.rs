@@ -153,6 +153,7 @@ async fn whoever_is_still_sending_can_read_the_answer() {
     for (head, status) in [
         ("POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", "413"),
         ("POST /in HTTP/1.1\r\nHost : a\r\n", "400"),
+        ("POST /in HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n", "400"),
     ] {
         let mut sender = house.connect().await;
         sender.write_all(head.as_bytes()).await.unwrap();

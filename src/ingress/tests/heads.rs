@@ -8,9 +8,9 @@ use hyper::body::Frame;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::super::bodies::{HeldReply, LEAST};
-use super::pace::connection;
+use super::pace::connection_from;
 use super::*;
-use crate::net::{ClientSettings, Pair, Protocol};
+use crate::net::{Announced, ClientSettings, Pair, Protocol};
 
 /// Requests that were refused for their certificates.
 const BY_CERTIFICATE: &str =
@@ -199,12 +199,53 @@ async fn a_head_that_grows_and_does_not_end_takes_room() {
 #[tokio::test]
 async fn whoever_sends_on_after_its_head_was_refused_is_listened_to_and_can_read_why() {
     let (house, first) = narrow().await;
-    let mut stream = connection(&house, Protocol::Http1);
+    let origin = Origin::direct([127, 0, 0, 1].into());
+    let mut stream = connection_from(origin, &house, Protocol::Http1);
     let head = unended() + &"x".repeat(8 * LEAST);
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     assert_eq!(status(&said(&mut stream).await), 503);
     drop(first);
+    house.close().await;
+}
+
+/// All of its connections have one peer.
+#[tokio::test]
+async fn each_client_of_a_balancer_has_room_of_its_own() {
+    let mut plan = plan();
+    plan.front.allowlist = AllowlistSettings {
+        ranges: vec!["192.0.2.0/24".parse().unwrap()],
+        trusted_proxies: vec!["10.0.0.1/32".parse().unwrap()],
+        proxy_protocol: true,
+        ..AllowlistSettings::default()
+    };
+    // One address gets half: one large head and not a second, two requests and not a third.
+    plan.front.limits.bodies_bytes = 6 * LEAST;
+    let house = House::build(plan);
+    let of = |client: u8| {
+        let announced = Some(Announced::Client([192, 0, 2, client].into()));
+        Origin { peer: [10, 0, 0, 1].into(), announced }
+    };
+
+    let (mut one, mut other) = (
+        connection_from(of(1), &house, Protocol::Http1),
+        connection_from(of(2), &house, Protocol::Http1),
+    );
+    one.write_all(unended().as_bytes()).await.unwrap();
+    other.write_all(unended().as_bytes()).await.unwrap();
+    house.holds(|| house.front.bodies.total() == 4 * LEAST).await;
+    drop((one, other));
+    house.holds(|| house.front.bodies.total() == 0).await;
+
+    let value = HeaderValue::from_static("");
+    let answer = |client| {
+        let request = asked("/in", 1, &value);
+        Box::pin(Arc::clone(&house.front).answer(of(client), None, request))
+    };
+    let (mut first, mut second) = (answer(1), answer(1));
+    assert_eq!((at_once(first.as_mut()).await, at_once(second.as_mut()).await), (None, None));
+    assert_eq!(at_once(answer(1).as_mut()).await, Some(StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(at_once(answer(2).as_mut()).await, None, "another client");
     house.close().await;
 }
 

@@ -32,13 +32,17 @@ fn paced() -> House {
 }
 
 /// A connection that is served.
-pub(super) fn connection(house: &House, protocol: Protocol) -> DuplexStream {
+fn connection(house: &House, protocol: Protocol) -> DuplexStream {
+    connection_from(Origin::direct([127, 0, 0, 1].into()), house, protocol)
+}
+
+/// One that came from there.
+pub(super) fn connection_from(origin: Origin, house: &House, protocol: Protocol) -> DuplexStream {
     let (near, far) = tokio::io::duplex(1 << 10);
     let http = Http::new(&house.front.limits, TaskTracker::new());
     let tls = TlsSettings { mode: TlsMode::Off, handshake_time: PATIENCE, handshakes: 1 };
     let (tls, stop) = (Tls::new(&tls).unwrap(), house.stop.clone());
     let door = Arc::new(Door { http, tls, front: Arc::clone(&house.front), stop });
-    let origin = Origin::direct([127, 0, 0, 1].into());
     TaskTracker::new().spawn(door.converse(origin, None, far, protocol));
     near
 }
