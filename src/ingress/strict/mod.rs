@@ -303,12 +303,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_that_breaks_a_rule_holds_nothing_from_then_on() {
+    async fn a_head_that_breaks_a_rule_is_told_once_and_holds_nothing_from_then_on() {
         let (mut peer, stream) = tokio::io::duplex(4 * LEAST);
         let bodies = Bodies::new(8 * LEAST);
         let (head, room) = (HeadLimits { bytes: 4 * LEAST, ..HEAD }, bodies.unended(ADDRESS));
         let (under_way, unescaped) = (UnderWay::default(), Unescaped::default());
-        let mut strict = Strict::new(stream, head, under_way, unescaped, room, |_| {});
+        let mut told = Vec::new();
+        let refused = |rule| told.push(rule);
+        let mut strict = Strict::new(stream, head, under_way, unescaped, room, refused);
         let grown = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}", "x".repeat(LEAST));
         peer.write_all(grown.as_bytes()).await.unwrap();
         strict.read_exact(&mut vec![0; grown.len()]).await.unwrap();
@@ -318,6 +320,8 @@ mod tests {
         strict.read_to_end(&mut rest).await.unwrap();
         assert!(rest.ends_with(NO_HEAD));
         assert_eq!(bodies.total(), 0);
+        drop(strict);
+        assert_eq!(told, ["the name of a header is no token"]);
     }
 
     #[tokio::test]
