@@ -7,6 +7,7 @@ mod fixed;
 mod notice;
 mod reload;
 mod shutdown;
+mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;

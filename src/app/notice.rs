@@ -2,15 +2,14 @@
 //! and no more: where it misses one, a look at the files finds it seconds later.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use notify::event::{EventKind, ModifyKind};
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::watch::Watch;
 use crate::config::Marks;
 
 /// How long files must rest before a change counts: a certificate and its key, or a long list, are
@@ -22,9 +21,10 @@ const LINKS: usize = 40;
 /// Notices of changes where certain files are.
 #[derive(Debug)]
 pub(super) struct Notices {
-    told: Arc<Notify>,
+    /// What has changed before, nobody has told.
+    is_new: bool,
     /// Not there where the kernel has no more of its kind.
-    _watcher: Option<RecommendedWatcher>,
+    watch: Option<Watch>,
 }
 
 /// Notices that are made beside everything else: it touches the disk, and a file system that does not
@@ -47,7 +47,7 @@ enum State {
 /// place of another is a new one, and a link that is turned is none of the two.
 #[derive(Debug, Default)]
 struct Places {
-    files: BTreeSet<PathBuf>,
+    names: BTreeSet<OsString>,
     folders: BTreeSet<PathBuf>,
 }
 
@@ -94,46 +94,31 @@ impl Notices {
         Self::at(Places::of(files.files()))
     }
 
-    fn at(Places { files, folders }: Places) -> Self {
-        let told = Arc::new(Notify::new());
-        let tell = Arc::clone(&told);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // An error is as good as an event: something may have been missed.
-            if event.map_or(true, |event| is_change(&event, &files)) {
-                tell.notify_one();
-            }
-        });
-        let watching = watcher.and_then(|mut watcher| {
-            for folder in &folders {
-                watcher.watch(folder, RecursiveMode::NonRecursive)?;
-            }
-            Ok(watcher)
-        });
-        // What has changed before, nobody has told.
-        told.notify_one();
-        let watcher = watching.inspect_err(
-            |error| tracing::warn!(%error, "changed files are found by looking alone"),
-        );
-        Self { told, _watcher: watcher.ok() }
+    fn at(Places { names, folders }: Places) -> Self {
+        let watch = Watch::new(&folders, names).inspect_err(warn);
+        Self { is_new: true, watch: watch.ok() }
     }
 
     /// Resolves when something has changed, and nothing more for a moment; the first time in any case.
-    async fn changed(&self) {
-        self.told.notified().await;
-        while tokio::time::timeout(REST, self.told.notified()).await.is_ok() {}
+    async fn changed(&mut self) {
+        if !std::mem::take(&mut self.is_new) {
+            self.told().await;
+        }
+        while tokio::time::timeout(REST, self.told()).await.is_ok() {}
+    }
+
+    async fn told(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            let Err(error) = watch.changed().await else { return };
+            warn(&error);
+            self.watch = None;
+        }
+        std::future::pending::<()>().await;
     }
 }
 
-/// Whether files may be others after this: what comes and goes in their folder may be any link on the
-/// way, and of what is written there, as the spool's file may be, only they matter.
-fn is_change(event: &Event, files: &BTreeSet<PathBuf>) -> bool {
-    match event.kind {
-        EventKind::Access(_) => false,
-        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {
-            event.paths.iter().any(|path| files.contains(path))
-        }
-        _ => true,
-    }
+fn warn(error: &io::Error) {
+    tracing::warn!(%error, "changed files are found by looking alone");
 }
 
 impl Places {
@@ -145,7 +130,7 @@ impl Places {
             for _ in 0..LINKS {
                 let Some(place) = place(&file) else { break };
                 let (folder, link) = (place.parent().map(Path::to_owned), place.read_link());
-                places.files.insert(place);
+                places.names.extend(place.file_name().map(OsString::from));
                 let Some(folder) = folder else { break };
                 let target = link.map(|target| folder.join(target));
                 places.folders.insert(folder);
@@ -173,12 +158,12 @@ mod tests {
     const LONG: Duration = Duration::from_secs(10);
 
     async fn noticing(files: &[&Path]) -> Notices {
-        let noticing = Notices::at(Places::of(files.iter().copied()));
+        let mut noticing = Notices::at(Places::of(files.iter().copied()));
         noticing.changed().await;
         noticing
     }
 
-    async fn notices(notices: &Notices) {
+    async fn notices(notices: &mut Notices) {
         tokio::time::timeout(LONG, notices.changed()).await.expect("the kernel tells");
     }
 
@@ -187,18 +172,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("list"), "1").unwrap();
-        let noticing = noticing(&[&path("list"), &path("missing")]).await;
+        let mut noticing = noticing(&[&path("list"), &path("missing")]).await;
         std::fs::write(path("list"), "2").unwrap();
-        notices(&noticing).await;
+        notices(&mut noticing).await;
         std::fs::write(path("new"), "3").unwrap();
         std::fs::rename(path("new"), path("list")).unwrap();
-        notices(&noticing).await;
+        notices(&mut noticing).await;
         std::fs::write(path("list"), "4").unwrap();
-        notices(&noticing).await;
+        notices(&mut noticing).await;
         std::fs::write(path("missing"), "").unwrap();
-        notices(&noticing).await;
+        notices(&mut noticing).await;
         std::fs::remove_file(path("list")).unwrap();
-        notices(&noticing).await;
+        notices(&mut noticing).await;
     }
 
     /// As Kubernetes changes a secret.
@@ -212,12 +197,12 @@ mod tests {
         }
         symlink("..1", path("..data")).unwrap();
         symlink("..data/tls.crt", path("tls.crt")).unwrap();
-        let noticing = noticing(&[&path("tls.crt")]).await;
+        let mut noticing = noticing(&[&path("tls.crt")]).await;
         std::fs::write(path("..1/tls.crt"), "again").unwrap();
-        notices(&noticing).await;
+        notices(&mut noticing).await;
         symlink("..2", path("..new")).unwrap();
         std::fs::rename(path("..new"), path("..data")).unwrap();
-        notices(&noticing).await;
+        notices(&mut noticing).await;
     }
 
     /// As where a file system does not answer.
@@ -254,26 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_neighbour_is_no_change() {
-        use notify::event::{CreateKind, DataChange, RenameMode};
-        let files = BTreeSet::from([PathBuf::from("/etc/postgate/config.toml")]);
-        let event =
-            |kind, name: &str| Event::new(kind).add_path(Path::new("/etc/postgate").join(name));
-        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
-        assert!(is_change(&event(written, "config.toml"), &files));
-        assert!(!is_change(&event(written, "spool.db-wal"), &files));
-        assert!(is_change(&event(EventKind::Create(CreateKind::Any), "..data"), &files));
-        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
-        assert!(is_change(&event(renamed, "..data"), &files));
-    }
-
-    #[test]
     fn links_in_a_ring_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         symlink("b", path("a")).unwrap();
         symlink("a", path("b")).unwrap();
         let places = Places::of([path("a").as_path()].into_iter());
-        assert_eq!((places.files.len(), places.folders.len()), (2, 1));
+        assert_eq!((places.names.len(), places.folders.len()), (2, 1));
     }
 }

@@ -21,10 +21,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// data in them, and warns of every connection that it ends, as often as strangers like: those are told
 /// and counted by us. Nobody hears it.
 const REPEATS_SENDERS: &str = "h2";
-/// The library that watches files tells of each write in a folder that it watches. With the log's own file
-/// there every line would make another.
-const ENDLESS: &str = "notify=info";
-
 /// Lines that were lost, in this process: it has one log, however many gateways.
 static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 
@@ -69,7 +65,7 @@ impl LogSettings {
     /// When `level` is neither a level (`error`, `warn`, `info`, `debug`, `trace`) nor a list of
     /// `target=level`.
     pub fn filter(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-        EnvFilter::builder().parse(format!("{ENDLESS},{}", self.level))
+        EnvFilter::builder().parse(&self.level)
     }
 }
 
@@ -148,18 +144,6 @@ mod tests {
                 assert!(!tracing::enabled!(target: "h2::server", tracing::Level::TRACE), "{level}");
                 let is_heard = tracing::enabled!(target: "hyper", tracing::Level::INFO);
                 assert_eq!(is_heard, !level.starts_with("h2"), "{level}");
-            });
-        }
-    }
-
-    #[test]
-    fn the_log_does_not_tell_of_its_own_file() {
-        for level in ["trace", "trace,hyper=warn"] {
-            let settings = LogSettings { format: LogFormat::Text, level: level.to_owned() };
-            let subscriber = tracing_subscriber::registry().with(settings.filter().unwrap());
-            tracing::subscriber::with_default(subscriber, || {
-                assert!(!tracing::enabled!(target: "notify::inotify", tracing::Level::TRACE));
-                assert!(tracing::enabled!(target: "tokio", tracing::Level::TRACE), "{level}");
             });
         }
     }
